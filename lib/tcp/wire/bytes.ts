@@ -1,0 +1,30 @@
+/**
+ * Big-endian numbers in a byte array, as every header on the wire has them.
+ *
+ * The caller makes sure that the bytes lie within the array: these functions do not look, and a read past the end gives
+ * a meaningless number, never an exception.
+ */
+
+/** The 16-bit number at `at`, 0 to 65535. */
+export function get16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+/** The 32-bit number at `at`, as int32. */
+export function get32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
+/** Writes the low 16 bits of `value`. */
+export function put16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value;
+}
+
+/** Writes the low 32 bits of `value`. */
+export function put32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
