@@ -1,0 +1,127 @@
+/**
+ * What every NIC device is to its one user, the TCP server: frames in and out, a batch at a time.
+ *
+ * Frames are opaque bytes here: this folder knows nothing of IP or TCP, except where an offload needs the place of a
+ * checksum. Devices compose: a decorator is a `Device` around a `Device` (`pcap(fault(device))`).
+ *
+ * Memory. A device lends each received frame for the length of one call. Frames to send are written into `tx`, the
+ * device's own slots; payload that lies in the memory the device was opened with can be appended to a frame by its
+ * place, without a copy by the caller.
+ */
+
+/** What a device can do for its user. It never changes while the device is open. */
+export interface DeviceCapabilities {
+  /** 'ethernet': frames begin with an Ethernet header; 'ip': with an IP header. */
+  readonly medium: 'ethernet' | 'ip';
+  /** Largest IP packet that fits the link, in bytes. The Ethernet header comes on top of it. */
+  readonly mtu: number;
+  /** The device's own link address, 6 bytes; null where the medium has none. */
+  readonly mac: Uint8Array | null;
+  /** The device fills in the TCP checksum of a frame that is committed with a `checksumStart`. */
+  readonly txChecksum: boolean;
+  /** Largest IP packet that may be handed over to be cut into segments by the device; 0: none, cut in software. */
+  readonly txSegmentation: number;
+  /** Frames longer than `mtu` may arrive: several segments of one flow, coalesced. */
+  readonly rxCoalescing: boolean;
+}
+
+/** Flag of a received frame: the transport checksum is known to be good, or was left out because it never saw a wire. */
+export const RX_CHECKSUM_VALID = 1;
+
+/** Takes received frames. */
+export interface FrameSink {
+  /**
+   * One received frame: `length` bytes of `bytes` from `offset`, lent for this call only.
+   *
+   * @param flags RX_* bits.
+   * @param segmentSize for a coalesced frame the payload size of each segment in it, else 0.
+   */
+  frame(bytes: Uint8Array, offset: number, length: number, flags: number, segmentSize: number): void;
+}
+
+/** Counters of a device since it was opened, in frames unless said otherwise. */
+export interface DeviceStats {
+  rxFrames: number;
+  rxBytes: number;
+  /** Frames that the link delivered and that were lost before the TCP server took them. */
+  rxDropped: number;
+  txFrames: number;
+  txBytes: number;
+  /** Frames that the link refused; the transport's retransmission makes up for them. */
+  txDropped: number;
+}
+
+export interface Device {
+  readonly capabilities: DeviceCapabilities;
+  readonly stats: DeviceStats;
+  /**
+   * A descriptor that polls readable when frames wait, for the one place where the TCP server sleeps; -1 where the
+   * device is memory and whoever adds a frame wakes the TCP server itself.
+   */
+  readonly fd: number;
+  /** The memory that `reserve` hands out room in. */
+  readonly tx: Uint8Array;
+
+  /** Hands frames that are there to the sink, oldest first, at most `budget`. Never waits. Returns how many it handed over. */
+  receive(sink: FrameSink, budget: number): number;
+
+  /** True where `receive` would hand over a frame now. */
+  readable(): boolean;
+
+  /**
+   * Room for one frame: the offset in `tx` of at least `TX_ROOM` bytes, or -1 when the batch is full: flush, then ask
+   * again. Asking again before `commit` gives the same room back.
+   */
+  reserve(): number;
+
+  /**
+   * Appends `length` bytes of payload memory (the memory that the device was opened with) from `offset` to the reserved
+   * frame, behind the bytes in its room. They must stay as they are until `flush` returns. At most `MAX_SPANS` a frame.
+   */
+  append(offset: number, length: number): void;
+
+  /**
+   * Ends the reserved frame; it leaves with the next `flush`.
+   *
+   * @param length bytes written into the frame's room (headers, and payload where it was copied there).
+   * @param checksumStart with `txChecksum`: offset in the frame of the TCP header, whose checksum field holds the folded
+   *   sum of the pseudo-header (not complemented) and is to be completed by the device; 0: the checksum is complete.
+   * @param segmentSize with `txSegmentation`: payload bytes a segment, where the frame is to be cut; else 0.
+   */
+  commit(length: number, checksumStart: number, segmentSize: number): void;
+
+  /** Sends every committed frame, in order, in one crossing where it can. Returns how many the link took. */
+  flush(): number;
+
+  /**
+   * When the device wants `receive` called although nothing has arrived, in µs on the clock it was given: frames that it
+   * holds back are due then. Infinity: nothing is held. Devices that hold no frames do without.
+   */
+  nextEvent?(): number;
+
+  /** True while the link is known to be down or gone. Frames sent meanwhile count as `txDropped`. */
+  readonly down?: boolean;
+
+  close(): void;
+}
+
+/** Bytes that the room of a frame has: any frame of the largest size, with room for every header. */
+export const TX_ROOM = 65536 + 256;
+/** Payload spans that one frame can have. */
+export const MAX_SPANS = 18;
+
+/**
+ * The memory in which payload lies, as the device and the TCP server see it: a plain alias (not shared as far as V8
+ * knows) of one SharedArrayBuffer, so that frame and payload lie in one array and `copyWithin` moves bytes between them.
+ */
+export interface DeviceMemory {
+  readonly bytes: Uint8Array;
+  /** Address of `bytes[0]` for system calls; 0n where nothing native looks (tests). */
+  readonly address: bigint;
+  /** The part that the device may use for its rings and slots: page-aligned offset and length in bytes. */
+  readonly regionOffset: number;
+  readonly regionLength: number;
+}
+
+/** Bytes of device region that every device makes do with. */
+export const DEVICE_REGION_LENGTH = 64 * 1024 * 1024;

@@ -1,0 +1,102 @@
+/** Opens a packet socket on an interface, with its receive ring mapped over memory of ours. */
+import {
+  addressFilter, ETHERNET_HEADER, linkAddress, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_RX_RING,
+  PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOL_PACKET, TPACKET_V2, unicastMembership,
+} from './packet_abi.js';
+import { ARPHRD_ETHER, type InterfaceInfo, interfaceInfo } from './interfaces.js';
+import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
+import {
+  addressOf, AF_PACKET, bind, close, mapOver, setSocketBuffers, setsockopt, setsockoptInt, SOCK_NONBLOCK, SOCK_RAW, socket, SOL_SOCKET,
+} from './syscalls.js';
+
+/** Bytes that a socket may hold beside the ring, each way: frames too long for a slot, and frames the link has not taken yet. */
+const SOCKET_BUFFER = 32 * 1024 * 1024;
+
+/** How the ring divides its memory: blocks of whole pages, each holding `perBlock` slots of `slotBytes`. */
+export interface RingGeometry {
+  readonly slotBytes: number;
+  readonly blockBytes: number;
+  readonly perBlock: number;
+  readonly blocks: number;
+}
+
+export interface PacketSocket {
+  readonly fd: number;
+  readonly interface: InterfaceInfo;
+}
+
+/**
+ * @param address of the ring's memory; it begins a page.
+ * @param mac link address to receive for where it is not the interface's own, else null.
+ * @param filterAddress dotted IPv4 address: only ARP and packets for it are received; null: all.
+ */
+export function openPacketSocket(
+  name: string, geometry: RingGeometry, address: number, mac: Uint8Array | null, filterAddress: string | null,
+): PacketSocket {
+  const info = interfaceInfo(name);
+  if (info.hardware !== ARPHRD_ETHER) throw new SystemError(ENODEV, 'ioctl', `interface "${name}" does not speak Ethernet; choose one that does`);
+  if (!info.up) throw new SystemError(ENETDOWN, 'ioctl', `interface "${name}" is down; bring it up: ip link set ${name} up`);
+  const fd = openRaw(name);
+  try {
+    configure(fd, name);
+    setRing(fd, name, geometry);
+    mapOver(address, geometry.blockBytes * geometry.blocks, fd, `cannot map the receive ring of "${name}"`);
+    if (filterAddress !== null) attachFilter(fd, filterAddress);
+    bind(fd, linkAddress(info.index), `cannot bind to interface "${name}"`);
+    if (mac !== null) setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, unicastMembership(info.index, mac), `interface "${name}" takes no second link address`);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return { fd, interface: info };
+}
+
+function openRaw(name: string): number {
+  try {
+    return socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0, `cannot open a packet socket for "${name}"`);
+  } catch (error) {
+    if ((error as SystemError).errno !== -EPERM) throw error;
+    const mend = `run as root, or grant it: setcap cap_net_raw+ep ${process.execPath}`;
+    throw new SystemError(EPERM, 'socket', `a packet socket on "${name}" needs CAP_NET_RAW; ${mend}`);
+  }
+}
+
+function configure(fd: number, name: string): void {
+  const set = (option: number, value: number, what: string): void => {
+    setsockoptInt(fd, SOL_PACKET, option, value, `the kernel does not do ${what} on "${name}"; it needs Linux 4.20 or later`);
+  };
+  set(PACKET_VERSION, TPACKET_V2, 'TPACKET_V2');
+  set(PACKET_VNET_HDR, 1, 'PACKET_VNET_HDR');
+  set(PACKET_IGNORE_OUTGOING, 1, 'PACKET_IGNORE_OUTGOING');
+  set(PACKET_COPY_THRESH, 1, 'PACKET_COPY_THRESH'); // any frame that is too long for a slot comes by the socket's queue
+  setSocketBuffers(fd, SOCKET_BUFFER, SOCKET_BUFFER);
+}
+
+function setRing(fd: number, name: string, geometry: RingGeometry): void {
+  const request = Uint32Array.of(geometry.blockBytes, geometry.blocks, geometry.slotBytes, geometry.perBlock * geometry.blocks);
+  const megabytes = Math.ceil((geometry.blockBytes * geometry.blocks) / 2 ** 20);
+  setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, `cannot have a receive ring of ${megabytes} MiB on "${name}"`);
+}
+
+function attachFilter(fd: number, address: string): void {
+  const program = addressFilter(address);
+  const words = new BigUint64Array([BigInt(program.length / 8), BigInt(addressOf(program))]); // struct sock_fprog
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, words, `cannot filter for address ${address}`);
+  keepUntilHere(program);
+}
+
+/** The collector sees no addresses: what the kernel reads during a call is named after it. */
+function keepUntilHere(buffer: Uint8Array): number {
+  return buffer[0]!;
+}
+
+/** Divides `bytes` of memory into slots that hold frames of `frameBytes`. */
+export function ringGeometry(bytes: number, frameBytes: number, overhead: number): RingGeometry {
+  const blockBytes = 1 << 20;
+  // Slots a whole number of pages apart would all fall into the same sets of the cache: an odd number of lines.
+  const slotBytes = (((frameBytes + ETHERNET_HEADER + overhead + 63) >> 6) | 1) << 6;
+  const blocks = Math.floor(bytes / blockBytes);
+  const perBlock = Math.floor(blockBytes / slotBytes);
+  if (blocks < 1 || perBlock < 1) throw new RangeError(`${bytes} bytes are no room for a receive ring`);
+  return { slotBytes, blockBytes, perBlock, blocks };
+}

@@ -1,0 +1,287 @@
+/**
+ * The system calls of this package, through koffi: the only file that knows of native code.
+ *
+ * Structures are laid out by hand for the Linux ABIs with 64-bit pointers and little-endian words (x64, arm64, riscv64).
+ * Addresses are numbers (user addresses lie below 2^48) and so fit the hot calls without a BigInt. Whoever passes the address of a
+ * buffer keeps the buffer referenced for as long as the kernel may use it: the collector does not see addresses.
+ */
+import { endianness } from 'node:os';
+import koffi from 'koffi';
+import { EINTR, SystemError } from './system_error.js';
+
+type Native = (...args: (number | bigint | null)[]) => number;
+
+const libc = loadLibc();
+const native = {
+  socket: bindCall('socket', 'int', ['int', 'int', 'int']),
+  bind: bindCall('bind', 'int', ['int', 'uintptr_t', 'uint32_t']),
+  setsockopt: bindCall('setsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']),
+  getsockopt: bindCall('getsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t']),
+  ioctl: bindCall('ioctl', 'int', ['int', 'ulong', 'uintptr_t']),
+  recv: bindCall('recv', 'long', ['int', 'uintptr_t', 'size_t', 'int']),
+  sendmmsg: bindCall('sendmmsg', 'int', ['int', 'uintptr_t', 'uint32_t', 'int']),
+  ppoll: bindCall('ppoll', 'int', ['uintptr_t', 'ulong', 'uintptr_t', 'uintptr_t']),
+  mmap: bindCall('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']),
+  eventfd: bindCall('eventfd', 'int', ['uint32_t', 'int']),
+  read: bindCall('read', 'long', ['int', 'uintptr_t', 'size_t']),
+  write: bindCall('write', 'long', ['int', 'uintptr_t', 'size_t']),
+  close: bindCall('close', 'int', ['int']),
+  setns: bindCall('setns', 'int', ['int', 'int']),
+  schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'uintptr_t']),
+  schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'uintptr_t']),
+  sysconf: bindCall('sysconf', 'long', ['int']),
+  syscall: bindCall('syscall', 'long', ['long', 'long', 'long', 'long']),
+};
+
+function loadLibc(): koffi.LibraryHandle {
+  if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64', 'riscv64'].includes(process.arch)) {
+    throw new Error(`tcp-offload needs Linux on x64, arm64 or riscv64; this is ${process.platform} on ${process.arch}`);
+  }
+  return koffi.load(null); // what the process has loaded already: glibc or musl
+}
+
+function bindCall(name: string, result: string, parameters: string[]): Native {
+  return libc.func(name, result, parameters) as Native;
+}
+
+/** Address of the first byte of a typed array. Valid while the caller keeps the array referenced. */
+export function addressOf(array: ArrayBufferView): number {
+  return Number(koffi.address(array));
+}
+
+/** A plain ArrayBuffer over `length` bytes of memory at `address`. The memory must outlive it: see memory.ts. */
+export function viewMemory(address: bigint, length: number): ArrayBuffer {
+  return koffi.view(address, length);
+}
+
+/** Error number of the last call that failed in this thread. */
+function errno(): number {
+  return koffi.errno();
+}
+
+function check(result: number, syscall: string, detail: string): number {
+  if (result < 0) throw new SystemError(errno(), syscall, detail);
+  return result;
+}
+
+// --- sockets
+
+export const AF_INET = 2;
+export const AF_PACKET = 17;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const MSG_DONTWAIT = 0x40;
+export const SOL_SOCKET = 1;
+export const SO_ERROR = 4;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+
+/** @throws SystemError with `detail` as the explanation. */
+export function socket(domain: number, type: number, protocol: number, detail: string): number {
+  return check(native.socket(domain, type | SOCK_CLOEXEC, protocol), 'socket', detail);
+}
+
+export function bind(fd: number, address: Uint8Array, detail: string): void {
+  check(native.bind(fd, addressOf(address), address.byteLength), 'bind', detail);
+}
+
+/** Sets an option whose value is a structure. */
+export function setsockopt(fd: number, level: number, option: number, value: ArrayBufferView, detail: string): void {
+  check(native.setsockopt(fd, level, option, addressOf(value), value.byteLength), 'setsockopt', detail);
+}
+
+/** Sets an option whose value is an `int`. */
+export function setsockoptInt(fd: number, level: number, option: number, value: number, detail: string): void {
+  setsockopt(fd, level, option, Int32Array.of(value), detail);
+}
+
+const optionLength = new Uint32Array(1);
+
+/** Reads an option into `value`. Returns 0 or -errno. */
+export function getsockopt(fd: number, level: number, option: number, value: ArrayBufferView): number {
+  optionLength[0] = value.byteLength;
+  return native.getsockopt(fd, level, option, addressOf(value), addressOf(optionLength)) < 0 ? -errno() : 0;
+}
+
+/** Socket buffers of `bytes` each way, or as much as an unprivileged process may have. */
+export function setSocketBuffers(fd: number, receive: number, send: number): void {
+  const value = new Int32Array(1);
+  const address = addressOf(value);
+  value[0] = receive;
+  if (native.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, address, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, address, 4);
+  value[0] = send;
+  if (native.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, address, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, address, 4);
+}
+
+/** Returns 0 or -errno. */
+export function ioctl(fd: number, request: number, argument: ArrayBufferView): number {
+  return native.ioctl(fd, request, addressOf(argument)) < 0 ? -errno() : 0;
+}
+
+/** Reads one frame without waiting. Returns its length or -errno. */
+export function recv(fd: number, address: number, length: number): number {
+  const result = native.recv(fd, address, length, MSG_DONTWAIT);
+  return result < 0 ? -errno() : result;
+}
+
+/** Sends up to `count` messages of the `mmsghdr` array at `address`. Returns how many were sent, or -errno where none was. */
+export function sendmmsg(fd: number, address: number, count: number): number {
+  const sent = native.sendmmsg(fd, address, count, MSG_DONTWAIT);
+  return sent < 0 ? -errno() : sent;
+}
+
+export function close(fd: number): void {
+  native.close(fd);
+}
+
+// --- waiting
+
+export const POLLIN = 1;
+export const POLLERR = 8;
+export const POLLNVAL = 32;
+
+const SIGNAL = new BigUint64Array([1n]);
+const signalAddress = addressOf(SIGNAL);
+const drained = new BigUint64Array(1);
+const drainedAddress = addressOf(drained);
+
+/** A descriptor that polls readable once it was signalled, until it is drained. */
+export function eventfd(): number {
+  return check(native.eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC), 'eventfd', 'cannot create an event descriptor');
+}
+
+/** Makes an event descriptor readable. Any thread may call it. */
+export function signal(fd: number): void {
+  native.write(fd, signalAddress, 8);
+}
+
+/** Makes an event descriptor unreadable again. */
+export function drain(fd: number): void {
+  native.read(fd, drainedAddress, 8);
+}
+
+/** Waits for descriptors to become readable. Nothing is allocated by `wait`. */
+export class Poller {
+  readonly #entries: Int32Array; // struct pollfd: fd, then events and revents as 16 bits each
+  readonly #entriesAddress: number;
+  readonly #timeout = new BigInt64Array(2); // struct timespec
+  readonly #timeoutWords = new Int32Array(this.#timeout.buffer);
+  readonly #timeoutAddress = addressOf(this.#timeout);
+  readonly #error = new Int32Array(1);
+
+  /** @param descriptors at most 30; negative ones are never ready. */
+  constructor(descriptors: readonly number[]) {
+    if (descriptors.length > 30) throw new RangeError('a Poller takes at most 30 descriptors');
+    this.#entries = new Int32Array(Math.max(descriptors.length, 1) * 2);
+    this.#entriesAddress = addressOf(this.#entries);
+    descriptors.forEach((fd, i) => {
+      this.#entries[2 * i] = fd;
+      this.#entries[2 * i + 1] = POLLIN;
+    });
+  }
+
+  /**
+   * Sleeps until a descriptor is readable or in error, the time is over, or a signal arrived.
+   *
+   * @param timeout µs; 0 only looks, Infinity waits without a limit.
+   * @returns a bit for each descriptor that is ready, bit 0 for the first.
+   */
+  wait(timeout: number): number {
+    const words = this.#timeoutWords;
+    const count = this.#entries.length >> 1;
+    let timeoutAddress = 0;
+    if (timeout < 1e12) {
+      const seconds = Math.floor(timeout / 1e6);
+      words[0] = seconds;
+      words[2] = Math.max(0, Math.floor((timeout - seconds * 1e6) * 1000));
+      timeoutAddress = this.#timeoutAddress;
+    }
+    const ready = native.ppoll(this.#entriesAddress, count, timeoutAddress, 0);
+    if (ready > 0) return this.#readyBits(count);
+    if (ready < 0 && errno() !== EINTR) throw new SystemError(errno(), 'ppoll', 'cannot wait for the descriptors');
+    return 0;
+  }
+
+  #readyBits(count: number): number {
+    let bits = 0;
+    for (let i = 0; i < count; i++) {
+      const events = this.#entries[2 * i + 1]! >> 16;
+      if (events === 0) continue;
+      bits |= 1 << i;
+      // An error that stays would turn every later wait into a busy loop; reading it clears it.
+      if ((events & POLLERR) !== 0) getsockopt(this.#entries[2 * i]!, SOL_SOCKET, SO_ERROR, this.#error);
+      if ((events & POLLNVAL) !== 0) throw new SystemError(9, 'ppoll', `descriptor ${this.#entries[2 * i]} is not open`);
+    }
+    return bits;
+  }
+}
+
+// --- memory
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const _SC_PAGESIZE = 30;
+
+export const PAGE_SIZE = native.sysconf(_SC_PAGESIZE);
+
+/** Maps the ring of a descriptor over memory that exists already; what lay there is gone. Address and length are whole pages. */
+export function mapOver(address: number, length: number, fd: number, detail: string): void {
+  check(native.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), 'mmap', detail);
+}
+
+/** Undoes `mapOver`: fresh zero pages lie there again. */
+export function unmapOver(address: number, length: number): void {
+  check(native.mmap(address, length, PROT_READ_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0), 'mmap', 'cannot give back mapped memory');
+}
+
+// --- threads
+
+const CLONE_NEWNET = 0x40000000;
+/** Bytes of a CPU set: 1024 CPUs, as glibc has it. */
+const CPU_SET_BYTES = 128;
+const SYS_TGKILL = process.arch === 'x64' ? 234 : 131;
+const SYS_GETTID = process.arch === 'x64' ? 186 : 178;
+
+/** Enters the network namespace that `fd` refers to, with the calling thread alone. */
+export function setNetworkNamespace(fd: number, detail: string): void {
+  check(native.setns(fd, CLONE_NEWNET), 'setns', detail);
+}
+
+/** Kernel's number of the calling thread. */
+export function gettid(): number {
+  return native.syscall(SYS_GETTID, 0, 0, 0);
+}
+
+/** True while the thread lives; it belongs to this process. */
+export function threadAlive(tid: number): boolean {
+  return native.syscall(SYS_TGKILL, process.pid, tid, 0) === 0;
+}
+
+/** CPUs that the calling thread may run on, ascending. */
+export function getAffinity(): number[] {
+  const set = new Uint8Array(CPU_SET_BYTES);
+  check(native.schedGetaffinity(0, CPU_SET_BYTES, addressOf(set)), 'sched_getaffinity', 'cannot read the CPUs of this thread');
+  const cpus: number[] = [];
+  for (let cpu = 0; cpu < CPU_SET_BYTES * 8; cpu++) {
+    if ((set[cpu >> 3]! & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
+  }
+  return cpus;
+}
+
+/** Binds the calling thread to `cpus`. @throws SystemError where none of them is there or allowed. */
+export function setAffinity(cpus: readonly number[]): void {
+  const set = new Uint8Array(CPU_SET_BYTES);
+  for (const cpu of cpus) {
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= CPU_SET_BYTES * 8) throw new RangeError(`${cpu} is not the number of a CPU`);
+    set[cpu >> 3]! |= 1 << (cpu & 7);
+  }
+  const detail = `cannot run on CPU ${cpus.join(', ')}; this thread may run on ${getAffinity().join(', ')}`;
+  check(native.schedSetaffinity(0, CPU_SET_BYTES, addressOf(set)), 'sched_setaffinity', detail);
+}
