@@ -1,0 +1,50 @@
+/** Which TCP server the faces of this thread stand on. Every thread has a module instance, and so an attachment, of its own. */
+import { TcpServerError } from './errors.js';
+import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './runtime/app_api.js';
+
+/** This thread's end of a TCP server, as the faces use it. */
+export interface Port {
+  /** False once the TCP server has ended or the thread was detached. */
+  readonly alive: boolean;
+  listen(options: ListenOptions, handler: ListenHandler): AppListener;
+  connect(options: ConnectOptions, handler: FlowHandler): AppFlow;
+  /** Counted: while more `ref` than `unref` were called, the thread's event loop stays alive. */
+  ref(): void;
+  unref(): void;
+}
+
+let attached: Port | null = null;
+let find: () => Port | null = () => null;
+
+/** Has `source` asked for a port when a face is used in a thread that was not attached explicitly. */
+export function findPortWith(source: () => Port | null): void {
+  find = source;
+}
+
+/** Makes `port` the one that sockets and servers of this thread are opened on from now on; null for none. */
+export function usePort(port: Port | null): void {
+  attached = port;
+}
+
+/**
+ * The port of this thread.
+ *
+ * @throws TcpServerError ERR_TCP_SERVER_NOT_STARTED where there is none.
+ */
+export function currentPort(): Port {
+  if (attached === null || !attached.alive) attached = find() ?? attached;
+  if (attached === null) {
+    throw new TcpServerError(
+      'ERR_TCP_SERVER_NOT_STARTED',
+      'This thread has no TCP server. Call `await TcpServer.start()` once in the process, before the first listen or connect; ' +
+        'other threads are attached by themselves, or by attach()',
+    );
+  }
+  if (!attached.alive) {
+    throw new TcpServerError(
+      'ERR_TCP_SERVER_CLOSED',
+      'The TCP server of this thread is closed. Call `await TcpServer.start()` again before the next listen or connect',
+    );
+  }
+  return attached;
+}

@@ -1,0 +1,337 @@
+/** Moves bytes between a socket's stream and its flow, and keeps the event loop alive while it may still do so. */
+import type { Port } from './attachment.js';
+import { TcpServerError, transferError } from './errors.js';
+import type { AppFlow, FlowHandler } from './runtime/app_api.js';
+import { ECONNRESET, EPIPE } from './tcp/errno.js';
+
+/** Largest chunk handed to the stream at once, bytes: what Node reads at once. */
+const CHUNK = 65536;
+
+/** Strings are encoded here on their way into the send buffer: no Buffer a write. */
+const scratch = Buffer.allocUnsafeSlow(65536);
+
+export type WriteCallback = (error?: Error | null) => void;
+
+/** One entry of what `_writev` is given. */
+export interface WriteEntry {
+  chunk: Uint8Array | string;
+  encoding: BufferEncoding;
+}
+
+/** What memory `onread` wants bytes in, and who is told. */
+export interface OnRead {
+  buffer: Uint8Array | (() => Uint8Array);
+  /** @returns false to stop reading, until `resume` or `read`. */
+  callback(length: number, buffer: Uint8Array): boolean | void;
+}
+
+/** What a flow needs of its socket. */
+export interface FlowOwner {
+  readonly destroyed: boolean;
+  push(chunk: Uint8Array | null): boolean;
+  read(size?: number): unknown;
+  destroy(error?: Error): unknown;
+  /** Bytes moved: the idle time begins anew. */
+  touch(): void;
+  /** The active open is done. */
+  opened(): void;
+  /** The active open failed. */
+  refused(errno: number): void;
+}
+
+/** A socket's end of its flow. */
+export class SocketFlow implements FlowHandler {
+  private readonly owner: FlowOwner;
+  private readonly port: Port;
+  /** Null until the flow is known, and after it was let go. */
+  flow: AppFlow | null = null;
+  bytesRead = 0;
+  /** Bytes handed over by the stream, whether the send buffer has taken them yet or not. */
+  bytesWritten = 0;
+  onread: OnRead | null = null;
+  /** The stream wants bytes. While it does not, they stay in shared memory and the window closes. */
+  private reading = false;
+  /** The active open is not done yet. */
+  private opening = false;
+  /** An accepted socket that the app has not seen yet: its bytes wait. */
+  private held = false;
+  private ended = false;
+  /** Why the flow is dead, and the app was not told: it neither reads nor writes. */
+  private failed = 0;
+  /** Called once the send buffer has taken the write in progress; null where there is none. */
+  private callback: WriteCallback | null = null;
+  private rest: Uint8Array | null = null;
+  private restOffset = 0;
+  private entries: WriteEntry[] | null = null;
+  private entry = 0;
+  /** Times that the send buffer took part of the write in progress. */
+  private progress = 0;
+  private progressSeen = 0;
+  private wantsRef = true;
+  private holdsRef = false;
+
+  constructor(owner: FlowOwner, port: Port) {
+    this.owner = owner;
+    this.port = port;
+  }
+
+  /** Opens a connection. Only addresses: names were looked up before. */
+  connect(host: string, port: number, localAddress: string | undefined, localPort: number | undefined): void {
+    this.opening = true;
+    this.flow = this.port.connect(
+      { host, port, ...(localAddress === undefined ? {} : { localAddress }), ...(localPort === undefined ? {} : { localPort }) },
+      this,
+    );
+    this.settle();
+  }
+
+  /** Takes over a connection that was accepted. Bytes that came with it wait for `begin`. */
+  accept(flow: AppFlow): void {
+    this.held = true;
+    this.flow = flow;
+    flow.handler = this;
+  }
+
+  /** The accepted socket is in the app's hands: its first bytes may follow. */
+  begin(): void {
+    this.held = false;
+    this.settle();
+    if (this.reading) this.pump();
+  }
+
+  /** The stream wants bytes. */
+  start(): void {
+    this.reading = !this.ended;
+    if (this.opening || this.held) return;
+    this.settle();
+    this.pump();
+    if (this.failed !== 0) this.fail();
+  }
+
+  /** The stream wants no more bytes for now. */
+  stop(): void {
+    this.reading = false;
+    this.settle();
+  }
+
+  /** Writes one chunk; `callback` once the send buffer has taken it. */
+  write(chunk: Uint8Array | string, encoding: BufferEncoding, callback: WriteCallback): void {
+    if (this.failed !== 0) {
+      callback(transferError(EPIPE, 'write'));
+      return;
+    }
+    this.owner.touch();
+    if (this.put(chunk, encoding)) callback();
+    else this.wait(callback);
+  }
+
+  /** Writes several chunks. */
+  writev(entries: WriteEntry[], callback: WriteCallback): void {
+    if (this.failed !== 0) {
+      callback(transferError(EPIPE, 'write'));
+      return;
+    }
+    this.owner.touch();
+    this.entries = entries;
+    this.entry = 0;
+    if (this.putEntries()) callback();
+    else this.wait(callback);
+  }
+
+  /** FIN after everything written. */
+  end(): void {
+    if (this.failed === 0) this.flow?.end();
+  }
+
+  /** True where a write has made headway since this was last asked: the socket is not idle then. */
+  advanced(): boolean {
+    if (this.callback === null || this.progress === this.progressSeen) return false;
+    this.progressSeen = this.progress;
+    return true;
+  }
+
+  /** Lets go of the flow. No callback of it follows. */
+  release(reset: boolean): void {
+    const flow = this.flow;
+    this.flow = null;
+    this.reading = false;
+    this.opening = false;
+    this.rest = null;
+    this.entries = null;
+    this.settle();
+    if (flow === null || !this.port.alive) return;
+    if (reset) flow.reset();
+    flow.close();
+  }
+
+  /** Ends the write in progress, which can no longer be carried out. */
+  abandonWrite(): void {
+    const callback = this.callback;
+    this.callback = null;
+    if (callback !== null) callback(null);
+  }
+
+  ref(): void {
+    this.wantsRef = true;
+    this.settle();
+  }
+
+  unref(): void {
+    this.wantsRef = false;
+    this.settle();
+  }
+
+  onConnect(): void {
+    if (this.flow === null) return;
+    this.opening = false;
+    this.owner.opened();
+    this.settle();
+  }
+
+  onReadable(): void {
+    if (this.reading && !this.held) this.pump();
+  }
+
+  onWritable(): void {
+    if (this.callback === null || this.flow === null) return;
+    this.progress++;
+    const rest = this.rest;
+    if (rest !== null) {
+      this.rest = null;
+      if (!this.putBytes(rest, this.restOffset, rest.length)) return;
+    }
+    if (!this.putEntries()) return;
+    const callback = this.callback;
+    this.callback = null;
+    this.owner.touch();
+    this.settle();
+    callback();
+  }
+
+  onDrained(): void {
+    // Writes are done for the stream as soon as the send buffer has them, as with the kernel's.
+  }
+
+  onError(errno: number): void {
+    if (this.flow === null) return;
+    if (!this.port.alive) {
+      this.owner.destroy(new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every connection with it'));
+      return;
+    }
+    if (this.opening) {
+      this.opening = false;
+      this.owner.refused(errno);
+      return;
+    }
+    this.failed = errno;
+    // As with the kernel, an app that neither reads nor writes learns of it when it next does.
+    if (this.reading) this.pump();
+    if (this.reading || this.callback !== null) this.fail();
+  }
+
+  onClose(): void {
+    if (this.flow === null || this.failed !== 0 || this.ended) return;
+    if (!this.flow.ended && this.flow.readableLength === 0) this.onError(ECONNRESET);
+  }
+
+  /** Tells the app that the flow is dead. */
+  private fail(): void {
+    if (this.flow === null) return;
+    const callback = this.callback;
+    if (this.reading || callback === null) {
+      this.owner.destroy(transferError(this.failed, 'read'));
+      return;
+    }
+    this.callback = null;
+    callback(transferError(this.failed, 'write'));
+  }
+
+  /** Hands over what waits in shared memory for as long as the stream wants it. */
+  private pump(): void {
+    const flow = this.flow;
+    if (flow === null) return;
+    if (flow.readableLength > 0 || flow.ended) this.owner.touch();
+    while (this.reading && (this.onread === null ? this.pushChunk(flow) : this.fillBuffer(flow, this.onread)));
+    // Callbacks of the app ran: the flow may be gone.
+    if (!this.reading || this.flow === null || !flow.ended) return;
+    this.reading = false;
+    this.ended = true;
+    this.settle();
+    this.owner.push(null);
+    this.owner.read(0);
+  }
+
+  private pushChunk(flow: AppFlow): boolean {
+    const chunk = flow.read(CHUNK);
+    if (chunk === null) return false;
+    this.bytesRead += chunk.length;
+    if (!this.owner.push(chunk)) this.stop();
+    return true;
+  }
+
+  private fillBuffer(flow: AppFlow, onread: OnRead): boolean {
+    const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer;
+    const length = flow.readInto(buffer, 0, buffer.length);
+    if (length === 0) return false;
+    this.bytesRead += length;
+    if (onread.callback(length, buffer) === false) this.stop();
+    return true;
+  }
+
+  private put(chunk: Uint8Array | string, encoding: BufferEncoding): boolean {
+    if (typeof chunk !== 'string') {
+      this.bytesWritten += chunk.length;
+      return this.putBytes(chunk, 0, chunk.length);
+    }
+    // A UTF-16 unit takes at most three bytes in any encoding.
+    if (chunk.length * 3 > scratch.length) {
+      const bytes = Buffer.from(chunk, encoding);
+      this.bytesWritten += bytes.length;
+      return this.putBytes(bytes, 0, bytes.length);
+    }
+    const length = scratch.write(chunk, 0, encoding);
+    this.bytesWritten += length;
+    return this.putBytes(scratch, 0, length);
+  }
+
+  /** Hands bytes from `offset` up to `end` to the flow. Returns false where the send buffer took part of them: the rest is kept. */
+  private putBytes(bytes: Uint8Array, offset: number, end: number): boolean {
+    if (offset === end || this.flow === null) return true;
+    const taken = this.flow.write(bytes, offset, end - offset);
+    if (taken === end - offset) return true;
+    if (bytes === scratch) {
+      this.rest = Buffer.from(scratch.subarray(taken, end));
+      this.restOffset = 0;
+    } else {
+      this.rest = end === bytes.length ? bytes : bytes.subarray(0, end);
+      this.restOffset = offset + taken;
+    }
+    return false;
+  }
+
+  private putEntries(): boolean {
+    const entries = this.entries;
+    if (entries === null) return true;
+    while (this.entry < entries.length) {
+      const { chunk, encoding } = entries[this.entry++] as WriteEntry;
+      if (!this.put(chunk, encoding)) return false;
+    }
+    this.entries = null;
+    return true;
+  }
+
+  private wait(callback: WriteCallback): void {
+    this.callback = callback;
+    this.progressSeen = this.progress;
+    this.settle();
+  }
+
+  /** Holds the event loop while the app may hear of this flow: as in Node, not where it neither reads nor writes. */
+  private settle(): void {
+    const wanted = this.wantsRef && this.flow !== null && (this.opening || this.held || this.reading || this.callback !== null);
+    if (wanted === this.holdsRef) return;
+    this.holdsRef = wanted;
+    if (wanted) this.port.ref();
+    else this.port.unref();
+  }
+}

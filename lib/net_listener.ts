@@ -1,0 +1,139 @@
+/** A listener and the sockets that it brings, for every kind of server: the package's own, and `node:http`'s. */
+import type { EventEmitter } from 'node:events';
+import type { Port } from './attachment.js';
+import { TcpServerError, listenError } from './errors.js';
+import { Socket } from './net_socket.js';
+import type { AcceptOptions, SocketServer } from './net_socket.js';
+import type { AppFlow, AppListener, ListenHandler } from './runtime/app_api.js';
+
+/** Connections that may wait for the app when it names no number: Node's own default. */
+export const DEFAULT_BACKLOG = 511;
+
+/** What a listener needs of its server; `net.Server` and `http.Server` of Node have it, and so has the package's own. */
+export interface ListenOwner extends EventEmitter, SocketServer, AcceptOptions {
+  _handle: Listener | null;
+  maxConnections?: number;
+}
+
+/** Where a listener ended up. */
+export interface ListenAddress {
+  address?: string;
+  family?: string;
+  port?: number;
+}
+
+/**
+ * One listener. `close`, `ref`, `unref` and `getsockname` are what Node's own servers ask of what they listen on, so that their
+ * `close()`, `address()`, `ref()` and `unref()` hold for it unchanged.
+ */
+export class Listener implements ListenHandler {
+  private readonly owner: ListenOwner;
+  private readonly port: Port;
+  private listener: AppListener | null = null;
+  private host: string;
+  private portNumber: number;
+  private holdsRef = false;
+  private wantsRef = true;
+
+  /**
+   * Starts to listen; 'listening' or 'error' of the owner follows.
+   *
+   * @param host dotted IPv4 address, or null for every one that the TCP server has.
+   * @param portNumber 0: the TCP server chooses.
+   */
+  constructor(owner: ListenOwner, port: Port, host: string | null, portNumber: number, backlog: number) {
+    this.owner = owner;
+    this.port = port;
+    this.host = host ?? '0.0.0.0';
+    this.portNumber = portNumber;
+    this.listener = port.listen({ host, port: portNumber, backlog }, this);
+    this.settle();
+  }
+
+  /** Stops listening. Connections live on. */
+  close(): void {
+    const listener = this.listener;
+    this.listener = null;
+    this.settle();
+    if (listener !== null && this.port.alive) listener.close();
+  }
+
+  ref(): void {
+    this.wantsRef = true;
+    this.settle();
+  }
+
+  unref(): void {
+    this.wantsRef = false;
+    this.settle();
+  }
+
+  /** Writes the address into `out`, as Node's handles do. */
+  getsockname(out: ListenAddress): number {
+    out.address = this.host;
+    out.family = 'IPv4';
+    out.port = this.portNumber;
+    return 0;
+  }
+
+  onListening(address: string, port: number): void {
+    this.host = address;
+    this.portNumber = port;
+    if (this.listener !== null) this.owner.emit('listening');
+  }
+
+  onConnection(flow: AppFlow): void {
+    const { owner } = this;
+    const limit = owner.maxConnections;
+    if (this.listener === null || (limit && owner._connections >= limit)) {
+      if (this.listener !== null) owner.emit('drop', endpoints(flow));
+      flow.close();
+      return;
+    }
+    const socket = new Socket({
+      allowHalfOpen: owner.allowHalfOpen,
+      readableHighWaterMark: owner.highWaterMark,
+      writableHighWaterMark: owner.highWaterMark,
+    });
+    const link = socket.adopt(flow, this.port, owner);
+    owner._connections++;
+    socket.server = owner;
+    socket._server = owner;
+    owner.emit('connection', socket);
+    link.begin();
+  }
+
+  onError(errno: number): void {
+    if (this.listener === null) return;
+    this.listener = null;
+    this.settle();
+    if (this.owner._handle === this) this.owner._handle = null;
+    const died = new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every listener with it');
+    this.owner.emit('error', this.port.alive ? listenError(errno, this.host, this.portNumber) : died);
+  }
+
+  onClose(): void {
+    this.listener = null;
+    this.settle();
+  }
+
+  private settle(): void {
+    const wanted = this.wantsRef && this.listener !== null;
+    if (wanted === this.holdsRef) return;
+    this.holdsRef = wanted;
+    if (wanted) this.port.ref();
+    else this.port.unref();
+  }
+}
+
+/** What the 'drop' event tells of a connection that was refused. */
+function endpoints(flow: AppFlow): Record<string, string | number> {
+  return {
+    localAddress: flow.localAddress,
+    localPort: flow.localPort,
+    localFamily: flow.family,
+    remoteAddress: flow.remoteAddress,
+    remotePort: flow.remotePort,
+    remoteFamily: flow.family,
+  };
+}

@@ -1,0 +1,483 @@
+/** `Socket`: one connection as a stream, with the events, properties and errors of `node:net`'s. */
+import { isIP } from 'node:net';
+import { Duplex } from 'node:stream';
+import type { DuplexOptions } from 'node:stream';
+import { currentPort } from './attachment.js';
+import type { Port } from './attachment.js';
+import { closedBeforeConnection, connectError, endedByPeer, invalidType, invalidValue, socketClosed } from './errors.js';
+import { checkConnectOptions, findAddress, netArguments } from './net_connect.js';
+import type { ConnectOptions, SocketOptions } from './net_connect.js';
+import { SocketFlow } from './net_flow.js';
+import type { FlowOwner, OnRead, WriteCallback, WriteEntry } from './net_flow.js';
+import { IdleTimer, duration } from './net_timeout.js';
+import type { Idler } from './net_timeout.js';
+import type { AppFlow } from './runtime/app_api.js';
+import { ENETUNREACH } from './tcp/errno.js';
+
+/** What `address()` returns; empty before there is a connection and after it. */
+export interface SocketAddress {
+  address: string;
+  family: string;
+  port: number;
+}
+
+/** What an accepted socket tells its server. */
+export interface SocketServer {
+  _connections: number;
+  _emitCloseIfDrained(): void;
+}
+
+/** What a server sets for the sockets that it accepts. */
+export interface AcceptOptions {
+  allowHalfOpen: boolean;
+  pauseOnConnect: boolean;
+  noDelay: boolean;
+  keepAlive: boolean;
+  /** Seconds, as Node's server keeps it. */
+  keepAliveInitialDelay: number;
+  highWaterMark: number;
+}
+
+/** What a stream can do beyond its documentation, and `node:net` uses. */
+interface StreamInternals {
+  _undestroy(): void;
+  writableBuffer: WriteEntry[] | undefined;
+  readableFlowing: boolean | null;
+}
+
+function internals(socket: Socket): StreamInternals {
+  return socket as unknown as StreamInternals;
+}
+
+function emitClose(socket: Socket, link: SocketFlow, hadError: boolean): void {
+  link.abandonWrite();
+  socket.emit('close', hadError);
+}
+
+function emitCloseUnconnected(socket: Socket): void {
+  socket.emit('close');
+}
+
+function isOnRead(value: unknown): value is OnRead {
+  if (typeof value !== 'object' || value === null) return false;
+  const { buffer, callback } = value as Partial<OnRead>;
+  return (buffer instanceof Uint8Array || typeof buffer === 'function') && typeof callback === 'function';
+}
+
+/** Refuses what cannot be a socket's options, and gives the stream's. */
+function streamOptions(options: SocketOptions): DuplexOptions {
+  const modes = options as DuplexOptions;
+  if (modes.objectMode) throw invalidValue('options.objectMode', modes.objectMode, 'is not supported');
+  if (modes.readableObjectMode) throw invalidValue('options.readableObjectMode', modes.readableObjectMode, 'is not supported');
+  if (modes.writableObjectMode) throw invalidValue('options.writableObjectMode', modes.writableObjectMode, 'is not supported');
+  const delay: unknown = options.keepAliveInitialDelay;
+  if (delay !== undefined && typeof delay !== 'number') throw invalidType('options.keepAliveInitialDelay', ['number'], delay);
+  return {
+    ...modes,
+    allowHalfOpen: Boolean(options.allowHalfOpen),
+    // 'close' is the socket's own: it says whether there was an error.
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
+  };
+}
+
+/** What `write` is once the peer has ended the connection and this side was ended with it. */
+function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+  if (!this.writableEnded) return Duplex.prototype.write.call(this, chunk, encoding as BufferEncoding, callback as WriteCallback);
+  const done = typeof encoding === 'function' ? encoding : callback;
+  const error = endedByPeer();
+  if (typeof done === 'function') process.nextTick(done as WriteCallback, error);
+  this.destroy(error);
+  return false;
+}
+
+function onEnd(this: Socket): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd as Socket['write'];
+}
+
+function byteLength(chunk: Uint8Array | string, encoding: BufferEncoding): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+}
+
+/**
+ * A TCP connection: `node:net`'s `Socket`, carried by the TCP server of this thread.
+ *
+ * Events: 'lookup', 'connectionAttempt', 'connect', 'ready', 'data', 'end', 'drain', 'finish', 'timeout', 'error', 'close' (with
+ * whether there was an error). Errors carry Node's codes: ECONNREFUSED, ECONNRESET, ETIMEDOUT, EPIPE, EHOSTUNREACH; and
+ * ERR_TCP_SERVER_DIED where the TCP server ended.
+ */
+export class Socket extends Duplex implements FlowOwner, Idler {
+  /** A connection is being made. */
+  connecting = false;
+  /** The server that accepted the socket; null for one that connected. */
+  server: SocketServer | null = null;
+  /** The time set by `setTimeout`, ms. */
+  declare timeout?: number;
+  /** @internal The name that was looked up. */
+  _host: string | null = null;
+  /** @internal */
+  _server: SocketServer | null = null;
+  /** @internal */
+  _parent: null = null;
+  /** @internal For the use of `node:http`. */
+  _hadError = false;
+  private link: SocketFlow | null = null;
+  private timer: IdleTimer | null = null;
+  private noDelay: boolean;
+  private keepAlive: boolean;
+  private keepAliveSeconds: number;
+  private onread: OnRead | null;
+  private resetting = false;
+  private target: SocketAddress | null = null;
+  private source: { address: string; port: number } | null = null;
+  private peer: SocketAddress | null = null;
+  /** A write that waits for the connection. */
+  private waiting: Uint8Array | string | WriteEntry[] | null = null;
+  private waitingEncoding: BufferEncoding = 'utf8';
+  private finalRead = 0;
+  private finalWritten = 0;
+
+  constructor(options: SocketOptions = {}) {
+    super(streamOptions(options));
+    this.noDelay = Boolean(options.noDelay);
+    this.keepAlive = Boolean(options.keepAlive);
+    this.keepAliveSeconds = Math.max(0, Math.trunc((options.keepAliveInitialDelay ?? 0) / 1000));
+    this.onread = isOnRead(options.onread) ? options.onread : null;
+    this.on('end', onEnd);
+  }
+
+  /**
+   * Connects: `connect(port, host?, listener?)` or `connect(options, listener?)`. The listener is called at 'connect'.
+   *
+   * @throws TypeError, RangeError where an option is not as it must be; TcpServerError where this thread has no TCP server.
+   */
+  connect(options: ConnectOptions, listener?: () => void): this;
+  connect(port: number | string, host: string, listener?: () => void): this;
+  connect(port: number | string, listener?: () => void): this;
+  connect(...args: unknown[]): this {
+    const { options, listener } = netArguments(args);
+    checkConnectOptions(options);
+    const link = new SocketFlow(this, currentPort());
+    if (listener !== null) this.once('connect', listener);
+    // A socket may be used again after its connection has closed.
+    if (this.write !== Socket.prototype.write) this.write = Socket.prototype.write;
+    internals(this)._undestroy();
+    this.peer = null;
+    link.onread = this.onread;
+    this.link = link;
+    this.connecting = true;
+    this.touch();
+    const host = options.host || 'localhost';
+    if (isIP(host) !== 0) process.nextTick(() => this.open(link, host, options));
+    else this.lookUp(link, host, options);
+    return this;
+  }
+
+  private lookUp(link: SocketFlow, host: string, options: ConnectOptions): void {
+    this._host = host;
+    findAddress(
+      host,
+      options,
+      (error, address, family) => this.emit('lookup', error, address, family, host),
+      (error, address) => {
+        if (this.link !== link || !this.connecting) return;
+        if (error === null) this.open(link, address, options);
+        // The caller of `connect` has had no chance to listen yet where the lookup answered at once.
+        else process.nextTick(() => this.destroy(error));
+      },
+    );
+  }
+
+  private open(link: SocketFlow, address: string, options: ConnectOptions): void {
+    if (this.link !== link || !this.connecting) return;
+    this.touch();
+    const port = Number(options.port);
+    const family = isIP(address);
+    this.target = { address, family: `IPv${family}`, port };
+    this.source = options.localAddress && options.localPort ? { address: options.localAddress, port: options.localPort } : null;
+    this.emit('connectionAttempt', address, port, family);
+    if (this.link !== link || !this.connecting) return;
+    if (family === 4) link.connect(address, port, options.localAddress, options.localPort);
+    else this.refused(ENETUNREACH);
+  }
+
+  /** @internal */
+  opened(): void {
+    const link = this.link;
+    if (link === null || this.destroyed) return;
+    this.connecting = false;
+    this.touch();
+    this.configure(link);
+    this.emit('connect');
+    this.emit('ready');
+    if (!this.destroyed && !this.isPaused()) this.read(0);
+  }
+
+  /** @internal */
+  refused(errno: number): void {
+    const target = this.target;
+    if (target === null || this.destroyed) return;
+    const error = connectError(errno, target.address, target.port, this.source ?? undefined);
+    this.emit('connectionAttemptFailed', target.address, target.port, target.family === 'IPv6' ? 6 : 4, error);
+    this.destroy(error);
+  }
+
+  /** @internal Takes a connection that a listener has accepted. */
+  adopt(flow: AppFlow, port: Port, options: AcceptOptions): SocketFlow {
+    const link = new SocketFlow(this, port);
+    link.onread = this.onread;
+    this.link = link;
+    link.accept(flow);
+    this.noDelay = options.noDelay;
+    this.keepAlive = options.keepAlive;
+    this.keepAliveSeconds = options.keepAliveInitialDelay;
+    this.configure(link);
+    if (options.pauseOnConnect) internals(this).readableFlowing = false;
+    else this.read(0);
+    return link;
+  }
+
+  private configure(link: SocketFlow): void {
+    if (this.noDelay) link.flow?.setNoDelay(true);
+    if (this.keepAlive) link.flow?.setKeepAlive(true, this.keepAliveSeconds * 1000);
+  }
+
+  /** @internal */
+  override _read(): void {
+    if (this.connecting || this.link === null) this.once('connect', () => this._read());
+    else this.link.start();
+  }
+
+  /** @internal */
+  override _write(chunk: Uint8Array | string, encoding: BufferEncoding, callback: WriteCallback): void {
+    if (this.connecting) this.defer(chunk, encoding, callback);
+    else if (this.link === null) callback(socketClosed());
+    else this.link.write(chunk, encoding, callback);
+  }
+
+  /** @internal */
+  override _writev(entries: WriteEntry[], callback: WriteCallback): void {
+    if (this.connecting) this.defer(entries, 'utf8', callback);
+    else if (this.link === null) callback(socketClosed());
+    else this.link.writev(entries, callback);
+  }
+
+  /** Keeps the first write until there is a connection; the stream keeps those after it. */
+  private defer(chunk: Uint8Array | string | WriteEntry[], encoding: BufferEncoding, callback: WriteCallback): void {
+    this.waiting = chunk;
+    this.waitingEncoding = encoding;
+    const onClose = (): void => callback(closedBeforeConnection());
+    this.once('connect', () => {
+      this.off('close', onClose);
+      this.waiting = null;
+      if (Array.isArray(chunk)) this._writev(chunk, callback);
+      else this._write(chunk, encoding, callback);
+    });
+    this.once('close', onClose);
+  }
+
+  /** @internal */
+  override _final(callback: WriteCallback): void {
+    if (this.pending) {
+      this.once('connect', () => this._final(callback));
+      return;
+    }
+    this.link?.end();
+    callback();
+  }
+
+  /** @internal */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.connecting = false;
+    this.timer?.clear();
+    const link = this.link;
+    if (link) {
+      this.finalRead = link.bytesRead;
+      this.finalWritten = link.bytesWritten;
+      this.link = null;
+      link.release(this.resetting);
+      this.resetting = false;
+      // After this turn's events, as Node closes its handles.
+      setImmediate(emitClose, this, link, Boolean(error));
+      callback(error);
+    } else {
+      callback(error);
+      process.nextTick(emitCloseUnconnected, this);
+    }
+    const server = this._server;
+    if (!server) return;
+    server._connections--;
+    server._emitCloseIfDrained();
+  }
+
+  /** Ends this side, and destroys the socket once everything is written. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
+  }
+
+  /** Resets the connection (RST, RFC 9293 3.10.5) and destroys the socket. One that is connecting is reset once connected. */
+  resetAndDestroy(): this {
+    if (this.link === null) this.destroy(socketClosed());
+    else if (this.connecting) this.once('connect', () => this.resetNow());
+    else this.resetNow();
+    return this;
+  }
+
+  private resetNow(): void {
+    this.resetting = true;
+    this.destroy();
+  }
+
+  /**
+   * Emits 'timeout' after a time without activity on the socket; the connection stays. It does not keep the process alive.
+   *
+   * @param msecs ms; 0 turns it off.
+   * @param callback listener for the next 'timeout'; with 0 it is removed.
+   */
+  setTimeout(msecs: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    this.timeout = msecs;
+    const time = duration(msecs, 'msecs');
+    if (this.timer === null && time > 0) this.timer = new IdleTimer(this);
+    this.timer?.set(time);
+    if (callback === undefined) return this;
+    if (typeof callback !== 'function') throw invalidType('callback', ['function'], callback);
+    if (time === 0) this.removeListener('timeout', callback);
+    else this.once('timeout', callback);
+    return this;
+  }
+
+  /** @internal */
+  idle(): void {
+    if (this.link !== null && this.link.advanced()) this.timer?.set(this.timeout ?? 0);
+    else this.emit('timeout');
+  }
+
+  /** @internal Bytes have moved. */
+  touch(): void {
+    if (this.timer !== null) this.timer.touch();
+  }
+
+  /** Turns the Nagle algorithm (RFC 9293 3.7.4) off, or on again. */
+  setNoDelay(noDelay = true): this {
+    const changed = this.noDelay !== Boolean(noDelay);
+    this.noDelay = Boolean(noDelay);
+    if (changed && !this.connecting) this.link?.flow?.setNoDelay(this.noDelay);
+    return this;
+  }
+
+  /**
+   * Turns keepalive probes (RFC 9293 3.8.4) on or off.
+   *
+   * @param initialDelay silence before the first probe, ms, in whole seconds as in Node; 0 leaves the time as it was.
+   */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    const seconds = Math.trunc(Number(initialDelay) / 1000) || 0;
+    const changed = this.keepAlive !== Boolean(enable) || (Boolean(enable) && this.keepAliveSeconds !== seconds);
+    this.keepAlive = Boolean(enable);
+    this.keepAliveSeconds = seconds;
+    if (changed && !this.connecting) this.link?.flow?.setKeepAlive(this.keepAlive, seconds * 1000);
+    return this;
+  }
+
+  /** Lets the socket keep the process alive: the default. */
+  ref(): this {
+    if (this.link === null) this.once('connect', this.ref);
+    else this.link.ref();
+    return this;
+  }
+
+  /** Lets the process end though the socket is open. */
+  unref(): this {
+    if (this.link === null) this.once('connect', this.unref);
+    else this.link.unref();
+    return this;
+  }
+
+  override pause(): this {
+    if (this.onread !== null && !this.connecting) this.link?.stop();
+    return super.pause();
+  }
+
+  override resume(): this {
+    if (this.onread !== null && !this.connecting) this.link?.start();
+    return super.resume();
+  }
+
+  override read(size?: number): unknown {
+    if (this.onread !== null && !this.connecting && size !== 0) this.link?.start();
+    return super.read(size);
+  }
+
+  /** This side's address; `{}` where there is no connection. */
+  address(): SocketAddress | Record<string, never> {
+    const flow = this.link?.flow;
+    if (!flow || this.connecting) return {};
+    return { address: flow.localAddress, family: flow.family, port: flow.localPort };
+  }
+
+  private peerAddress(): SocketAddress | null {
+    const flow = this.link?.flow;
+    if (this.peer !== null || !flow || this.connecting) return this.peer;
+    this.peer = { address: flow.remoteAddress, family: flow.family, port: flow.remotePort };
+    return this.peer;
+  }
+
+  get localAddress(): string | undefined {
+    return this.connecting ? undefined : this.link?.flow?.localAddress;
+  }
+
+  get localPort(): number | undefined {
+    return this.connecting ? undefined : this.link?.flow?.localPort;
+  }
+
+  get localFamily(): string | undefined {
+    return this.connecting ? undefined : this.link?.flow?.family;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.peerAddress()?.address;
+  }
+
+  get remotePort(): number | undefined {
+    return this.peerAddress()?.port;
+  }
+
+  get remoteFamily(): string | undefined {
+    return this.peerAddress()?.family;
+  }
+
+  /** There is no connection yet: none asked for, or not made yet. Also true after it has closed. */
+  get pending(): boolean {
+    return this.link === null || this.connecting;
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** Bytes that were read from the connection. */
+  get bytesRead(): number {
+    return this.link?.bytesRead ?? this.finalRead;
+  }
+
+  /** Bytes that were written, those that still wait included. */
+  get bytesWritten(): number {
+    let bytes = this.link?.bytesWritten ?? this.finalWritten;
+    const waiting = this.waiting;
+    if (Array.isArray(waiting)) for (const entry of waiting) bytes += byteLength(entry.chunk, entry.encoding);
+    else if (waiting !== null) bytes += byteLength(waiting, this.waitingEncoding);
+    for (const entry of internals(this).writableBuffer ?? []) bytes += byteLength(entry.chunk, entry.encoding);
+    return bytes;
+  }
+
+  /** Bytes that wait to be written. Deprecated in Node: use `writableLength`. */
+  get bufferSize(): number | undefined {
+    return this.link === null ? undefined : this.writableLength;
+  }
+}
