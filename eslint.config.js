@@ -1,11 +1,11 @@
-import tseslint from 'typescript-eslint'
-import { walls } from './tools/walls.js'
+import tseslint from 'typescript-eslint';
+import { walls } from './tools/walls.js';
 
 /** What would give the protocol core a clock, chance, threads or a machine of its own: it is handed all of them. */
 const ambient = [
   'Date', 'performance', 'process', 'Buffer', 'Atomics', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask',
   'crypto', 'fetch', 'require', 'globalThis',
-]
+];
 
 export default tseslint.config(
   { ignores: ['dist/', '.build/', '.tap/', 'node_modules/', 'docs/'] },
@@ -53,4 +53,4 @@ export default tseslint.config(
       'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Randomness is handed in.' }],
     },
   },
-)
+);

@@ -1,101 +1,101 @@
 /** Load on a URL from outside: wrk, or autocannon where wrk is missing. */
-import { execFileSync, spawn } from 'node:child_process'
-import { createRequire } from 'node:module'
+import { execFileSync, spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
 
 export interface Load {
   /** Responses that came in while it was measured. */
-  readonly requests: number
-  readonly perSecond: number
+  readonly requests: number;
+  readonly perSecond: number;
   /** Microseconds. */
-  readonly p50: number
-  readonly p99: number
+  readonly p50: number;
+  readonly p99: number;
   /** Connections refused, reset or timed out, and responses other than 2xx and 3xx. */
-  readonly errors: number
+  readonly errors: number;
 }
 
 export interface LoadOptions {
-  readonly url: string
-  readonly seconds: number
-  readonly connections: number
+  readonly url: string;
+  readonly seconds: number;
+  readonly connections: number;
   /** CPUs that the load may use, as taskset takes them. */
-  readonly cpus: string
+  readonly cpus: string;
 }
 
-export type Loader = (options: LoadOptions) => Promise<Load>
+export type Loader = (options: LoadOptions) => Promise<Load>;
 
-export function chooseLoader(): { name: string, load: Loader } {
+export function chooseLoader(): { name: string; load: Loader } {
   try {
-    execFileSync('wrk', ['-v'], { stdio: 'ignore' })
+    execFileSync('wrk', ['-v'], { stdio: 'ignore' });
   } catch (error) {
     // wrk ends with 1 after printing its version; only a missing program has a code.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { name: 'autocannon', load: autocannon }
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { name: 'autocannon', load: autocannon };
   }
-  return { name: 'wrk', load: wrk }
+  return { name: 'wrk', load: wrk };
 }
 
 async function wrk({ url, seconds, connections, cpus }: LoadOptions): Promise<Load> {
-  const text = await output('taskset', ['-c', cpus, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url])
-  return parseWrk(text)
+  const text = await output('taskset', ['-c', cpus, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url]);
+  return parseWrk(text);
 }
 
 export function parseWrk(text: string): Load {
   const group = (pattern: RegExp): string => {
-    const match = pattern.exec(text)?.[1]
-    if (match === undefined) throw new Error(`wrk said something unexpected:\n${text}`)
-    return match
-  }
-  const errors = [...(/Socket errors: (.*)/.exec(text)?.[1] ?? '').matchAll(/\d+/g)].map(Number)
-  errors.push(Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0))
+    const match = pattern.exec(text)?.[1];
+    if (match === undefined) throw new Error(`wrk said something unexpected:\n${text}`);
+    return match;
+  };
+  const errors = [...(/Socket errors: (.*)/.exec(text)?.[1] ?? '').matchAll(/\d+/g)].map(Number);
+  errors.push(Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0));
   return {
     requests: Number(group(/(\d+) requests in/)),
     perSecond: Number(group(/Requests\/sec:\s+([\d.]+)/)),
     p50: microseconds(group(/^\s+50%\s+(\S+)/m)),
     p99: microseconds(group(/^\s+99%\s+(\S+)/m)),
     errors: errors.reduce((sum, count) => sum + count, 0),
-  }
+  };
 }
 
 function microseconds(text: string): number {
-  const [, number, unit] = /^([\d.]+)(us|ms|s|m)$/.exec(text) ?? []
-  const scale = { us: 1, ms: 1e3, s: 1e6, m: 6e7 }[unit ?? '']
-  if (scale === undefined) throw new Error(`not a time: ${text}`)
-  return Number(number) * scale
+  const [, number, unit] = /^([\d.]+)(us|ms|s|m)$/.exec(text) ?? [];
+  const scale = { us: 1, ms: 1e3, s: 1e6, m: 6e7 }[unit ?? ''];
+  if (scale === undefined) throw new Error(`not a time: ${text}`);
+  return Number(number) * scale;
 }
 
 /** What autocannon's `--json` says, as far as it is read here. Times are milliseconds. */
 interface AutocannonResult {
-  '2xx': number
-  non2xx: number
-  errors: number
-  timeouts: number
-  duration: number
-  latency: { p50: number, p99: number }
+  '2xx': number;
+  non2xx: number;
+  errors: number;
+  timeouts: number;
+  duration: number;
+  latency: { p50: number; p99: number };
 }
 
 async function autocannon({ url, seconds, connections, cpus }: LoadOptions): Promise<Load> {
-  const program = createRequire(import.meta.url).resolve('autocannon')
-  const args = ['-c', cpus, process.execPath, program, '--json', '-n', '-c', String(connections), '-d', String(seconds), url]
-  const result = JSON.parse(await output('taskset', args)) as AutocannonResult
+  const program = createRequire(import.meta.url).resolve('autocannon');
+  const args = ['-c', cpus, process.execPath, program, '--json', '-n', '-c', String(connections), '-d', String(seconds), url];
+  const result = JSON.parse(await output('taskset', args)) as AutocannonResult;
   return {
     requests: result['2xx'],
     perSecond: result['2xx'] / result.duration,
     p50: result.latency.p50 * 1e3,
     p99: result.latency.p99 * 1e3,
     errors: result.errors + result.timeouts + result.non2xx,
-  }
+  };
 }
 
 function output(command: string, args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let text = ''
-    let said = ''
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => { said += chunk })
-    child.on('error', reject)
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; });
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => { said += chunk; });
+    child.on('error', reject);
     child.on('close', (code) => {
-      if (code === 0) resolve(text)
-      else reject(new Error(`${command} ${args.join(' ')} ended with ${code}: ${said}`))
-    })
-  })
+      if (code === 0) resolve(text);
+      else reject(new Error(`${command} ${args.join(' ')} ended with ${code}: ${said}`));
+    });
+  });
 }

@@ -2,23 +2,23 @@
 
 /** One side of one round. Times are microseconds. */
 export interface Sample {
-  readonly perSecond: number
-  readonly p50: number
-  readonly p99: number
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
   /** CPU a request of the app's thread, and of the TCP server's: NaN where there is none. */
-  readonly appCpu: number
-  readonly serverCpu: number
+  readonly appCpu: number;
+  readonly serverCpu: number;
 }
 
 export interface Round {
-  readonly offload: Sample
-  readonly kernel: Sample
+  readonly offload: Sample;
+  readonly kernel: Sample;
 }
 
 interface Metric {
-  readonly name: string
-  readonly unit: string
-  readonly of: (sample: Sample) => number
+  readonly name: string;
+  readonly unit: string;
+  readonly of: (sample: Sample) => number;
 }
 
 const METRICS: readonly Metric[] = [
@@ -28,18 +28,18 @@ const METRICS: readonly Metric[] = [
   { name: 'app-cpu', unit: 'us/request', of: (sample) => sample.appCpu },
   { name: 'server-cpu', unit: 'us/request', of: (sample) => sample.serverCpu },
   { name: 'cpu', unit: 'us/request', of: (sample) => sample.appCpu + (Number.isNaN(sample.serverCpu) ? 0 : sample.serverCpu) },
-]
+];
 
 export interface Row {
-  readonly bench: string
-  readonly metric: string
-  readonly unit: string
+  readonly bench: string;
+  readonly metric: string;
+  readonly unit: string;
   /** Medians over the rounds; null where a side has no such figure. */
-  readonly offload: number | null
-  readonly kernel: number | null
+  readonly offload: number | null;
+  readonly kernel: number | null;
   /** The median of the rounds' own ratios, offload over kernel: the machine's swings between rounds cancel out. */
-  readonly ratio: number | null
-  readonly rounds: number
+  readonly ratio: number | null;
+  readonly rounds: number;
 }
 
 export function rows(bench: string, rounds: readonly Round[]): Row[] {
@@ -51,40 +51,40 @@ export function rows(bench: string, rounds: readonly Round[]): Row[] {
     kernel: median(rounds.map(({ kernel }) => of(kernel))),
     ratio: median(rounds.map(({ offload, kernel }) => of(offload) / of(kernel))),
     rounds: rounds.length,
-  }))
+  }));
 }
 
 /** The rows as a table; the spread is from the least to the most of a side's rounds. */
 export function table(bench: string, rounds: readonly Round[]): string {
-  const lines = [['', 'TCP server', '(spread)', 'kernel TCP', '(spread)', 'ratio', '(spread)']]
+  const lines = [['', 'TCP server', '(spread)', 'kernel TCP', '(spread)', 'ratio', '(spread)']];
   for (const [index, row] of rows(bench, rounds).entries()) {
-    const { of } = METRICS[index] as Metric
+    const { of } = METRICS[index] as Metric;
     lines.push([
       `${row.metric} ${row.unit}`,
       figure(row.offload), spread(rounds.map(({ offload }) => of(offload))),
       figure(row.kernel), spread(rounds.map(({ kernel }) => of(kernel))),
       row.ratio === null ? '-' : row.ratio.toFixed(2), spread(rounds.map(({ offload, kernel }) => of(offload) / of(kernel))),
-    ])
+    ]);
   }
-  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
-  return lines.map((line) => `  ${line.map((cell, column) => column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)).join('  ')}`).join('\n')
+  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
+  return lines.map((line) => `  ${line.map((cell, column) => column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)).join('  ')}`).join('\n');
 }
 
 export function median(values: readonly number[]): number | null {
-  const sorted = values.filter((value) => Number.isFinite(value)).sort((a, b) => a - b)
-  if (sorted.length === 0) return null
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] as number
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
+  const sorted = values.filter((value) => Number.isFinite(value)).sort((a, b) => a - b);
+  if (sorted.length === 0) return null;
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] as number;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
 function spread(values: readonly number[]): string {
-  const known = values.filter((value) => Number.isFinite(value))
-  return known.length === 0 ? '-' : `${figure(Math.min(...known))}..${figure(Math.max(...known))}`
+  const known = values.filter((value) => Number.isFinite(value));
+  return known.length === 0 ? '-' : `${figure(Math.min(...known))}..${figure(Math.max(...known))}`;
 }
 
 /** Three digits and more where they are before the point. */
 function figure(value: number | null): string {
-  if (value === null) return '-'
-  return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
+  if (value === null) return '-';
+  return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -1,41 +1,41 @@
 // Builds the package into dist/: the compiler's output, and the declarations once more for CommonJS consumers.
 // The code itself is not doubled: `require` loads the same ES modules, so both ways share one state.
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const dist = join(root, 'dist')
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
 
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
-const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit' })
-if (compiled.status !== 0) process.exit(compiled.status ?? 1)
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit' });
+if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
-removeStale()
-declareForCommonJs()
+removeStale();
+declareForCommonJs();
 
 /** Removes output whose source is gone, so that a deleted test does not run on. */
 function removeStale() {
   for (const folder of ['lib', 'examples', 'test', 'bench']) {
-    const sources = new Set(list(join(root, folder)).filter((path) => path.endsWith('.ts')).map((path) => path.slice(0, -3)))
+    const sources = new Set(list(join(root, folder)).filter((path) => path.endsWith('.ts')).map((path) => path.slice(0, -3)));
     for (const path of list(join(dist, folder))) {
-      const source = path.replace(/\.(d\.ts|js|js\.map)$/, '')
-      if (!sources.has(source)) rmSync(join(dist, folder, path), { force: true })
+      const source = path.replace(/\.(d\.ts|js|js\.map)$/, '');
+      if (!sources.has(source)) rmSync(join(dist, folder, path), { force: true });
     }
   }
 }
 
 /** A file says by its folder's package.json whether its declarations describe ES modules or CommonJS. */
 function declareForCommonJs() {
-  const target = join(dist, 'types-cjs')
-  rmSync(target, { recursive: true, force: true })
-  mkdirSync(target, { recursive: true })
+  const target = join(dist, 'types-cjs');
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
   for (const path of list(join(dist, 'lib'))) {
-    if (path.endsWith('.d.ts')) cpSync(join(dist, 'lib', path), join(target, path))
+    if (path.endsWith('.d.ts')) cpSync(join(dist, 'lib', path), join(target, path));
   }
-  writeFileSync(join(target, 'package.json'), '{ "type": "commonjs" }\n')
+  writeFileSync(join(target, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
 /** Every file below a folder, as a path relative to it; none where the folder is missing. */
@@ -43,9 +43,9 @@ function list(folder) {
   try {
     return readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1))
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(folder.length + 1));
   } catch (error) {
-    if (error.code === 'ENOENT') return []
-    throw error
+    if (error.code === 'ENOENT') return [];
+    throw error;
   }
 }

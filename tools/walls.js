@@ -1,5 +1,5 @@
 // The import walls as a lint rule: which folder may import what. `docs/architecture.md` tells why they stand where they do.
-import { dirname, join, relative, sep } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path';
 
 /**
  * The first zone that a file matches holds. `may` lists the repository's files that it may import, `types` those that
@@ -35,38 +35,38 @@ export const zones = [
     types: [/^lib\/tcp\//],
     packages: [/^node:/],
   },
-]
+];
 
 /** Null where `file` may import `source` (a module specifier), else what the wall says. */
 export function refusal(file, source, typeOnly) {
-  const zone = zones.find(({ files }) => files.test(file))
-  if (zone === undefined) return null
+  const zone = zones.find(({ files }) => files.test(file));
+  if (zone === undefined) return null;
   if (!source.startsWith('.')) {
-    return zone.packages.some((allowed) => allowed.test(source)) ? null : `${folder(file)} may not import the module '${source}'`
+    return zone.packages.some((allowed) => allowed.test(source)) ? null : `${folder(file)} may not import the module '${source}'`;
   }
-  const target = join(dirname(file), source).replace(/\.js$/, '.ts')
-  const allowed = typeOnly ? [...zone.may, ...(zone.types ?? [])] : zone.may
-  return allowed.some((path) => path.test(target)) ? null : `${folder(file)} may not import ${target}`
+  const target = join(dirname(file), source).replace(/\.js$/, '.ts');
+  const allowed = typeOnly ? [...zone.may, ...(zone.types ?? [])] : zone.may;
+  return allowed.some((path) => path.test(target)) ? null : `${folder(file)} may not import ${target}`;
 }
 
 function folder(file) {
-  return /^lib\/runtime\/app_/.test(file) ? 'an app thread\'s file' : dirname(file)
+  return /^lib\/runtime\/app_/.test(file) ? 'an app thread\'s file' : dirname(file);
 }
 
 export const walls = {
   meta: { type: 'problem', schema: [], docs: { description: 'holds the import walls between the folders of lib/' } },
   create(context) {
-    const file = relative(context.cwd, context.filename).split(sep).join('/')
+    const file = relative(context.cwd, context.filename).split(sep).join('/');
     function check(node, source, typeOnly) {
-      if (typeof source?.value !== 'string') return
-      const message = refusal(file, source.value, typeOnly)
-      if (message !== null) context.report({ node, message })
+      if (typeof source?.value !== 'string') return;
+      const message = refusal(file, source.value, typeOnly);
+      if (message !== null) context.report({ node, message });
     }
     return {
       ImportDeclaration: (node) => check(node, node.source, node.importKind === 'type'),
       ExportNamedDeclaration: (node) => check(node, node.source, node.exportKind === 'type'),
       ExportAllDeclaration: (node) => check(node, node.source, node.exportKind === 'type'),
       ImportExpression: (node) => check(node, node.source, false),
-    }
+    };
   },
-}
+};

@@ -7,42 +7,42 @@
  *
  * Everything is removed by `close`; what a killed process left behind is removed at the next `open`.
  */
-import { execFile, execFileSync } from 'node:child_process'
-import { createServer } from 'node:net'
-import type { Server } from 'node:net'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { execFile, execFileSync } from 'node:child_process';
+import { createServer } from 'node:net';
+import type { Server } from 'node:net';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 
-const run = promisify(execFile)
+const run = promisify(execFile);
 
 /** The network as a plain object, which can be passed to another thread or process. */
 export interface NetworkPlan {
-  readonly namespace: string
+  readonly namespace: string;
   /** The end of the veth pair in this machine's own namespace, and its kernel's address. */
-  readonly hostInterface: string
-  readonly hostAddress: string
+  readonly hostInterface: string;
+  readonly hostAddress: string;
   /** The end in the namespace, and the address meant for the server. */
-  readonly serverInterface: string
-  readonly serverAddress: string
-  readonly prefix: number
+  readonly serverInterface: string;
+  readonly serverAddress: string;
+  readonly prefix: number;
 }
 
 export interface Network extends NetworkPlan {
   /** Gives the server's address to the namespace's kernel (true) or takes it away from it (false, as it is at first). */
-  setKernelOwnsAddress(owned: boolean): Promise<void>
-  close(): void
+  setKernelOwnsAddress(owned: boolean): Promise<void>;
+  close(): void;
 }
 
-const NAME = /^tcpo-(\d+)-\d+$/
+const NAME = /^tcpo-(\d+)-\d+$/;
 /** RFC 2544 sets 198.18.0.0/15 aside for tests between devices: 512 networks of 254 hosts. */
-const SUBNETS = 512
-let opened = 0
+const SUBNETS = 512;
+let opened = 0;
 
 export async function openNetwork(): Promise<Network> {
-  await requireIp()
-  await removeLeftovers()
-  const { subnet, claim } = await claimSubnet()
-  const id = opened++
+  await requireIp();
+  await removeLeftovers();
+  const { subnet, claim } = await claimSubnet();
+  const id = opened++;
   const plan: NetworkPlan = {
     namespace: `tcpo-${process.pid}-${id}`,
     hostInterface: `to${process.pid}x${id}`,
@@ -50,44 +50,44 @@ export async function openNetwork(): Promise<Network> {
     serverInterface: 'veth0',
     serverAddress: `${subnet}.2`,
     prefix: 24,
-  }
+  };
   try {
-    await build(plan)
+    await build(plan);
   } catch (error) {
-    remove(plan)
-    claim.close()
-    throw error
+    remove(plan);
+    claim.close();
+    throw error;
   }
   return Object.assign({
     setKernelOwnsAddress: (owned: boolean) => setKernelOwnsAddress(plan, owned),
-    close: () => { remove(plan); claim.close() },
-  }, plan)
+    close: () => { remove(plan); claim.close(); },
+  }, plan);
 }
 
 async function build(plan: NetworkPlan): Promise<void> {
-  const { namespace, hostInterface, serverInterface } = plan
-  await ip('netns', 'add', namespace)
-  await ip('link', 'add', hostInterface, 'type', 'veth', 'peer', 'name', serverInterface, 'netns', namespace)
-  await ip('address', 'add', `${plan.hostAddress}/${plan.prefix}`, 'dev', hostInterface)
-  await ip('link', 'set', hostInterface, 'up')
-  await ip('-n', namespace, 'link', 'set', 'lo', 'up')
-  await ip('-n', namespace, 'link', 'set', serverInterface, 'up')
+  const { namespace, hostInterface, serverInterface } = plan;
+  await ip('netns', 'add', namespace);
+  await ip('link', 'add', hostInterface, 'type', 'veth', 'peer', 'name', serverInterface, 'netns', namespace);
+  await ip('address', 'add', `${plan.hostAddress}/${plan.prefix}`, 'dev', hostInterface);
+  await ip('link', 'set', hostInterface, 'up');
+  await ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  await ip('-n', namespace, 'link', 'set', serverInterface, 'up');
 }
 
 async function setKernelOwnsAddress(plan: NetworkPlan, owned: boolean): Promise<void> {
-  const address = `${plan.serverAddress}/${plan.prefix}`
-  const { stdout } = await ip('-n', plan.namespace, '-o', 'address', 'show', 'dev', plan.serverInterface)
-  if (stdout.includes(` ${address} `) === owned) return
-  await ip('-n', plan.namespace, 'address', owned ? 'add' : 'del', address, 'dev', plan.serverInterface)
+  const address = `${plan.serverAddress}/${plan.prefix}`;
+  const { stdout } = await ip('-n', plan.namespace, '-o', 'address', 'show', 'dev', plan.serverInterface);
+  if (stdout.includes(` ${address} `) === owned) return;
+  await ip('-n', plan.namespace, 'address', owned ? 'add' : 'del', address, 'dev', plan.serverInterface);
   // The host may know the other owner's link address; it is the same interface, but nothing depends on that here.
-  await ip('neighbour', 'flush', 'dev', plan.hostInterface)
+  await ip('neighbour', 'flush', 'dev', plan.hostInterface);
 }
 
 /** Removes what `build` may have made, in a way that also works while the process exits. The veth pair goes with its namespace. */
 function remove(plan: NetworkPlan): void {
   for (const args of [['link', 'del', plan.hostInterface], ['netns', 'del', plan.namespace]]) {
     try {
-      execFileSync('ip', args, { stdio: 'ignore' })
+      execFileSync('ip', args, { stdio: 'ignore' });
     } catch {
       // It was not there.
     }
@@ -96,24 +96,24 @@ function remove(plan: NetworkPlan): void {
 
 /** Removes networks whose process is gone: one that was killed could not do it itself. */
 async function removeLeftovers(): Promise<void> {
-  const namespaces = existsSync('/run/netns') ? readdirSync('/run/netns') : []
+  const namespaces = existsSync('/run/netns') ? readdirSync('/run/netns') : [];
   for (const name of namespaces) {
-    const pid = NAME.exec(name)?.[1]
-    if (pid === undefined || isAlive(Number(pid))) continue
-    await ip('netns', 'del', name).catch(() => undefined)
+    const pid = NAME.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    await ip('netns', 'del', name).catch(() => undefined);
   }
-  const { stdout } = await ip('-o', 'link', 'show', 'type', 'veth')
+  const { stdout } = await ip('-o', 'link', 'show', 'type', 'veth');
   for (const [, name, pid] of stdout.matchAll(/^\d+: (to(\d+)x\d+)[@:]/gm)) {
-    if (!isAlive(Number(pid))) await ip('link', 'del', name ?? '').catch(() => undefined)
+    if (!isAlive(Number(pid))) await ip('link', 'del', name ?? '').catch(() => undefined);
   }
 }
 
+/** A process that nobody has waited for yet (Z) is as gone as one that is not there. */
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
   }
 }
 
@@ -121,48 +121,48 @@ function isAlive(pid: number): boolean {
  * A /24 that nobody on this machine uses. The claim is an abstract socket: the kernel gives each name once within a
  * network namespace, and takes it back when the process ends, however it ends.
  */
-async function claimSubnet(): Promise<{ subnet: string, claim: Server }> {
-  const { stdout } = await ip('-o', '-4', 'address', 'show')
+async function claimSubnet(): Promise<{ subnet: string; claim: Server }> {
+  const { stdout } = await ip('-o', '-4', 'address', 'show');
   for (let attempt = 0; attempt < SUBNETS; attempt++) {
-    const number = (process.pid + opened + attempt) % SUBNETS
-    const subnet = `198.${18 + (number >> 8)}.${number & 255}`
-    if (stdout.includes(` ${subnet}.`)) continue
-    const claim = createServer()
+    const number = (process.pid + opened + attempt) % SUBNETS;
+    const subnet = `198.${18 + (number >> 8)}.${number & 255}`;
+    if (stdout.includes(` ${subnet}.`)) continue;
+    const claim = createServer();
     const taken = await new Promise<boolean>((resolve) => {
-      claim.once('error', () => resolve(true))
-      claim.listen(`\0tcp-offload ${subnet}`, () => resolve(false))
-    })
-    if (!taken) return { subnet, claim: claim.unref() }
+      claim.once('error', () => resolve(true));
+      claim.listen(`\0tcp-offload ${subnet}`, () => resolve(false));
+    });
+    if (!taken) return { subnet, claim: claim.unref() };
   }
-  throw new Error('no free network in 198.18.0.0/15: all 512 are in use on this machine')
+  throw new Error('no free network in 198.18.0.0/15: all 512 are in use on this machine');
 }
 
 /** Runs `ip`; its own message is the error. */
 async function ip(...args: string[]): Promise<{ stdout: string }> {
   try {
-    return await run('ip', args)
+    return await run('ip', args);
   } catch (error) {
-    const said = (error as { stderr?: string }).stderr?.trim()
-    throw new Error(`ip ${args.join(' ')}: ${said === undefined || said === '' ? (error as Error).message : said}`)
+    const said = (error as { stderr?: string }).stderr?.trim();
+    throw new Error(`ip ${args.join(' ')}: ${said === undefined || said === '' ? (error as Error).message : said}`);
   }
 }
 
 async function requireIp(): Promise<void> {
   try {
-    await run('ip', ['-V'])
+    await run('ip', ['-V']);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new Error("the command 'ip' is missing: install the package iproute2 (apt-get install iproute2)")
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Error("the command 'ip' is missing: install the package iproute2 (apt-get install iproute2)");
   }
 }
 
 /** True where a process may make namespaces and open packet sockets: root, or one with its capabilities. */
 export function mayMakeNetworks(): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
-  const needed = CAP_NET_ADMIN | CAP_NET_RAW | CAP_SYS_ADMIN
-  return effective !== undefined && (BigInt(`0x${effective}`) & needed) === needed
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  const needed = CAP_NET_ADMIN | CAP_NET_RAW | CAP_SYS_ADMIN;
+  return effective !== undefined && (BigInt(`0x${effective}`) & needed) === needed;
 }
 
-const CAP_NET_ADMIN = 1n << 12n
-const CAP_NET_RAW = 1n << 13n
-const CAP_SYS_ADMIN = 1n << 21n
+const CAP_NET_ADMIN = 1n << 12n;
+const CAP_NET_RAW = 1n << 13n;
+const CAP_SYS_ADMIN = 1n << 21n;

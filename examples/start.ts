@@ -1,0 +1,140 @@
+/**
+ * `npm start`: builds a small network, starts the TCP server on one end of it and serves examples/http.ts there, or the
+ * same app over kernel TCP. Prints the URL, the threads with their CPUs, and a live line.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { app } from './http.js';
+import { startPool } from './pool.js';
+import type { ServingPool } from './pool.js';
+import { serveOverKernel } from './support/kernel.js';
+import { startMonitor } from './support/monitor.js';
+import type { Monitor } from './support/monitor.js';
+import { mayMakeNetworks, openNetwork } from './support/network.js';
+import type { Network } from './support/network.js';
+import { HELP, readOptions } from './support/options.js';
+import type { StartOptions } from './support/options.js';
+import { threadId } from './support/threads.js';
+import { TcpServer, listen } from '../lib/index.js';
+
+/** Set in the process that runs in a user namespace of its own. */
+const ISOLATED = 'TCP_OFFLOAD_ISOLATED';
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(HELP);
+  else if (mayMakeNetworks()) await run(options);
+  else if (options.device !== null) throw new Error('--device needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_RAW: try sudo');
+  else await isolate();
+}
+
+async function run(options: StartOptions): Promise<void> {
+  const network = options.device === null ? await openNetwork() : null;
+  const stopped = stopSignal();
+  try {
+    if (options.net === 'offload') await serve(options, network, stopped);
+    else {
+      await serveOverKernel(options, network as Network, {
+        stopped,
+        onListening: (url, threads) => announce('kernel TCP', url, threads),
+      });
+    }
+  } finally {
+    network?.close();
+  }
+}
+
+/** The app over the TCP server, until the signal. */
+async function serve(options: StartOptions, network: Network | null, stopped: Promise<void>): Promise<void> {
+  const { port, workers } = options;
+  const server = await TcpServer.start({
+    ...network === null
+      ? { device: `packet:${options.device?.name}`, address: options.device?.address ?? '', ...options.device?.gateway == null ? {} : { gateway: options.device.gateway } }
+      : { device: `packet:${network.serverInterface}`, netns: network.namespace, address: `${network.serverAddress}/${network.prefix}`, gateway: network.hostAddress },
+    ...options.cpu === null ? {} : { cpu: options.cpu },
+    ...options.pcap === null ? {} : { pcap: options.pcap },
+    ...options.loss === 0 ? {} : { fault: { loss: options.loss } },
+  });
+  const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
+  const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
+  monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
+  let pool: ServingPool | null = null;
+  try {
+    if (workers === 0) await serveHere(port, requests, monitor);
+    else pool = await servePool(port, workers, requests, monitor);
+    const address = network?.serverAddress ?? options.device?.address.split('/')[0] ?? '';
+    const client = announce('a TCP server in a thread of its own', `http://${address}:${port}/`, monitor.describe());
+    await stopped;
+    client?.kill();
+  } finally {
+    monitor.stop();
+    await pool?.close();
+    await server.close();
+  }
+}
+
+async function serveHere(port: number, requests: Int32Array, monitor: Monitor): Promise<void> {
+  const server = createServer((request, response) => {
+    requests[0]!++;
+    app(request, response);
+  });
+  listen(server, { port });
+  await new Promise<void>((resolve, reject) => server.once('listening', resolve).once('error', reject));
+  monitor.add({ name: 'app', pid: process.pid, thread: threadId() });
+}
+
+async function servePool(port: number, workers: number, requests: Int32Array, monitor: Monitor): Promise<ServingPool> {
+  return startPool({
+    workers,
+    port,
+    requests,
+    onListening: ({ index, thread }) => monitor.add({ name: `app ${index}`, pid: process.pid, thread }),
+    onDeath: (index, error) => monitor.say(`app ${index} died and is replaced: ${error.message}`),
+  });
+}
+
+function announce(tcp: string, url: string, threads: string): { kill(): void } | null {
+  process.stdout.write(`Serving examples/http.ts over ${tcp}: ${url}\n${threads}`);
+  if (!isIsolated()) {
+    process.stdout.write(`Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser. Ctrl-C ends it.\n`);
+    return null;
+  }
+  process.stdout.write('Without root it runs in a user namespace of its own: only the built-in client reaches it. Ctrl-C ends it.\n');
+  return spawn(process.execPath, [fileURLToPath(new URL('./support/client.js', import.meta.url)), url], { stdio: ['pipe', 'inherit', 'inherit'] });
+}
+
+/** Runs this program again where it may make networks: in user, network and mount namespaces of its own. */
+async function isolate(): Promise<void> {
+  const namespaces = ['--user', '--map-root-user', '--net', '--mount'];
+  const { status, error } = spawnSync('unshare', [...namespaces, 'true'], { stdio: 'ignore' });
+  if (error !== undefined) throw new Error('without root this needs the command unshare: install the package util-linux');
+  if (status !== 0) throw new Error('without root this needs user namespaces, which this system does not allow: run it as root (sudo npm start)');
+
+  // `ip netns` keeps its names in /run, which belongs to the real root.
+  const inside = 'mount -t tmpfs tmpfs /run && exec "$0" "$@"';
+  const program = [process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const child = spawn('unshare', [...namespaces, 'sh', '-c', inside, ...program], { stdio: 'inherit', env: { ...process.env, [ISOLATED]: '1' } });
+  for (const signal of ENDING) process.on(signal, () => child.kill(signal));
+  const [code] = await once(child, 'exit') as [number | null];
+  process.exitCode = code ?? 1;
+}
+
+function isIsolated(): boolean {
+  return process.env[ISOLATED] === '1';
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ENDING) process.once(signal, () => resolve());
+  });
+}

@@ -1,0 +1,79 @@
+/** The command line of `npm start`. */
+import { parseArgs } from 'node:util';
+
+export const HELP = `npm start -- [options]
+
+Serves examples/http.ts on a network of its own: a namespace joined to this machine by a veth pair.
+
+  --net offload|kernel  whose TCP serves: the TCP server's (offload) or the kernel's, on the same network
+  --workers N           app workers in a piscina pool, all on one port (kernel: processes of node:cluster);
+                        0: the main thread is the app (0)
+  --port N              port to serve on (8080)
+  --cpu N               CPU of the TCP server (its own choice)
+  --device IF           an interface of this machine instead of the network, with
+  --address A/B           the address that the TCP server shall have there, which the kernel must not own, and
+  --gateway G             the gateway for everybody beyond its network (none)
+  --pcap FILE           capture of what the TCP server receives and sends, for Wireshark
+  --loss P              loses P of the frames both ways, 0.01 for one in a hundred (0)
+  --help                this
+
+Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN. Without them it runs in a user namespace of its own,
+which nobody outside can reach, with a client built in.
+`;
+
+export interface StartOptions {
+  readonly net: 'offload' | 'kernel';
+  readonly workers: number;
+  readonly port: number;
+  readonly cpu: number | null;
+  /** An existing interface; null: a network of its own. */
+  readonly device: { readonly name: string; readonly address: string; readonly gateway: string | null } | null;
+  readonly pcap: string | null;
+  readonly loss: number;
+  readonly help: boolean;
+}
+
+/** Throws an Error whose message is for the person at the command line. */
+export function readOptions(args: readonly string[]): StartOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      net: { type: 'string', default: 'offload' },
+      workers: { type: 'string', default: '0' },
+      port: { type: 'string', default: '8080' },
+      cpu: { type: 'string' },
+      device: { type: 'string' },
+      address: { type: 'string' },
+      gateway: { type: 'string' },
+      pcap: { type: 'string' },
+      loss: { type: 'string', default: '0' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { net, device, address, gateway, pcap, help } = values;
+  if (net !== 'offload' && net !== 'kernel') throw new Error(`--net wants offload or kernel, not '${net}'`);
+  const alone = Object.entries({ device, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
+    .find(([, value]) => net === 'kernel' && value !== undefined);
+  if (alone !== undefined) throw new Error(`--${alone[0]} concerns the TCP server; --net kernel runs without one`);
+  if (device === undefined && address !== undefined) throw new Error('--address goes with --device');
+  if (device === undefined && gateway !== undefined) throw new Error('--gateway goes with --device');
+  if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server');
+  const loss = Number(values.loss);
+  if (!(loss >= 0 && loss < 1)) throw new Error(`--loss wants a share from 0 to below 1, not '${values.loss}'`);
+  return {
+    net,
+    workers: whole('workers', values.workers, 0, 64),
+    port: whole('port', values.port, 1, 65535),
+    cpu: values.cpu === undefined ? null : whole('cpu', values.cpu, 0, 4095),
+    device: device === undefined ? null : { name: device, address: address ?? '', gateway: gateway ?? null },
+    pcap: pcap ?? null,
+    loss,
+    help,
+  };
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most) throw new Error(`--${name} wants a whole number from ${least} to ${most}, not '${text}'`);
+  return value;
+}
