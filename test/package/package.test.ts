@@ -1,0 +1,89 @@
+/** The package as its users get it: packed, installed, loaded both ways, and compiled against both ways. */
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+
+const run = promisify(execFile);
+const root = resolve('.');
+const folder = t.testdir({ 'package.json': '{ "private": true }' });
+
+t.before(async () => {
+  // The scripts would build again, below the feet of the tests that run beside this one.
+  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root });
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', `./tcp-offload-${version}.tgz`], { cwd: folder });
+});
+
+/** Runs a program in the folder. */
+async function program(name: string, source: string): Promise<{ stdout: string; stderr: string }> {
+  writeFileSync(join(folder, name), source);
+  return run(process.execPath, [name], { cwd: folder });
+}
+
+t.test('require and import load one package, without a warning', async (t) => {
+  const { stdout, stderr } = await program('both.cjs', `
+    const required = require('tcp-offload');
+    import('tcp-offload').then((imported) => {
+      const same = Object.keys(imported).filter((name) => name !== 'default' && required[name] !== imported[name]);
+      console.log(JSON.stringify({ different: same, names: Object.keys(imported).sort() }));
+    });
+  `);
+  t.equal(stderr, '');
+  const { different, names } = JSON.parse(stdout) as { different: string[]; names: string[] };
+  t.strictSame(different, []);
+  for (const name of ['TcpServer', 'attach', 'listen', 'net']) t.ok(names.includes(name), name);
+});
+
+t.test('a TCP server that one half of a program started serves the other half', async (t) => {
+  const { stdout } = await program('state.cjs', `
+    const { TcpServer, net } = require('tcp-offload');
+    (async () => {
+      const { net: imported } = await import('tcp-offload');
+      const tcpServer = await TcpServer.start({ device: 'loopback' });
+      const server = imported.createServer((socket) => socket.end('hello'));
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const socket = net.connect(server.address().port, '127.0.0.1');
+      let text = '';
+      socket.setEncoding('utf8').on('data', (chunk) => { text += chunk; });
+      await new Promise((resolve) => socket.on('close', resolve));
+      server.close();
+      await tcpServer.close();
+      console.log(text);
+    })();
+  `);
+  t.equal(stdout, 'hello\n');
+});
+
+const consumer = `
+  import * as http from 'node:http';
+  import { TcpServer, attach, listen, net } from 'tcp-offload';
+
+  export async function serve(): Promise<TcpServer> {
+    const server: TcpServer = await TcpServer.start({ device: 'packet:eth0', address: '198.18.0.2/24', gateway: '198.18.0.1', cpu: 0 });
+    attach();
+    listen(http.createServer((_request, response) => { response.end('hello'); }), { port: 80 });
+    const echo = net.createServer((socket) => { socket.pipe(socket); });
+    echo.listen(7, '198.18.0.2');
+    // @ts-expect-error a device is named by a string
+    await TcpServer.start({ device: 1 });
+    return server;
+  }
+`;
+
+for (const module of ['node16', 'nodenext']) {
+  t.test(`consumers compile, as ES modules and as CommonJS: module ${module}`, async (t) => {
+    for (const extension of ['mts', 'cts']) writeFileSync(join(folder, `consumer.${extension}`), consumer);
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
+      compilerOptions: {
+        module, target: 'es2022', strict: true, noEmit: true, types: ['node'], typeRoots: [join(root, 'node_modules/@types')],
+      },
+      files: ['consumer.mts', 'consumer.cts'],
+    }));
+    const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+    const said = await run(process.execPath, [tsc, '-p', folder]).catch((error: { stdout: string }) => error);
+    t.equal(said.stdout, '');
+  });
+}
