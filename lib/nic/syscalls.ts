@@ -6,7 +6,7 @@
  * buffer keeps the buffer referenced for as long as the kernel may use it: the collector does not see addresses.
  */
 import { endianness } from 'node:os';
-import koffi from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 import { EINTR, SystemError } from './system_error.js';
 
 type Native = (...args: (number | bigint | null)[]) => number;
@@ -33,7 +33,7 @@ const native = {
   syscall: bindCall('syscall', 'long', ['long', 'long', 'long', 'long']),
 };
 
-function loadLibc(): koffi.LibraryHandle {
+function loadLibc(): LibraryHandle {
   if (process.platform !== 'linux' || endianness() !== 'LE' || !['x64', 'arm64', 'riscv64'].includes(process.arch)) {
     throw new Error(`tcp-offload needs Linux on x64, arm64 or riscv64; this is ${process.platform} on ${process.arch}`);
   }
