@@ -1,0 +1,86 @@
+/**
+ * What an app thread sees of its TCP server: the calls and callbacks that every face (`net`, `http`) stands on. All of
+ * it runs on the app thread's own event loop. Errors are Linux errno numbers, positive; the faces turn them into Node's.
+ */
+
+/** Callbacks of one flow. */
+export interface FlowHandler {
+  /** The active open is done. */
+  onConnect(): void;
+  /** More bytes wait, or the peer's end has come: call `read` until it returns null, then look at `ended`. */
+  onReadable(): void;
+  /** There is room again after a `write` that took less than was asked. */
+  onWritable(): void;
+  /** Everything written so far was acknowledged by the peer. Of low urgency: it may come with a later wake-up. */
+  onDrained(): void;
+  /** The flow is dead; only `onClose` follows. */
+  onError(errno: number): void;
+  /** The flow is over. The last callback. */
+  onClose(): void;
+}
+
+/** One connection as the app thread holds it. */
+export interface AppFlow {
+  handler: FlowHandler;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly family: 'IPv4' | 'IPv6';
+  /** Bytes that wait in shared memory. */
+  readonly readableLength: number;
+  /** The peer has sent its FIN and every byte before it was read. */
+  readonly ended: boolean;
+  /** Bytes written that the peer has not acknowledged yet, as far as this thread knows. */
+  readonly unacknowledged: number;
+  /** Copies waiting bytes out (at most `max`) and opens the window for as many; null where none wait. Not to read is back-pressure. */
+  read(max?: number): Buffer | null;
+  /** As `read`, into memory of the caller. Returns the bytes copied. */
+  readInto(target: Uint8Array, offset: number, length: number): number;
+  /**
+   * Copies bytes into the send buffer; they leave at the end of this tick, with whatever else was written in it.
+   * Returns the bytes taken: fewer than `length` where the buffer is at its bound, and `onWritable` follows.
+   */
+  write(bytes: Uint8Array, offset: number, length: number): number;
+  /** FIN after everything written. */
+  end(): void;
+  /** RST: the flow is over at once, on both sides. */
+  reset(): void;
+  /** The app lets go of the flow: no callback follows. What was written is still sent, the FIN too; unread data makes it a reset (RFC 2525 2.17). */
+  close(): void;
+  setNoDelay(on: boolean): void;
+  /** Keepalive probes after `idleMs` without a segment; 0 keeps the idle time as it was. */
+  setKeepAlive(on: boolean, idleMs: number): void;
+}
+
+/** Callbacks of one listener. */
+export interface ListenHandler {
+  onListening(address: string, port: number): void;
+  /** A connection is established; its first bytes may wait already. Set `flow.handler` before returning. */
+  onConnection(flow: AppFlow): void;
+  onError(errno: number): void;
+  onClose(): void;
+}
+
+export interface AppListener {
+  /** Stops listening; `onClose` follows. Connections that were handed over live on. */
+  close(): void;
+}
+
+export interface ListenOptions {
+  /** Dotted IPv4 address, or null for any. */
+  host: string | null;
+  /** 0: the TCP server chooses. */
+  port: number;
+  /** Connections that may wait for this app thread, half-open ones included. */
+  backlog: number;
+}
+
+export interface ConnectOptions {
+  /** Dotted IPv4 address. */
+  host: string;
+  port: number;
+  localAddress?: string;
+  /** 0 or left out: the TCP server chooses at random (RFC 6056). */
+  localPort?: number;
+}

@@ -1,0 +1,206 @@
+/** One connection at its app thread: the two streams, and what is to be told to the TCP server. */
+import type { AppFlow, FlowHandler } from './app_api.js';
+import type { AppPort } from './app_port.js';
+import { ReceiveStream, SendStream } from './app_streams.js';
+import { BLOCK_BYTES } from './layout.js';
+import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
+  FLOW_WAITING, SUBMIT_FLOW } from './messages.js';
+import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb.js';
+import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
+
+/** Bytes read before the TCP server is woken to open the window; until then it learns of them when it looks next. */
+const CONSUMED_WORTH_TELLING = 2 * BLOCK_BYTES;
+
+const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
+
+export class ChannelFlow implements AppFlow {
+  handler: FlowHandler = IGNORE;
+  /** The flow as the queues name it; -1 while the TCP server has not answered the connect. */
+  index = -1;
+  generation = 0;
+  /** In the port's list of flows to submit. */
+  dirty = false;
+  readonly #port: AppPort;
+  readonly #send: SendStream;
+  readonly #receive: ReceiveStream;
+  /** Flags of the next submission, and those of the last completion. */
+  #submit = 0;
+  #completed = 0;
+  #keepAliveIdleMs = 0;
+  #toldConsumed = 0;
+  #closed = false;
+  /** It is over, but `onClose` waits until everything was read. */
+  #overWaits = false;
+  /** Copied from the TCB, laid out as there: both addresses, both ports. They outlive the flow. */
+  #ends = NOWHERE;
+
+  constructor(port: AppPort) {
+    this.#port = port;
+    this.#send = new SendStream(port.memory, port.sendBuffer);
+    this.#receive = new ReceiveStream(port.memory);
+  }
+
+  get localAddress(): string { return formatAddress(this.#ends, LOCAL_ADDRESS); }
+  get localPort(): number { return this.#ends[LOCAL_PORT]; }
+  get remoteAddress(): string { return formatAddress(this.#ends, REMOTE_ADDRESS); }
+  get remotePort(): number { return this.#ends[REMOTE_PORT]; }
+  get family(): 'IPv4' | 'IPv6' { return isMapped(this.#ends, REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
+  get readableLength(): number { return this.#receive.length; }
+  get ended(): boolean { return (this.#completed & FLOW_EOF) !== 0 && this.#receive.length === 0; }
+  get unacknowledged(): number { return this.#send.unacknowledged; }
+
+  // ---- what the app asks for
+
+  read(max = 0x7fffffff): Buffer | null {
+    const length = Math.min(max, this.#receive.length);
+    if (length === 0) return null;
+    const target = Buffer.allocUnsafe(length);
+    this.readInto(target, 0, length);
+    return target;
+  }
+
+  readInto(target: Uint8Array, offset: number, length: number): number {
+    const count = this.#receive.read(target, offset, length);
+    if (count === 0) return 0;
+    const untold = (this.#receive.consumed - this.#toldConsumed) | 0;
+    this.#port.submitLater(this, untold >= CONSUMED_WORTH_TELLING);
+    if (this.#overWaits && this.#receive.length === 0) this.#port.callLater(this);
+    return count;
+  }
+
+  write(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.#closed || length === 0 || (this.#submit & (FLOW_END | FLOW_RESET)) !== 0) return 0;
+    const taken = this.#send.write(bytes, offset, length);
+    if (taken < length) this.#submit |= FLOW_WAITING;
+    this.#port.submitLater(this, true);
+    return taken;
+  }
+
+  end(): void {
+    this.#request(FLOW_END);
+  }
+
+  reset(): void {
+    this.#request(FLOW_RESET | FLOW_CLOSE);
+    this.#letGo();
+  }
+
+  close(): void {
+    this.#request(FLOW_END | FLOW_CLOSE);
+    this.#letGo();
+  }
+
+  setNoDelay(on: boolean): void {
+    this.#toggle(FLOW_NO_DELAY, on);
+  }
+
+  setKeepAlive(on: boolean, idleMs: number): void {
+    if (idleMs > 0) this.#keepAliveIdleMs = Math.min(idleMs, 0x7fffffff);
+    this.#toggle(FLOW_KEEP_ALIVE, on);
+  }
+
+  // ---- for the port
+
+  /** The flow has its name from now on: it was accepted, or the connect was answered. */
+  open(index: number, generation: number, accepted: boolean): void {
+    this.index = index;
+    this.generation = generation;
+    const { localAt } = this.#port.tcb.at(index);
+    this.#ends = this.#port.tcb.words.slice(localAt, localAt + NOWHERE.length);
+    if (accepted) {
+      this.#submit |= FLOW_TAKEN;
+      this.#port.submitLater(this, false);
+    } else if (this.#submit !== 0 || this.#send.written !== 0) {
+      this.#port.submitLater(this, true);
+    }
+  }
+
+  /** Fills in the submission entry at word `at`: the whole state of this side. */
+  writeSubmission(words: Int32Array, at: number): void {
+    words[at] = SUBMIT_FLOW | this.#submit;
+    words[at + 1] = this.index;
+    words[at + 2] = this.generation;
+    words[at + 3] = this.#send.written;
+    words[at + 4] = this.#toldConsumed = this.#receive.consumed;
+    words[at + 5] = this.#send.chainFirst;
+    words[at + 6] = this.#send.chainStart;
+    words[at + 7] = this.#keepAliveIdleMs;
+    this.#submit &= ~FLOW_TAKEN;
+  }
+
+  /** Takes the completion entry at word `at`. Returns true where the flow is gone: its index may come back as another. */
+  complete(words: Int32Array, at: number): boolean {
+    const flags = words[at];
+    const news = flags & ~this.#completed;
+    this.#completed = flags;
+    const freed = words[at + 4] !== this.#send.acknowledged;
+    if (freed) this.#send.acknowledge(words[at + 4]);
+    if ((flags & FLOW_GONE) !== 0) {
+      this.#send.free();
+      return true;
+    }
+    if (this.#closed) return false;
+    const received = this.#receive.written;
+    this.#receive.advance(words[at + 3], words[at + 5], words[at + 6]);
+    const errno = words[at + 7];
+    // Callbacks last: they may close the flow, or throw. What lies in the entry was read before.
+    if ((news & FLOW_CONNECTED) !== 0) this.handler.onConnect();
+    if (received !== this.#receive.written || (news & FLOW_EOF) !== 0) this.handler.onReadable();
+    if (freed) this.#roomCame();
+    if ((news & FLOW_ERROR) !== 0) this.handler.onError(errno);
+    if ((news & FLOW_OVER) !== 0) {
+      if ((flags & FLOW_ERROR) !== 0 || this.#receive.length === 0) this.#over();
+      else this.#overWaits = true;
+    }
+    return false;
+  }
+
+  /** The connect was refused, or the TCP server is no more. */
+  fail(errno: number): void {
+    this.#send.free();
+    if (this.#closed) return;
+    this.handler.onError(errno);
+    this.#over();
+  }
+
+  /** Called from the event loop after `callLater`. */
+  called(): void {
+    if (this.#overWaits && this.#receive.length === 0) this.#over();
+  }
+
+  #roomCame(): void {
+    if ((this.#submit & FLOW_WAITING) !== 0) {
+      this.#submit &= ~FLOW_WAITING;
+      this.handler.onWritable();
+    }
+    if (this.#send.unacknowledged === 0) this.handler.onDrained();
+  }
+
+  #over(): void {
+    const handler = this.handler;
+    this.#overWaits = false;
+    this.#letGo();
+    this.#request(FLOW_CLOSE);
+    handler.onClose();
+  }
+
+  #letGo(): void {
+    this.#closed = true;
+    this.handler = IGNORE;
+  }
+
+  #request(flags: number): void {
+    if ((this.#submit & flags) === flags) return;
+    this.#submit |= flags;
+    this.#port.submitLater(this, true);
+  }
+
+  #toggle(flag: number, on: boolean): void {
+    if (((this.#submit & flag) !== 0) === on) return;
+    this.#submit = on ? this.#submit | flag : this.#submit & ~flag;
+    this.#port.submitLater(this, false);
+  }
+
+}
+
+const NOWHERE = new Int32Array(ADDRESS_WORDS * 2 + 2);

@@ -1,0 +1,171 @@
+/**
+ * Payload memory as an app thread sees it: it writes the send streams of its flows and reads their receive streams. The
+ * other side, and the picture of a chain, is in server_payload.ts.
+ */
+import { BLOCK_BYTES, BLOCK_SHIFT } from './layout.js';
+import type { Layout } from './layout.js';
+import { BlockPool } from './block_pool.js';
+
+const NONE = -1;
+
+/** What every stream of one app thread stands on. */
+export class AppMemory {
+  /** The whole shared memory as a plain alias: V8 copies to and from it by `memcpy`, which it does not for shared buffers. */
+  readonly bytes: Buffer;
+  readonly links: Int32Array;
+  readonly blockBase: number;
+  readonly arena: BlockPool;
+
+  constructor(layout: Layout, words: Int32Array, bytes: Uint8Array, channel: number) {
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const blocks = layout.sizes.receiveBlocks + layout.sizes.maxApps * layout.sizes.sendBlocks;
+    this.links = words.subarray(layout.linkBase, layout.linkBase + blocks);
+    this.blockBase = layout.blockBase;
+    this.arena = new BlockPool(layout.arenaBase(channel), layout.sizes.sendBlocks);
+  }
+}
+
+/** The send stream of one flow, at its writer. */
+export class SendStream {
+  readonly #memory: AppMemory;
+  readonly #limit: number;
+  /** Position behind the last byte written, and behind the last one acknowledged. */
+  written = 0;
+  acknowledged = 0;
+  /** Where the present chain began: its first block, and the position of its first byte. */
+  chainFirst = NONE;
+  chainStart = 0;
+  #oldest = NONE;
+  #oldestAt = 0;
+  #last = NONE;
+  #held = 0;
+
+  /** @param limit bytes that may wait for acknowledgement. */
+  constructor(memory: AppMemory, limit: number) {
+    this.#memory = memory;
+    this.#limit = limit;
+  }
+
+  get unacknowledged(): number {
+    return (this.written - this.acknowledged) | 0;
+  }
+
+  /** Copies bytes in; returns how many there was room for. */
+  write(source: Uint8Array, offset: number, length: number): number {
+    const { bytes, blockBase } = this.#memory;
+    let taken = 0;
+    while (taken < length) {
+      let used = this.#last === NONE ? BLOCK_BYTES : this.#usedInLast();
+      if (used === BLOCK_BYTES) {
+        if (!this.#append()) break;
+        used = 0;
+      }
+      const count = Math.min(length - taken, BLOCK_BYTES - used);
+      const to = blockBase + (this.#last << BLOCK_SHIFT) + used;
+      const from = offset + taken;
+      if (from === 0 && count === source.length) bytes.set(source, to);
+      else bytes.set(source.subarray(from, from + count), to);
+      taken += count;
+      this.written = (this.written + count) | 0;
+    }
+    return taken;
+  }
+
+  /** The TCP server says that the peer has acknowledged up to `position`. */
+  acknowledge(position: number): void {
+    this.acknowledged = position;
+    if (position === this.written) {
+      this.free();
+      return;
+    }
+    while (((position - this.#oldestAt) | 0) > BLOCK_BYTES) {
+      const block = this.#oldest;
+      this.#oldest = this.#memory.links[block];
+      this.#oldestAt = (this.#oldestAt + BLOCK_BYTES) | 0;
+      this.#held--;
+      this.#memory.arena.give(block);
+    }
+  }
+
+  /** Gives every block back: all was acknowledged, or the flow is gone. */
+  free(): void {
+    const { arena, links } = this.#memory;
+    for (let block = this.#oldest; this.#held > 0; this.#held--) {
+      const next = links[block];
+      arena.give(block);
+      block = next;
+    }
+    this.#oldest = this.#last = NONE;
+  }
+
+  #usedInLast(): number {
+    const used = ((this.written - this.chainStart) | 0) & (BLOCK_BYTES - 1);
+    // A block is appended only for bytes that follow, so a last block without any is a full one.
+    return used === 0 ? BLOCK_BYTES : used;
+  }
+
+  #append(): boolean {
+    if (this.#held > 0 && this.#held * BLOCK_BYTES >= this.#limit) return false;
+    const block = this.#memory.arena.take(this.#held);
+    if (block === NONE) return false;
+    if (this.#last === NONE) {
+      this.chainFirst = this.#oldest = block;
+      this.chainStart = this.#oldestAt = this.written;
+    } else {
+      this.#memory.links[this.#last] = block;
+    }
+    this.#last = block;
+    this.#held++;
+    return true;
+  }
+}
+
+/** The receive stream of one flow, at its reader. */
+export class ReceiveStream {
+  readonly #memory: AppMemory;
+  /** Position behind the last byte received in order, and behind the last one read. */
+  written = 0;
+  consumed = 0;
+  #chainFirst = NONE;
+  #chainStart = 0;
+  #block = NONE;
+  #blockAt = 0;
+
+  constructor(memory: AppMemory) {
+    this.#memory = memory;
+  }
+
+  get length(): number {
+    return (this.written - this.consumed) | 0;
+  }
+
+  /** The TCP server says that bytes lie up to `position`, in the chain that began at `chainStart` in block `chainFirst`. */
+  advance(position: number, chainFirst: number, chainStart: number): void {
+    if (position === this.written) return;
+    this.written = position;
+    if (chainFirst !== this.#chainFirst || chainStart !== this.#chainStart) {
+      this.#chainFirst = this.#block = chainFirst;
+      this.#chainStart = this.#blockAt = chainStart;
+    }
+  }
+
+  /** Copies at most `length` bytes out. Returns how many there were. */
+  read(target: Uint8Array, offset: number, length: number): number {
+    const { bytes, blockBase, links } = this.#memory;
+    const total = Math.min(length, this.length);
+    for (let done = 0; done < total; ) {
+      let at = (this.consumed - this.#blockAt) | 0;
+      if (at === BLOCK_BYTES) {
+        this.#block = links[this.#block];
+        this.#blockAt = (this.#blockAt + BLOCK_BYTES) | 0;
+        at = 0;
+      }
+      const count = Math.min(total - done, BLOCK_BYTES - at);
+      const from = blockBase + (this.#block << BLOCK_SHIFT) + at;
+      bytes.copy(target, offset + done, from, from + count);
+      done += count;
+      this.consumed = (this.consumed + count) | 0;
+    }
+    return total;
+  }
+}

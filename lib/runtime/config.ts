@@ -1,0 +1,42 @@
+/** What a TCP server is started with, checked and filled in already (lib/options.ts), as its thread receives it. */
+import type { LayoutSizes } from './layout.js';
+
+/** Impairments for tests: each a probability from 0 to 1, see lib/nic/fault.ts. */
+export interface FaultConfig {
+  readonly loss: number;
+  readonly delayUs: number;
+  readonly reorder: number;
+  readonly duplicate: number;
+  readonly corrupt: number;
+  /** Bits a second; 0: unlimited. */
+  readonly rate: number;
+  readonly seed: number;
+}
+
+export interface ServerConfig {
+  /** 'loopback', or 'packet:IFNAME'. */
+  readonly device: string;
+  /** Network namespace that the device is in; null: that of the process. */
+  readonly netns: string | null;
+  /** Address without the prefix; null only on the loopback device. */
+  readonly address: string | null;
+  readonly prefix: number;
+  readonly gateway: string | null;
+  /** CPU to pin the TCP server to; 'auto': by the policy of placement.ts; null: not pinned. */
+  readonly cpu: number | 'auto' | null;
+  /** µs to look for work before sleeping; 'auto': by the policy. */
+  readonly spinUs: number | 'auto';
+  readonly sizes: LayoutSizes;
+  /** Bytes of one flow that may wait in the send and the receive buffer. */
+  readonly sendBuffer: number;
+  readonly receiveBuffer: number;
+  readonly pcap: string | null;
+  readonly fault: FaultConfig | null;
+}
+
+/** What app threads need to find their TCP server: it passes between threads by structured clone. */
+export interface ServerHandle {
+  readonly memory: SharedArrayBuffer;
+  readonly sizes: LayoutSizes;
+  readonly sendBuffer: number;
+}

@@ -1,0 +1,30 @@
+/**
+ * Which CPU the TCP server runs on, and whether it spins.
+ *
+ * A TCP server that spins on a CPU that somebody else needs takes more than it gives: it may spin only where it has a CPU
+ * to itself. With fewer than four CPUs the app threads and whatever else the machine does need them all, so there it is not
+ * pinned unless asked, and sleeps as soon as nothing is left to do.
+ */
+import { getAffinity, setAffinity } from '../nic/syscalls.js';
+
+const CPUS_FOR_ONE_OF_ITS_OWN = 4;
+/** Long enough to bridge the gap between requests of a busy server; a sleep and its wake-up cost about as much. */
+const SPIN_US = 50;
+
+export interface Placement {
+  /** The CPU that the thread is pinned to, or -1. */
+  readonly cpu: number;
+  readonly spinUs: number;
+}
+
+/** Places the calling thread. @throws SystemError where the CPU is not there or not allowed. */
+export function place(cpu: number | 'auto' | null, spinUs: number | 'auto'): Placement {
+  const allowed = getAffinity();
+  const ample = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN;
+  let chosen = -1;
+  if (typeof cpu === 'number') chosen = cpu;
+  // The last one: interrupts and the first app threads tend to be on the first ones.
+  else if (cpu === 'auto' && ample) chosen = allowed[allowed.length - 1];
+  if (chosen >= 0) setAffinity([chosen]);
+  return { cpu: chosen, spinUs: spinUs === 'auto' ? (ample && chosen >= 0 ? SPIN_US : 0) : spinUs };
+}

@@ -1,0 +1,449 @@
+/**
+ * The TCP server's side of all channels: carries out what app threads ask for, and tells them what became of their flows.
+ */
+import type { Stack } from '../tcp/stack.js';
+import { EV_ACCEPTED, EV_ACKED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, EV_READABLE } from '../tcp/conn/state.js';
+import { Tcb } from '../tcp/conn/tcb.js';
+import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CTRL_CHANNELS } from './layout.js';
+import type { Layout } from './layout.js';
+import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
+  FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
+  SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_WRITTEN } from './messages.js';
+import { ServerChannel } from './server_channel.js';
+import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
+  LEVEL_OVER, LEVEL_RELEASED, LEVEL_UNTAKEN, LEVEL_URGENT, LEVEL_WAITING, ServerFlows } from './server_flows.js';
+import { ServerListeners } from './server_listeners.js';
+import type { ServerPayload } from './server_payload.js';
+
+const NONE = -1;
+/** Submissions taken from one channel in a turn, so that no app thread holds up another. */
+const SUBMISSION_BUDGET = 1024;
+/** An app that waits for room is told when this much has come free since it was last told (or everything has). */
+const ROOM_WORTH_TELLING = 4 * BLOCK_BYTES;
+/** Linux's defaults of tcp_keepalive_intvl and tcp_keepalive_probes. */
+const KEEP_ALIVE_INTERVAL_MS = 75_000;
+const KEEP_ALIVE_PROBES = 9;
+const KEEP_ALIVE_IDLE_MS = 7_200_000;
+
+export class ServerApps {
+  readonly #layout: Layout;
+  readonly #words: Int32Array;
+  readonly #stack: Stack;
+  readonly #payload: ServerPayload;
+  readonly #tcb: Tcb;
+  readonly #flows: ServerFlows;
+  readonly #listeners: ServerListeners;
+  /** The channels in use, and all by index. */
+  readonly #active: ServerChannel[] = [];
+  readonly #channels: (ServerChannel | undefined)[];
+  readonly #address = new Int32Array(4);
+  #channelsSeen = 0;
+
+  constructor(layout: Layout, words: Int32Array, stack: Stack, payload: ServerPayload) {
+    this.#layout = layout;
+    this.#words = words;
+    this.#stack = stack;
+    this.#payload = payload;
+    this.#tcb = new Tcb(words, layout.tcbBase);
+    this.#flows = new ServerFlows(layout.sizes.maxFlows);
+    this.#listeners = new ServerListeners(stack);
+    this.#channels = new Array<ServerChannel | undefined>(layout.sizes.maxApps);
+    for (let flow = 0; flow < layout.sizes.maxFlows; flow++) payload.reset(flow);
+  }
+
+  /** True where an app thread could not be told everything: its queue was full. */
+  get backlogged(): boolean {
+    for (let i = 0; i < this.#active.length; i++) if (this.#active[i].backlogged) return true;
+    return false;
+  }
+
+  /** True where an app thread has submitted something or come or gone. */
+  get pending(): boolean {
+    if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) return true;
+    for (let i = 0; i < this.#active.length; i++) if (this.#active[i].submissions.available() !== 0) return true;
+    return false;
+  }
+
+  /** Carries out what is in the submission queues. Returns how many entries it took. */
+  takeSubmissions(): number {
+    if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) this.#followChannels();
+    let taken = 0;
+    for (let i = 0; i < this.#active.length; i++) taken += this.#takeFrom(this.#active[i]);
+    return taken;
+  }
+
+  /** Turns what the stack has to report into what app threads are to be told. */
+  takeChanges(): void {
+    for (let flow = this.#stack.takeChanged(); flow !== NONE; flow = this.#stack.takeChanged()) this.#changed(flow);
+    if (this.#payload.violated !== NONE) {
+      const owner = this.#flows.owner[this.#payload.violated];
+      this.#payload.violated = NONE;
+      if (owner !== NONE) this.#fail(this.#channels[owner]!, VIOLATION_BLOCK);
+    }
+  }
+
+  /** Tells every app thread what it has not been told yet, as far as its queue has room. */
+  publish(): void {
+    for (let i = 0; i < this.#active.length; i++) this.#tell(this.#active[i]);
+  }
+
+  /** True while flows of app threads, living or gone, have not come to their end. */
+  get busy(): boolean {
+    for (let i = 0; i < this.#active.length; i++) if (this.#active[i].flows > 0) return true;
+    return false;
+  }
+
+  /** The TCP server ends: as if every app thread left in good order. */
+  leaveAll(): void {
+    for (const channel of [...this.#active]) this.#leave(channel);
+  }
+
+  /** Ends the channels of app threads that are no more; `alive` looks a kernel thread id up. */
+  reap(alive: (tid: number) => boolean): void {
+    for (const channel of [...this.#active]) if (!alive(channel.tid)) this.#end(channel, CHANNEL_FREE);
+  }
+
+  // ---- channels
+
+  #followChannels(): void {
+    this.#channelsSeen = Atomics.load(this.#words, CTRL_CHANNELS);
+    for (let index = 0; index < this.#channels.length; index++) {
+      const state = Atomics.load(this.#words, this.#layout.channelBase(index) + CH_STATE);
+      const known = this.#channels[index];
+      if (known === undefined && state === CHANNEL_ATTACHED) {
+        const channel = new ServerChannel(this.#layout, this.#words, index);
+        this.#channels[index] = channel;
+        this.#active.push(channel);
+      } else if (state === CHANNEL_LEFT) {
+        if (known === undefined) Atomics.store(this.#words, this.#layout.channelBase(index) + CH_STATE, CHANNEL_FREE);
+        else this.#leave(known);
+      }
+    }
+  }
+
+  /** The app thread has left in good order: what it wrote is still sent, then its flows end. */
+  #leave(channel: ServerChannel): void {
+    while (this.#takeFrom(channel) > 0);
+    this.#listeners.drop(channel);
+    this.#eachFlow(channel, (flow) => this.#release(channel, flow));
+    if (channel.flows === 0) this.#forget(channel, CHANNEL_FREE);
+  }
+
+  /** The app thread is dead or breaks the rules: its flows are reset at once. */
+  #end(channel: ServerChannel, state: number): void {
+    this.#listeners.drop(channel);
+    this.#eachFlow(channel, (flow) => {
+      if ((this.#flows.level[flow] & LEVEL_FREED) === 0) this.#stack.abort(flow);
+      this.#unbind(channel, flow);
+    });
+    this.#forget(channel, state);
+  }
+
+  #fail(channel: ServerChannel, violation: number): void {
+    channel.fail(violation);
+    this.#end(channel, CHANNEL_FAILED);
+  }
+
+  #forget(channel: ServerChannel, state: number): void {
+    this.#channels[channel.index] = undefined;
+    const at = this.#active.indexOf(channel);
+    if (at >= 0) this.#active.splice(at, 1);
+    channel.free(state);
+  }
+
+  #eachFlow(channel: ServerChannel, visit: (flow: number) => void): void {
+    const owner = this.#flows.owner;
+    for (let flow = 0; flow < owner.length; flow++) if (owner[flow] === channel.index) visit(flow);
+  }
+
+  // ---- submissions
+
+  #takeFrom(channel: ServerChannel): number {
+    const submissions = channel.submissions;
+    const available = submissions.available();
+    if (available < 0) {
+      this.#fail(channel, VIOLATION_QUEUE);
+      return 0;
+    }
+    const count = Math.min(available, SUBMISSION_BUDGET);
+    for (let i = 0; i < count; i++) {
+      const violation = this.#submission(channel, submissions.take());
+      if (violation !== 0) {
+        this.#fail(channel, violation);
+        return i;
+      }
+    }
+    if (count > 0) submissions.release();
+    return count;
+  }
+
+  #submission(channel: ServerChannel, at: number): number {
+    const words = this.#words;
+    switch (words[at] & OP_MASK) {
+      case SUBMIT_FLOW:
+        return this.#flowSubmission(channel, at);
+      case SUBMIT_LISTEN:
+        this.#copyAddress(at + 2, this.#address);
+        this.#reply(channel, words[at + 1], this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7]), 0);
+        return 0;
+      case SUBMIT_UNLISTEN:
+        this.#listeners.unlisten(channel, words[at + 1]);
+        this.#reply(channel, words[at + 1], 0, 0);
+        return 0;
+      case SUBMIT_BIND:
+        this.#copyAddress(at + 2, channel.bindAddress);
+        channel.bound = true;
+        return 0;
+      case SUBMIT_CONNECT:
+        this.#connect(channel, at);
+        return 0;
+      default:
+        return VIOLATION_OPERATION;
+    }
+  }
+
+  #copyAddress(at: number, target: Int32Array): void {
+    for (let i = 0; i < 4; i++) target[i] = this.#words[at + i];
+  }
+
+  #connect(channel: ServerChannel, at: number): void {
+    const ports = this.#words[at + 6];
+    this.#copyAddress(at + 2, this.#address);
+    const flow = this.#stack.connect(this.#address, ports >>> 16, channel.bound ? channel.bindAddress : null, ports & 0xffff);
+    channel.bound = false;
+    let generation = 0;
+    if (flow >= 0) {
+      generation = this.#tcb.at(flow).generation;
+      this.#bind(channel, flow, generation, 0, NONE);
+    }
+    this.#reply(channel, this.#words[at + 1], flow, generation);
+  }
+
+  #flowSubmission(channel: ServerChannel, at: number): number {
+    const words = this.#words;
+    const flows = this.#flows;
+    const flow = words[at + 1];
+    if (flow < 0 || flow >= flows.owner.length) return VIOLATION_FLOW;
+    // The flow may have ended, and its index been given to another, while this was on its way.
+    if (words[at + 2] !== flows.generation[flow] || flows.owner[flow] === NONE) return 0;
+    if (flows.owner[flow] !== channel.index) return VIOLATION_FLOW;
+    const flags = words[at];
+    let level = flows.level[flow];
+    if ((flags & FLOW_TAKEN) !== 0 && (level & LEVEL_UNTAKEN) !== 0) {
+      channel.untaken--;
+      level &= ~LEVEL_UNTAKEN;
+    }
+    level = (flags & FLOW_WAITING) === 0 ? level & ~LEVEL_WAITING : level | LEVEL_WAITING;
+    flows.level[flow] = level;
+    if ((level & (LEVEL_FREED | LEVEL_RELEASED)) === 0) {
+      const violation = this.#positions(flow, words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
+      if (violation !== 0) return violation;
+      this.#requests(flow, flags, words[at + 7]);
+    }
+    if ((flags & FLOW_CLOSE) !== 0) this.#release(channel, flow);
+    return 0;
+  }
+
+  /** What the app thread has written and read since it last said so. */
+  #positions(flow: number, written: number, consumed: number, chainFirst: number, chainStart: number): number {
+    const flows = this.#flows;
+    if (written !== flows.written[flow]) {
+      if (!this.#payload.written(flow, written, chainFirst, chainStart)) return VIOLATION_WRITTEN;
+      flows.written[flow] = written;
+      this.#stack.write(flow, written);
+    }
+    if (consumed !== flows.consumed[flow]) {
+      const ahead = (consumed - flows.consumed[flow]) | 0;
+      if (ahead < 0 || ((this.#tcb.at(flow).received - consumed) | 0) < 0) return VIOLATION_CONSUMED;
+      flows.consumed[flow] = consumed;
+      this.#payload.consumed(flow, consumed);
+      this.#stack.consume(flow, consumed);
+    }
+    return 0;
+  }
+
+  #requests(flow: number, flags: number, keepAliveIdleMs: number): void {
+    const level = this.#flows.level;
+    const noDelay = (flags & FLOW_NO_DELAY) !== 0;
+    if (noDelay !== ((level[flow] & LEVEL_NO_DELAY) !== 0)) {
+      level[flow] ^= LEVEL_NO_DELAY;
+      this.#stack.setNoDelay(flow, noDelay);
+    }
+    const keepAlive = (flags & FLOW_KEEP_ALIVE) !== 0;
+    if (keepAlive !== ((level[flow] & LEVEL_KEEP_ALIVE) !== 0)) {
+      level[flow] ^= LEVEL_KEEP_ALIVE;
+      this.#stack.setKeepAlive(flow, keepAlive, keepAliveIdleMs > 0 ? keepAliveIdleMs : KEEP_ALIVE_IDLE_MS, KEEP_ALIVE_INTERVAL_MS, KEEP_ALIVE_PROBES);
+    }
+    if ((flags & FLOW_RESET) !== 0) {
+      level[flow] |= LEVEL_RELEASED;
+      this.#stack.abort(flow);
+    } else if ((flags & FLOW_END) !== 0 && (level[flow] & LEVEL_ENDED) === 0) {
+      level[flow] |= LEVEL_ENDED;
+      this.#stack.shutdown(flow);
+    }
+  }
+
+  /** The app has let go of the flow. */
+  #release(channel: ServerChannel, flow: number): void {
+    const level = this.#flows.level;
+    if ((level[flow] & LEVEL_RELEASED) !== 0) return;
+    level[flow] |= LEVEL_RELEASED;
+    if ((level[flow] & LEVEL_FREED) === 0) this.#stack.release(flow);
+    if ((level[flow] & (LEVEL_OVER | LEVEL_FREED)) !== 0) this.#mark(channel, flow, false);
+  }
+
+  // ---- flows
+
+  #bind(channel: ServerChannel, flow: number, generation: number, level: number, listener: number): void {
+    this.#flows.bind(flow, channel.index, generation, level, listener);
+    this.#payload.open(flow, channel.arenaBase);
+    channel.flows++;
+  }
+
+  /** The app thread has nothing more to do with the flow; the stack may still have. */
+  #unbind(channel: ServerChannel, flow: number): void {
+    const level = this.#flows.level[flow];
+    if ((level & LEVEL_UNTAKEN) !== 0) channel.untaken--;
+    channel.flows--;
+    this.#flows.unbind(flow);
+    this.#payload.reset(flow);
+    if ((level & LEVEL_FREED) !== 0) this.#stack.recycle(flow);
+    if (channel.flows === 0 && channel.state === CHANNEL_LEFT) this.#forget(channel, CHANNEL_FREE);
+  }
+
+  /** The stack reports that something happened to the flow. */
+  #changed(flow: number): void {
+    const tcb = this.#tcb.at(flow);
+    const events = tcb.events;
+    tcb.events = 0;
+    if ((events & EV_ACCEPTED) !== 0) this.#accept(flow, tcb.listener, tcb.generation);
+    const owner = this.#flows.owner[flow];
+    if (owner === NONE) {
+      if ((events & EV_FREED) !== 0) {
+        this.#payload.reset(flow);
+        this.#stack.recycle(flow);
+      }
+      return;
+    }
+    let level = 0;
+    if ((events & EV_CONNECTED) !== 0) level |= LEVEL_CONNECTED;
+    if ((events & EV_EOF) !== 0) level |= LEVEL_EOF;
+    if ((events & EV_CLOSED) !== 0) level |= LEVEL_OVER;
+    if ((events & EV_FREED) !== 0) level |= LEVEL_FREED | LEVEL_OVER;
+    if ((events & EV_ERROR) !== 0) {
+      level |= LEVEL_ERROR;
+      this.#flows.errno[flow] = this.#tcb.at(flow).error;
+    }
+    this.#flows.level[flow] |= level;
+    const channel = this.#channels[owner]!;
+    if (level !== 0 || (events & EV_READABLE) !== 0) this.#mark(channel, flow, true);
+    else if ((events & EV_ACKED) !== 0) this.#acknowledged(channel, flow);
+  }
+
+  #accept(flow: number, listener: number, generation: number): void {
+    const member = this.#listeners.choose(listener);
+    if (member === undefined) {
+      this.#stack.abort(flow);
+      return;
+    }
+    this.#bind(member.channel, flow, generation, LEVEL_ACCEPT | LEVEL_UNTAKEN, member.request);
+    member.channel.untaken++;
+    this.#mark(member.channel, flow, true);
+  }
+
+  /** Send memory came free: worth telling when the app waits for it, or when all of it did. */
+  #acknowledged(channel: ServerChannel, flow: number): void {
+    const flows = this.#flows;
+    const acknowledged = this.#tcb.at(flow).acknowledged;
+    const waiting = (flows.level[flow] & LEVEL_WAITING) !== 0;
+    if (acknowledged === flows.written[flow]) this.#mark(channel, flow, waiting);
+    else if (waiting && ((acknowledged - flows.toldAcknowledged[flow]) | 0) >= ROOM_WORTH_TELLING) this.#mark(channel, flow, true);
+  }
+
+  // ---- completions
+
+  /** The app thread is to be told of the flow at the end of the turn; with `urgent` it is woken for it. */
+  #mark(channel: ServerChannel, flow: number, urgent: boolean): void {
+    const flows = this.#flows;
+    const level = flows.level[flow];
+    flows.level[flow] = level | LEVEL_DIRTY | (urgent ? LEVEL_URGENT : 0);
+    if ((level & LEVEL_DIRTY) !== 0) return;
+    flows.next[flow] = NONE;
+    if (channel.dirtyLast === NONE) channel.dirtyFirst = flow;
+    else flows.next[channel.dirtyLast] = flow;
+    channel.dirtyLast = flow;
+  }
+
+  #reply(channel: ServerChannel, request: number, result: number, detail: number): void {
+    channel.replies.push(request, result, detail);
+  }
+
+  #tell(channel: ServerChannel): void {
+    if (channel.replies.length > 0 && !this.#tellReplies(channel)) return;
+    const flows = this.#flows;
+    while (channel.dirtyFirst !== NONE) {
+      const flow = channel.dirtyFirst;
+      const at = channel.push((flows.level[flow] & LEVEL_URGENT) !== 0);
+      if (at < 0) break;
+      if ((flows.level[flow] & LEVEL_ACCEPT) !== 0) {
+        // Its state follows as an entry of its own, in its old place in the list.
+        this.#writeAccept(at, flow);
+        continue;
+      }
+      channel.dirtyFirst = flows.next[flow];
+      if (channel.dirtyFirst === NONE) channel.dirtyLast = NONE;
+      flows.level[flow] &= ~(LEVEL_DIRTY | LEVEL_URGENT);
+      this.#writeFlow(channel, at, flow);
+    }
+    channel.publish();
+  }
+
+  #tellReplies(channel: ServerChannel): boolean {
+    const replies = channel.replies;
+    let told = 0;
+    for (; told < replies.length; told += 3) {
+      const at = channel.push(true);
+      if (at < 0) break;
+      this.#words[at] = COMPLETE_REPLY;
+      this.#words[at + 1] = replies[told];
+      this.#words[at + 2] = replies[told + 1];
+      this.#words[at + 3] = replies[told + 2];
+    }
+    replies.splice(0, told);
+    if (replies.length > 0) channel.publish();
+    return replies.length === 0;
+  }
+
+  #writeAccept(at: number, flow: number): void {
+    const words = this.#words;
+    this.#flows.level[flow] &= ~LEVEL_ACCEPT;
+    words[at] = COMPLETE_ACCEPT;
+    words[at + 1] = flow;
+    words[at + 2] = this.#flows.generation[flow];
+    words[at + 3] = this.#flows.listener[flow];
+  }
+
+  #writeFlow(channel: ServerChannel, at: number, flow: number): void {
+    const words = this.#words;
+    const flows = this.#flows;
+    const level = flows.level[flow];
+    const gone = (level & LEVEL_RELEASED) !== 0 && (level & (LEVEL_OVER | LEVEL_FREED)) !== 0;
+    const tcb = this.#tcb.at(flow);
+    flows.toldAcknowledged[flow] = tcb.acknowledged;
+    words[at] =
+      COMPLETE_FLOW |
+      ((level & LEVEL_CONNECTED) !== 0 ? FLOW_CONNECTED : 0) |
+      ((level & LEVEL_EOF) !== 0 ? FLOW_EOF : 0) |
+      ((level & LEVEL_ERROR) !== 0 ? FLOW_ERROR : 0) |
+      ((level & LEVEL_OVER) !== 0 ? FLOW_OVER : 0) |
+      (gone ? FLOW_GONE : 0);
+    words[at + 1] = flow;
+    words[at + 2] = flows.generation[flow];
+    words[at + 3] = tcb.received;
+    words[at + 4] = tcb.acknowledged;
+    words[at + 5] = this.#payload.chainFirst(flow);
+    words[at + 6] = this.#payload.chainStart(flow);
+    words[at + 7] = flows.errno[flow];
+    if (gone) this.#unbind(channel, flow);
+  }
+}

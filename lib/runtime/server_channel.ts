@@ -1,0 +1,96 @@
+/**
+ * The TCP server's end of one channel: takes the app thread's submissions, keeps what it must be told, and tells it.
+ *
+ * Nothing the app thread writes is taken on trust: every flow, position and block is checked against the TCP server's own
+ * record. What breaks the rules ends this channel, and nothing else.
+ */
+import { ringApp } from './doorbell.js';
+import { CHANNEL_ATTACHED, CHANNEL_FAILED, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
+  CH_VIOLATION, CTRL_WAKES } from './layout.js';
+import type { Layout } from './layout.js';
+import { QueueConsumer, QueueProducer } from './queue.js';
+
+const NONE = -1;
+
+export class ServerChannel {
+  readonly index: number;
+  /** First block of the app thread's send arena. */
+  readonly arenaBase: number;
+  /** Kernel's thread id of the app thread. */
+  readonly tid: number;
+  readonly submissions: QueueConsumer;
+  readonly completions: QueueProducer;
+  /** Flows that the app thread holds, and how many of them it has not taken over yet. */
+  flows = 0;
+  untaken = 0;
+  /** Local address of the next connect. */
+  readonly bindAddress = new Int32Array(4);
+  bound = false;
+  /** Flows that it must be told of: a list through the flow table's `next`, first and last. */
+  dirtyFirst = NONE;
+  dirtyLast = NONE;
+  /** Answers to requests that found the queue full, in order: triples of request, result, detail. */
+  readonly replies: number[] = [];
+  #pushed = false;
+  #urgent = false;
+  readonly #words: Int32Array;
+  readonly #base: number;
+
+  constructor(layout: Layout, words: Int32Array, index: number) {
+    this.index = index;
+    this.arenaBase = layout.arenaBase(index);
+    this.#words = words;
+    this.#base = layout.channelBase(index);
+    this.tid = words[this.#base + CH_TID];
+    this.submissions = new QueueConsumer(words, this.#base + CH_SUBMIT_HEAD, this.#base + CH_SUBMIT_TAIL, layout.submissionBase(index));
+    this.completions = new QueueProducer(words, this.#base + CH_COMPLETE_HEAD, this.#base + CH_COMPLETE_TAIL, layout.completionBase(index));
+  }
+
+  get state(): number {
+    return Atomics.load(this.#words, this.#base + CH_STATE);
+  }
+
+  get attached(): boolean {
+    return this.state === CHANNEL_ATTACHED;
+  }
+
+  /** Something is still to be told. */
+  get backlogged(): boolean {
+    return this.dirtyFirst !== NONE || this.replies.length > 0;
+  }
+
+  /** A free completion entry, or -1. `urgent`: the app thread is to be woken for it. */
+  push(urgent: boolean): number {
+    const at = this.completions.push();
+    if (at < 0) return NONE;
+    this.#pushed = true;
+    if (urgent) this.#urgent = true;
+    return at;
+  }
+
+  /** Publishes what was pushed in this turn; wakes the app thread where it sleeps and something is urgent. */
+  publish(): void {
+    if (!this.#pushed) return;
+    this.completions.publish();
+    this.#pushed = false;
+    if (!this.#urgent) return;
+    this.#urgent = false;
+    this.wake();
+  }
+
+  wake(): void {
+    if (ringApp(this.#words, this.#base + CH_SLEEP)) this.#words[CTRL_WAKES]++;
+  }
+
+  /** Ends the channel: the app thread finds out why at its next look. */
+  fail(violation: number): void {
+    this.#words[this.#base + CH_VIOLATION] = violation;
+    Atomics.store(this.#words, this.#base + CH_STATE, CHANNEL_FAILED);
+    this.wake();
+  }
+
+  /** The slot may be claimed by another app thread. */
+  free(state: number): void {
+    Atomics.store(this.#words, this.#base + CH_STATE, state);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Who listens where. Several app threads may listen on one address and port: the stack knows one listener, and each new
+ * connection goes to the app thread that holds the fewest.
+ */
+import { EADDRINUSE } from '../tcp/errno.js';
+import type { Stack } from '../tcp/stack.js';
+import type { ServerChannel } from './server_channel.js';
+
+interface Member {
+  readonly channel: ServerChannel;
+  /** The app thread's own number of the listener. */
+  readonly request: number;
+  readonly backlog: number;
+}
+
+interface Group {
+  readonly key: string;
+  readonly listener: number;
+  readonly members: Member[];
+}
+
+export class ServerListeners {
+  readonly #stack: Stack;
+  readonly #byKey = new Map<string, Group>();
+  readonly #byListener = new Map<number, Group>();
+  /** Connections refused because every app thread of the port had its backlog full. */
+  overflows = 0;
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  /** @returns the port (the one chosen for port 0), or -errno. */
+  listen(channel: ServerChannel, request: number, address: Int32Array, port: number, backlog: number): number {
+    const member = { channel, request, backlog };
+    const known = this.#byKey.get(keyOf(address, port));
+    if (known !== undefined) {
+      if (known.members.some((other) => other.channel === channel)) return -EADDRINUSE;
+      known.members.push(member);
+      return port;
+    }
+    const listener = this.#stack.listen(address, port, backlog);
+    if (listener < 0) return listener;
+    const chosen = this.#stack.listenerPort(listener);
+    const group = { key: keyOf(address, chosen), listener, members: [member] };
+    this.#byKey.set(group.key, group);
+    this.#byListener.set(listener, group);
+    return chosen;
+  }
+
+  unlisten(channel: ServerChannel, request: number): void {
+    for (const group of this.#byListener.values()) this.#remove(group, (m) => m.channel === channel && m.request === request);
+  }
+
+  /** The app thread is gone: it listens nowhere. */
+  drop(channel: ServerChannel): void {
+    for (const group of this.#byListener.values()) this.#remove(group, (m) => m.channel === channel);
+  }
+
+  /** The app thread for a new connection: the one with the fewest flows among those whose backlog has room; undefined: none has. */
+  choose(listener: number): Member | undefined {
+    const group = this.#byListener.get(listener);
+    if (group === undefined) return undefined;
+    let best: Member | undefined;
+    for (const member of group.members) {
+      if (member.channel.untaken >= member.backlog) continue;
+      if (best === undefined || member.channel.flows < best.channel.flows) best = member;
+    }
+    if (best === undefined) this.overflows++;
+    return best;
+  }
+
+  #remove(group: Group, gone: (member: Member) => boolean): void {
+    const at = group.members.findIndex(gone);
+    if (at < 0) return;
+    group.members.splice(at, 1);
+    if (group.members.length > 0) return;
+    this.#stack.unlisten(group.listener);
+    this.#byKey.delete(group.key);
+    this.#byListener.delete(group.listener);
+  }
+}
+
+function keyOf(address: Int32Array, port: number): string {
+  return `${address.join('.')}:${port}`;
+}

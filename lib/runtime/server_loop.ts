@@ -1,0 +1,120 @@
+/**
+ * The TCP server's life: one loop over two sources of events, the network and the app threads.
+ *
+ * ```
+ *   receive ─▶ submissions ─▶ timers ─▶ tell the apps ─▶ transmit ─▶ (nothing done? look again for a while, then sleep)
+ * ```
+ *
+ * A turn takes in all that is there and then sends once: one acknowledgement and one send decision for each flow touched.
+ */
+import { performance } from 'node:perf_hooks';
+import { drain, Poller, threadAlive } from '../nic/syscalls.js';
+import type { Stack } from '../tcp/stack.js';
+import { CTRL_SLEEP, CTRL_SLEEPS, CTRL_STOP, CTRL_TURNS, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
+import type { ServerApps } from './server_apps.js';
+
+/** Frames taken in one turn: bounds the time until the app threads are heard again. */
+const FRAME_BUDGET = 256;
+/** Longest sleep in µs: the TCP server looks after dead app threads between sleeps. */
+const LONGEST_SLEEP_US = 250_000;
+const REAP_INTERVAL_US = 500_000;
+
+/** How long a TCP server that was told to stop goes on for the sake of what is not sent yet. */
+export const FAREWELL_US = 1_000_000;
+
+export interface LoopSetting {
+  /** Descriptors to sleep on, the doorbell's eventfd first; none where the devices are memory. */
+  readonly descriptors: readonly number[];
+  /** µs to look for work before a sleep. */
+  readonly spinUs: number;
+  /** µs of the next event inside a device (a delayed frame), Infinity for none. */
+  deviceEvent(): number;
+}
+
+export class ServerLoop {
+  readonly #words: Int32Array;
+  readonly #stack: Stack;
+  readonly #apps: ServerApps;
+  readonly #setting: LoopSetting;
+  readonly #poller: Poller | null;
+  #stopping = false;
+  #idleSince = 0;
+  #nextReap = 0;
+
+  constructor(words: Int32Array, stack: Stack, apps: ServerApps, setting: LoopSetting) {
+    this.#words = words;
+    this.#stack = stack;
+    this.#apps = apps;
+    this.#setting = setting;
+    this.#poller = setting.descriptors.length > 0 ? new Poller(setting.descriptors) : null;
+  }
+
+  /** Runs until the supervisor says stop; then until what was written is on its way, for a short while at most. */
+  run(): void {
+    while (Atomics.load(this.#words, CTRL_STOP) === 0) this.#step();
+    this.#stopping = true;
+    this.#apps.takeSubmissions();
+    this.#apps.leaveAll();
+    for (const deadline = clock() + FAREWELL_US; this.#apps.busy && clock() < deadline; ) this.#step();
+  }
+
+  #step(): void {
+    const now = clock();
+    if (this.#turn(now) > 0) this.#idleSince = 0;
+    else this.#rest(now);
+  }
+
+  /** One turn; returns how much there was to do. */
+  #turn(now: number): number {
+    const stack = this.#stack;
+    const apps = this.#apps;
+    this.#words[CTRL_TURNS]++;
+    const work = stack.receive(now, FRAME_BUDGET) + apps.takeSubmissions();
+    if (stack.pollAt() <= now) stack.advance(now);
+    // The apps hear first: on another CPU they begin while this one sends.
+    apps.takeChanges();
+    apps.publish();
+    stack.transmit(now);
+    apps.takeChanges();
+    apps.publish();
+    if (now >= this.#nextReap) {
+      this.#nextReap = now + REAP_INTERVAL_US;
+      apps.reap(threadAlive);
+    }
+    return work;
+  }
+
+  /** Nothing was there to do: looks again for as long as spinning pays, then sleeps until something is. */
+  #rest(now: number): void {
+    const spinUs = this.#setting.spinUs;
+    if (spinUs > 0) {
+      if (this.#idleSince === 0) this.#idleSince = now;
+      if (now - this.#idleSince < spinUs) return;
+    }
+    const longest = this.#stopping ? FAREWELL_US / 10 : LONGEST_SLEEP_US;
+    const until = Math.min(this.#stack.pollAt(), this.#setting.deviceEvent(), now + longest);
+    const timeout = until - now;
+    if (timeout > 0) this.#sleep(this.#apps.backlogged ? Math.min(timeout, BACKLOG_SLEEP_US) : timeout);
+    this.#idleSince = 0;
+  }
+
+  /** The one place where the TCP server sleeps; see doorbell.ts for why no wake-up is lost. */
+  #sleep(timeoutUs: number): void {
+    const words = this.#words;
+    Atomics.store(words, CTRL_SLEEP, this.#poller === null ? SLEEP_WAIT : SLEEP_POLL);
+    if (!this.#apps.pending && !this.#stack.readable() && (this.#stopping || Atomics.load(words, CTRL_STOP) === 0)) {
+      words[CTRL_SLEEPS]++;
+      if (this.#poller === null) Atomics.wait(words, CTRL_SLEEP, SLEEP_WAIT, timeoutUs / 1000);
+      else if ((this.#poller.wait(timeoutUs) & 1) !== 0) drain(this.#setting.descriptors[0]);
+    }
+    Atomics.store(words, CTRL_SLEEP, SLEEP_AWAKE);
+  }
+}
+
+/** While an app thread's queue is full, how long to wait before trying it again. */
+const BACKLOG_SLEEP_US = 1000;
+
+/** µs on a clock that never jumps. */
+export function clock(): number {
+  return performance.now() * 1000;
+}

@@ -1,0 +1,22 @@
+/**
+ * The memory in which the bytes of the streams lie. The protocol core does not know how it is divided; it names bytes
+ * by flow and position. A position counts the bytes of one direction of a flow from 0 (the byte after the SYN), modulo
+ * 2^32, kept as int32; compare with `(a - b) | 0`.
+ */
+export interface Payload {
+  /**
+   * Copies arriving bytes to their place in the receive stream, in or out of order.
+   *
+   * @returns false where memory is short: nothing was copied and the segment counts as lost.
+   */
+  store(flow: number, position: number, source: Uint8Array, offset: number, length: number): boolean;
+  /** Adds bytes of the send stream to the packet that `output` has begun, in at most MAX_SPANS spans. Returns how many it added. */
+  gather(flow: number, position: number, length: number, output: PayloadOutput): number;
+  /** The peer acknowledged the send stream up to `position`: that memory is no longer needed. */
+  acknowledged(flow: number, position: number): void;
+}
+
+/** The part of `TransportOutput` that `gather` uses. */
+export interface PayloadOutput {
+  append(offset: number, length: number): void;
+}
