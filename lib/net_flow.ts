@@ -161,7 +161,7 @@ export class SocketFlow implements FlowHandler {
     this.settle();
     if (flow === null || !this.port.alive) return;
     if (reset) flow.reset();
-    flow.close();
+    else flow.close();
   }
 
   /** Ends the write in progress, which can no longer be carried out. */

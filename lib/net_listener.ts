@@ -104,17 +104,20 @@ export class Listener implements ListenHandler {
   }
 
   onError(errno: number): void {
+    this.fail(listenError(errno, this.host, this.portNumber));
+  }
+
+  onClose(): void {
+    // Nobody asked for it: the TCP server is no more.
+    this.fail(new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every listener with it'));
+  }
+
+  private fail(error: Error): void {
     if (this.listener === null) return;
     this.listener = null;
     this.settle();
     if (this.owner._handle === this) this.owner._handle = null;
-    const died = new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every listener with it');
-    this.owner.emit('error', this.port.alive ? listenError(errno, this.host, this.portNumber) : died);
-  }
-
-  onClose(): void {
-    this.listener = null;
-    this.settle();
+    this.owner.emit('error', error);
   }
 
   private settle(): void {

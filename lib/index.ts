@@ -1,0 +1,11 @@
+/** The public face of the package. */
+export { TcpServer, attach } from './server.js';
+export type { FaultOptions, TcpServerOptions } from './options.js';
+export * as net from './net.js';
+export { Server, Socket, connect, createConnection, createServer } from './net.js';
+export type { ConnectOptions, ListenOptions, LookupFunction, OnRead, ServerOptions, SocketAddress, SocketOptions } from './net.js';
+export { listen, offload } from './http.js';
+export { TcpServerError } from './errors.js';
+export type { NetError, TcpServerErrorCode } from './errors.js';
+export type { ServerConfig, ServerHandle } from './runtime/config.js';
+export type { ServerStatus } from './runtime/supervisor.js';

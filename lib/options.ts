@@ -1,0 +1,284 @@
+/**
+ * What a TCP server can be started with: the options, their defaults in one table, and their check, once, at the door. What
+ * stands behind sees a frozen object in which nothing is left out.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import { dirname, resolve } from 'node:path';
+import { invalidType, invalidValue, outOfRange } from './errors.js';
+import type { FaultConfig, ServerConfig } from './runtime/config.js';
+import { BLOCK_BYTES } from './runtime/layout.js';
+
+/** Impairments that the device adds on both ways, for tests. Drawn from `seed`, so that a run can be repeated. */
+export interface FaultOptions {
+  /** Share of frames that are lost, 0 to 1. Default 0. */
+  loss?: number;
+  /** Time that every frame takes more, ms, 0 to 10,000. Default 0. */
+  delay?: number;
+  /** Share of frames that come after later ones, 0 to 1. Default 0. */
+  reorder?: number;
+  /** Share of frames that come twice, 0 to 1. Default 0. */
+  duplicate?: number;
+  /** Share of frames in which a bit is flipped, 0 to 1. Default 0. */
+  corrupt?: number;
+  /** Bits per second that pass, up to 1e12; 0: any number. Default 0. */
+  rate?: number;
+  /** Any integer of 32 bits. Default 1. */
+  seed?: number;
+}
+
+/** Options of `TcpServer.start`. */
+export interface TcpServerOptions {
+  /**
+   * Where frames come from and go to: 'loopback', 127.0.0.0/8 inside the TCP server, for which no privilege is needed; or
+   * 'packet:IFNAME', a network interface, which needs CAP_NET_RAW. Default 'loopback'.
+   */
+  device?: string;
+  /**
+   * Network namespace that the interface is in: a name of `ip netns`, or a path such as '/proc/4711/ns/net'. The TCP server's
+   * thread alone enters it, which needs CAP_SYS_ADMIN. Default: the process's.
+   */
+  netns?: string | null;
+  /**
+   * Own address with the length of the network's prefix, 'A.B.C.D/len'. The kernel must not have it. Wanted with an interface;
+   * on the loopback device it is 127.0.0.1/8.
+   */
+  address?: string;
+  /** Router to everything beyond the prefix, 'A.B.C.D'. Default: none. */
+  gateway?: string | null;
+  /**
+   * CPU that the TCP server is pinned to, counted from 0; null: none. Default 'auto': the last one where there are four or more,
+   * else none.
+   */
+  cpu?: number | 'auto' | null;
+  /**
+   * Time that the TCP server looks for more work before it sleeps, µs, 0 to 1,000,000. Default 'auto': a little where it has a
+   * CPU to itself, else 0.
+   */
+  spin?: number | 'auto';
+  /** Connections at once, those in TIME-WAIT included, 16 to 1,000,000. Default 65,536. */
+  maxFlows?: number;
+  /** Threads that may be attached at once, 1 to 128. Default 16. */
+  maxApps?: number;
+  /** Bytes of payload that may wait for app threads, all connections together, 1 MiB to 1 GiB. Default 128 MiB. */
+  receiveMemory?: number;
+  /** Bytes of payload that one app thread may have written and the peers not acknowledged, 256 KiB to 1 GiB. Default 16 MiB. */
+  sendMemory?: number;
+  /** Bytes that may wait in the receive buffer of one connection, 16 KiB to 1 GiB. Default 1 MiB. */
+  receiveBuffer?: number;
+  /** Bytes that may wait in the send buffer of one connection, 16 KiB to 1 GiB. Default 1 MiB. */
+  sendBuffer?: number;
+  /** File to capture every frame in, in the format of libpcap. Default: none. */
+  pcap?: string | null;
+  /** Impairments, for tests. Default: none. */
+  fault?: FaultOptions | null;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+interface Bounds {
+  readonly least: number;
+  readonly most: number;
+  readonly standard: number;
+}
+
+/**
+ * Numbers with their bounds. The buffers of a connection are the fourth part of what Linux lets a socket's grow to
+ * (`tcp_rmem`, `tcp_wmem`: 6 and 4 MiB), because all connections share the memory; it is enough for 8 Mb of bandwidth-delay
+ * product. Payload memory is taken from the system only when it is used.
+ */
+const NUMBERS = {
+  maxFlows: { least: 16, most: 1_000_000, standard: 65_536 },
+  maxApps: { least: 1, most: 128, standard: 16 },
+  receiveMemory: { least: MiB, most: GiB, standard: 128 * MiB },
+  sendMemory: { least: 256 * KiB, most: GiB, standard: 16 * MiB },
+  receiveBuffer: { least: 16 * KiB, most: GiB, standard: MiB },
+  sendBuffer: { least: 16 * KiB, most: GiB, standard: MiB },
+} as const satisfies Record<string, Bounds>;
+
+const SPIN: Bounds = { least: 0, most: 1_000_000, standard: 0 };
+const SHARE: Bounds = { least: 0, most: 1, standard: 0 };
+
+const FAULTS = {
+  loss: SHARE,
+  delay: { least: 0, most: 10_000, standard: 0 },
+  reorder: SHARE,
+  duplicate: SHARE,
+  corrupt: SHARE,
+  rate: { least: 0, most: 1e12, standard: 0 },
+  seed: { least: -(2 ** 31), most: 2 ** 32 - 1, standard: 1 },
+} as const satisfies Record<keyof FaultOptions, Bounds>;
+
+const NAMES: readonly (keyof TcpServerOptions)[] = [
+  'device', 'netns', 'address', 'gateway', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
+  'pcap', 'fault',
+];
+
+/** Longest name of a network interface, bytes (IFNAMSIZ - 1). */
+const INTERFACE_NAME = 15;
+
+/**
+ * Checks options and fills in what was left out.
+ *
+ * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE or RangeError ERR_OUT_OF_RANGE; each names the option, what was
+ *   given, and what to write instead.
+ */
+export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
+  objectOf('options', options, NAMES);
+  const device = checkDevice(options.device);
+  const { address, prefix } = checkAddress(options.address, device);
+  const sizes = {
+    maxFlows: whole('options.maxFlows', options.maxFlows, NUMBERS.maxFlows),
+    maxApps: whole('options.maxApps', options.maxApps, NUMBERS.maxApps),
+    receiveBlocks: Math.ceil(whole('options.receiveMemory', options.receiveMemory, NUMBERS.receiveMemory) / BLOCK_BYTES),
+    sendBlocks: Math.ceil(whole('options.sendMemory', options.sendMemory, NUMBERS.sendMemory) / BLOCK_BYTES),
+  };
+  return Object.freeze({
+    device,
+    netns: optionalText('options.netns', options.netns, 'Give a name that `ip netns` lists, or a path such as /proc/4711/ns/net'),
+    address,
+    prefix,
+    gateway: checkGateway(options.gateway, address, prefix),
+    cpu: checkCpu(options.cpu),
+    spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
+    sizes: Object.freeze(sizes),
+    sendBuffer: whole('options.sendBuffer', options.sendBuffer, NUMBERS.sendBuffer),
+    receiveBuffer: whole('options.receiveBuffer', options.receiveBuffer, NUMBERS.receiveBuffer),
+    pcap: checkPcap(options.pcap),
+    fault: checkFault(options.fault),
+  });
+}
+
+function checkDevice(device: unknown): string {
+  if (device === undefined) return 'loopback';
+  const mend = "Write 'loopback', or 'packet:' and the name of an interface, such as 'packet:eth0'";
+  if (typeof device !== 'string') throw invalidType('options.device', ['string'], device, mend);
+  if (device === 'loopback') return device;
+  const [, name] = /^packet:([^\s/]+)$/.exec(device) ?? [];
+  if (name === undefined) throw invalidValue('options.device', device, 'names no device', mend);
+  if (Buffer.byteLength(name) > INTERFACE_NAME) {
+    throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');
+  }
+  return device;
+}
+
+/** The bits of a dotted address as a number. */
+function bits(address: string): number {
+  return address.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+}
+
+function sameNetwork(a: string, b: string, prefix: number): boolean {
+  const size = 2 ** (32 - prefix);
+  return Math.floor(bits(a) / size) === Math.floor(bits(b) / size);
+}
+
+/** An address that no host can have (RFC 1122 3.2.1.3). */
+function notAHost(address: string, prefix: number): string | null {
+  const first = Math.floor(bits(address) / 2 ** 24);
+  if (first === 0 || first >= 224) return 'must be the address of one host';
+  if (first === 127) return "must not be of 127.0.0.0/8, which is the loopback device's";
+  const host = bits(address) % 2 ** (32 - prefix);
+  if (prefix < 31 && (host === 0 || host === 2 ** (32 - prefix) - 1)) return 'must not be the address of the whole network or its broadcast';
+  return null;
+}
+
+function checkAddress(given: unknown, device: string): { address: string | null; prefix: number } {
+  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24'";
+  if (device === 'loopback') {
+    if (given === undefined) return { address: null, prefix: 8 };
+    throw invalidValue('options.address', given, 'must be left out on the loopback device, which has 127.0.0.0/8', "Leave it out, or name a device such as 'packet:eth0'");
+  }
+  if (given === undefined) throw invalidValue('options.address', given, `must be given with the device '${device}'`, mend);
+  if (typeof given !== 'string') throw invalidType('options.address', ['string'], given, mend);
+  const [, address = '', length = ''] = /^([^/]+)\/(\d{1,2})$/.exec(given) ?? [];
+  const prefix = Number(length);
+  if (!isIPv4(address) || prefix < 1 || prefix > 32) throw invalidValue('options.address', given, "must have the form 'A.B.C.D/len'", mend);
+  const fault = notAHost(address, prefix);
+  if (fault !== null) throw invalidValue('options.address', given, fault, mend);
+  return { address, prefix };
+}
+
+function checkGateway(gateway: unknown, address: string | null, prefix: number): string | null {
+  if (gateway === undefined || gateway === null) return null;
+  const mend = "Write the router's address, such as '198.18.0.1', or leave it out";
+  if (typeof gateway !== 'string') throw invalidType('options.gateway', ['string'], gateway, mend);
+  if (!isIPv4(gateway)) throw invalidValue('options.gateway', gateway, "must have the form 'A.B.C.D'", mend);
+  if (address === null) throw invalidValue('options.gateway', gateway, 'must be left out on the loopback device', 'Leave it out');
+  if (!sameNetwork(gateway, address, prefix)) throw invalidValue('options.gateway', gateway, `must be within ${address}/${prefix}`, mend);
+  if (gateway === address) throw invalidValue('options.gateway', gateway, "must not be the TCP server's own address", mend);
+  return gateway;
+}
+
+/** CPUs that this process may run on, from a list such as '0-3,8'. */
+export function allowedCpus(status = readFileSync('/proc/self/status', 'utf8')): number[] {
+  const [, list = ''] = /^Cpus_allowed_list:\s*(\S+)/m.exec(status) ?? [];
+  return list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
+function checkCpu(cpu: unknown): number | 'auto' | null {
+  if (cpu === undefined || cpu === 'auto') return 'auto';
+  if (cpu === null) return null;
+  if (typeof cpu !== 'number') throw invalidType('options.cpu', ['number'], cpu, "Write a CPU's number, 'auto', or null for none");
+  const allowed = allowedCpus();
+  if (!allowed.includes(cpu)) {
+    throw outOfRange('options.cpu', `a CPU that this process may run on: ${allowed.join(', ')}`, cpu, "Write one of these, 'auto', or null for none");
+  }
+  return cpu;
+}
+
+function checkPcap(pcap: unknown): string | null {
+  const path = optionalText('options.pcap', pcap, 'Write the path of a file to capture in');
+  if (path === null) return null;
+  const file = resolve(path);
+  if (!existsSync(dirname(file))) throw invalidValue('options.pcap', path, 'must be a file in a folder that exists', `Make the folder ${dirname(file)}`);
+  return file;
+}
+
+function checkFault(fault: unknown): FaultConfig | null {
+  if (fault === undefined || fault === null) return null;
+  objectOf('options.fault', fault, Object.keys(FAULTS));
+  const given = fault as FaultOptions;
+  return Object.freeze({
+    loss: number('options.fault.loss', given.loss, FAULTS.loss),
+    delayUs: number('options.fault.delay', given.delay, FAULTS.delay) * 1000,
+    reorder: number('options.fault.reorder', given.reorder, FAULTS.reorder),
+    duplicate: number('options.fault.duplicate', given.duplicate, FAULTS.duplicate),
+    corrupt: number('options.fault.corrupt', given.corrupt, FAULTS.corrupt),
+    rate: number('options.fault.rate', given.rate, FAULTS.rate),
+    seed: whole('options.fault.seed', given.seed, FAULTS.seed),
+  });
+}
+
+/** Refuses what is no object, and options that there are not: most are misspelt. */
+function objectOf(name: string, value: unknown, names: readonly string[]): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, ['object'], value);
+  for (const key of Object.keys(value)) {
+    if (names.includes(key)) continue;
+    throw invalidValue(`${name}.${key}`, (value as Record<string, unknown>)[key], 'is not an option', `There are ${names.join(', ')}`);
+  }
+}
+
+function optionalText(name: string, value: unknown, mend: string): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string') throw invalidType(name, ['string'], value, mend);
+  if (value === '' || value.includes('\0')) throw invalidValue(name, value, 'must not be empty', mend);
+  return value;
+}
+
+function number(name: string, value: unknown, { least, most, standard }: Bounds): number {
+  if (value === undefined) return standard;
+  if (typeof value !== 'number') throw invalidType(name, ['number'], value, `Write a number from ${least} to ${most}`);
+  if (!(value >= least && value <= most)) throw outOfRange(name, `>= ${least} and <= ${most}`, value);
+  return value;
+}
+
+function whole(name: string, value: unknown, bounds: Bounds): number {
+  const checked = number(name, value, bounds);
+  if (!Number.isInteger(checked)) throw outOfRange(name, 'an integer', checked);
+  return checked;
+}
