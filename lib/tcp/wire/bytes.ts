@@ -28,3 +28,12 @@ export function put32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 2] = value >>> 8;
   bytes[at + 3] = value;
 }
+
+/** Copies bytes between arrays, or within one, without making a view of either. */
+export function copyBytes(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, length: number): void {
+  if (from === to) {
+    to.copyWithin(toAt, fromAt, fromAt + length);
+    return;
+  }
+  for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i]!;
+}

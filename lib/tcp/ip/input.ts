@@ -1,0 +1,142 @@
+/**
+ * Received IPv4 packets: the steps of RFC 1122 3.2.1, one function each, then the protocol above.
+ */
+import { RX_CHECKSUM_VALID } from '../../nic/device.js';
+import { Arrival } from '../transport.js';
+import type { TransportSink } from '../transport.js';
+import { ADDRESS_WORDS, isLoopback4, setMapped } from '../wire/address.js';
+import { pseudoHeader4, verify } from '../wire/checksum.js';
+import { UNREACHABLE_PORT, UNREACHABLE_PROTOCOL } from '../wire/icmp.js';
+import {
+  FRAGMENT_OFFSET, IPV4_BAD_CHECKSUM, IPV4_HEADER, IPV4_OK, IPV4_TRUNCATED, MORE_FRAGMENTS, PROTOCOL_ICMP,
+  PROTOCOL_TCP, PROTOCOL_UDP, checkIPv4, ipv4Destination, ipv4Fragment, ipv4HeaderLength, ipv4Protocol, ipv4Source,
+  ipv4SourceRouted, ipv4Tos, ipv4TotalLength,
+} from '../wire/ipv4.js';
+import { TCP_OK, checkTcp } from '../wire/tcp.js';
+import type { Icmp } from './icmp.js';
+import type { Interface } from './interface.js';
+import type { Routes } from './routes.js';
+import type { IpStats } from './stats.js';
+
+export class Input {
+  private readonly routes: Routes;
+  private readonly icmp: Icmp;
+  private readonly transport: TransportSink;
+  private readonly stats: IpStats;
+  private readonly arrival = new Arrival();
+
+  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, stats: IpStats) {
+    this.routes = routes;
+    this.icmp = icmp;
+    this.transport = transport;
+    this.stats = stats;
+  }
+
+  /**
+   * One packet, perhaps with padding behind it. The time to live does not matter here: what has reached this host has
+   * arrived (RFC 1122 3.2.1.7).
+   *
+   * @param flags,segmentSize as in `FrameSink.frame`. @param toGroup the link sent it to more than this station.
+   */
+  packet(
+    from: Interface, bytes: Uint8Array, at: number, length: number, flags: number, segmentSize: number,
+    toGroup: boolean, now: number,
+  ): void {
+    const stats = this.stats;
+    stats.IpInReceives++;
+    stats.IpExtInOctets += length;
+    const check = checkIPv4(bytes, at, length);
+    if (check !== IPV4_OK) {
+      this.countBadHeader(check);
+      return;
+    }
+    if (!this.isAdmitted(from.index, ipv4Source(bytes, at), ipv4Destination(bytes, at), toGroup)) return;
+    const header = ipv4HeaderLength(bytes, at);
+    if (header > IPV4_HEADER && ipv4SourceRouted(bytes, at)) {
+      // RFC 7126 4.3 and 4.4: source routes serve only attacks. Other options are passed over.
+      stats.IpInDiscards++;
+      return;
+    }
+    if ((ipv4Fragment(bytes, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) !== 0) this.fragment();
+    else this.deliver(from, bytes, at, header, ipv4TotalLength(bytes, at), flags, segmentSize, now);
+  }
+
+  private countBadHeader(check: number): void {
+    this.stats.IpInHdrErrors++;
+    if (check === IPV4_TRUNCATED) this.stats.IpExtInTruncatedPkts++;
+    else if (check === IPV4_BAD_CHECKSUM) this.stats.IpExtInCsumErrors++;
+  }
+
+  /** Whether a packet with these addresses is for this host (RFC 1122 3.2.1.3 and 3.3.6). */
+  private isAdmitted(index: number, source: number, destination: number, toGroup: boolean): boolean {
+    const stats = this.stats;
+    if (this.routes.isMartian(index, source)) {
+      stats.IpInAddrErrors++;
+      stats.IpExtInMartians++;
+      return false;
+    }
+    if (!this.routes.isOwn(destination) || (isLoopback4(destination) && !this.routes.isLoopbackInterface(index))) {
+      stats.IpInAddrErrors++;
+      return false;
+    }
+    if (toGroup) {
+      stats.IpInDiscards++;
+      return false;
+    }
+    return true;
+  }
+
+  /** Fragments are not put together: TCP sends none, with path MTU discovery (RFC 1191) on. */
+  private fragment(): void {
+    this.stats.IpReasmReqds++;
+    this.stats.IpReasmFails++;
+  }
+
+  /** A whole packet for this host. */
+  private deliver(
+    from: Interface, bytes: Uint8Array, at: number, header: number, total: number, flags: number, segmentSize: number,
+    now: number,
+  ): void {
+    const protocol = ipv4Protocol(bytes, at);
+    if (protocol === PROTOCOL_TCP) {
+      this.stats.IpInDelivers++;
+      this.tcp(from.index, bytes, at, header, total - header, flags, segmentSize);
+    } else if (protocol === PROTOCOL_ICMP) {
+      this.stats.IpInDelivers++;
+      this.icmp.receive(bytes, at, header, total - header, now);
+    } else {
+      this.stats.IpInUnknownProtos++;
+      const code = protocol === PROTOCOL_UDP ? UNREACHABLE_PORT : UNREACHABLE_PROTOCOL;
+      this.icmp.unreachable(bytes, at, header, total, code, now);
+    }
+  }
+
+  private tcp(
+    index: number, bytes: Uint8Array, at: number, header: number, length: number, flags: number, segmentSize: number,
+  ): void {
+    const segment = at + header;
+    const source = ipv4Source(bytes, at);
+    const destination = ipv4Destination(bytes, at);
+    if (checkTcp(bytes, segment, length) !== TCP_OK) {
+      this.stats.TcpInErrs++;
+      return;
+    }
+    if ((flags & RX_CHECKSUM_VALID) === 0) {
+      if (!verify(pseudoHeader4(source, destination, PROTOCOL_TCP, length), bytes, segment, length)) {
+        this.stats.TcpInErrs++;
+        this.stats.TcpInCsumErrors++;
+        return;
+      }
+    }
+    const arrival = this.arrival;
+    arrival.bytes = bytes;
+    arrival.offset = segment;
+    arrival.length = length;
+    setMapped(arrival.addresses, 0, source);
+    setMapped(arrival.addresses, ADDRESS_WORDS, destination);
+    arrival.interfaceIndex = index;
+    arrival.ecn = ipv4Tos(bytes, at) & 3;
+    arrival.segmentSize = segmentSize;
+    this.transport.segment(arrival);
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * The neighbours on one link and their link addresses: the table behind ARP, with the states of RFC 4861 7.3.2, which
+ * suit IPv4 as well (RFC 1122 2.3.2.1 asks for no more than that stale entries go).
+ *
+ * The table is found by hash and has a fixed size; where it is full, an entry that has not been used since the hand
+ * last came by is forgotten (second chance), so that a host that makes us learn many addresses does not drive out those
+ * in use. Timers of one kind have one duration, so two lists in order of time do for all of them.
+ */
+import { MAC_LENGTH, copyMac, sameMac } from '../wire/ethernet.js';
+
+/** Where solicitations go, and news of neighbours. */
+export interface NeighbourEvents {
+  /** Ask for the link address of `address`: by broadcast where `entry` has none yet, else of the entry's own station. */
+  solicit(entry: number, address: number, broadcast: boolean): void;
+  /** The link address is known now: what waits for `entry` can go out. */
+  resolved(entry: number): void;
+  /** Nobody answered for `address`. The entry is forgotten after this. */
+  failed(entry: number, address: number): void;
+  /** The entry is forgotten to make room for another. */
+  evicted(entry: number): void;
+}
+
+/** All times in µs. */
+/** Between two requests for one address (RFC 1122 2.3.2.1: at most one a second). */
+export const RETRANSMIT_TIME = 1e6;
+/** Requests before a neighbour counts as unreachable. */
+export const MAX_TRIES = 3;
+/** How long an answer, or progress of a connection, is believed. */
+export const REACHABLE_TIME = 30e6;
+/** From the first use of a stale entry until it is asked for: time for the connection to make progress. */
+export const DELAY_TIME = 5e6;
+/** A link address that has just come is not replaced by another for so long: of two answers to a request the first counts. */
+export const LOCK_TIME = 1e6;
+
+/** States. */
+export const FREE = 0;
+export const INCOMPLETE = 1;
+export const REACHABLE = 2;
+export const STALE = 3;
+export const DELAY = 4;
+export const PROBE = 5;
+
+/** Timer lists. */
+const RETRY_LIST = 0;
+const DELAY_LIST = 1;
+const NONE = -1;
+
+export class Neighbours {
+  /** Link address of entry `e` at `6 * e`. */
+  readonly macs: Uint8Array;
+  private readonly events: NeighbourEvents;
+  private readonly seed: number;
+  private readonly shift: number;
+  private readonly capacity: number;
+
+  private readonly states: Uint8Array;
+  private readonly addresses: Int32Array;
+  /** When the neighbour was last known to be there. */
+  private readonly confirmed: Float64Array;
+  /** When the link address last came. */
+  private readonly learned: Float64Array;
+  private readonly tries: Uint8Array;
+  /** 1 where the entry was used since the hand came by. */
+  private readonly used: Uint8Array;
+
+  private readonly buckets: Int32Array;
+  private readonly chain: Int32Array;
+  private freeHead = 0;
+  private hand = 0;
+  /** The entry used last, and its address: most packets go to the same next hop. */
+  private lastAddress = 0;
+  private lastEntry = NONE;
+
+  private readonly deadlines: Float64Array;
+  private readonly timerNext: Int32Array;
+  private readonly timerPrevious: Int32Array;
+  private readonly timerHeads = new Int32Array(2).fill(NONE);
+  private readonly timerTails = new Int32Array(2).fill(NONE);
+
+  /** @param capacity entries, a power of two. @param seed for the hash. */
+  constructor(capacity: number, seed: number, events: NeighbourEvents) {
+    this.capacity = capacity;
+    this.seed = seed;
+    this.events = events;
+    // Twice as many buckets as entries.
+    this.shift = Math.clz32(capacity);
+    this.macs = new Uint8Array(capacity * MAC_LENGTH);
+    this.states = new Uint8Array(capacity);
+    this.addresses = new Int32Array(capacity);
+    this.confirmed = new Float64Array(capacity);
+    this.learned = new Float64Array(capacity);
+    this.tries = new Uint8Array(capacity);
+    this.used = new Uint8Array(capacity);
+    this.buckets = new Int32Array(capacity * 2).fill(NONE);
+    this.chain = new Int32Array(capacity);
+    for (let i = 0; i < capacity; i++) this.chain[i] = i + 1 < capacity ? i + 1 : NONE;
+    this.deadlines = new Float64Array(capacity);
+    this.timerNext = new Int32Array(capacity);
+    this.timerPrevious = new Int32Array(capacity);
+  }
+
+  /**
+   * The entry to send to `address` by, a new one if need be; look with `isUsable` whether it has a link address yet.
+   * May call `events.solicit` and `events.evicted`.
+   */
+  use(address: number, now: number): number {
+    let entry = this.lastAddress === address ? this.lastEntry : NONE;
+    if (entry === NONE) {
+      entry = this.find(address);
+      if (entry === NONE) return this.begin(address, now);
+      this.lastAddress = address;
+      this.lastEntry = entry;
+    }
+    this.used[entry] = 1;
+    const state = this.states[entry]!;
+    if (state === STALE || (state === REACHABLE && now - this.confirmed[entry]! >= REACHABLE_TIME)) {
+      this.states[entry] = DELAY;
+      this.arm(entry, DELAY_LIST, now + DELAY_TIME);
+    }
+    return entry;
+  }
+
+  /** True where the link address of an entry may be used. */
+  isUsable(entry: number): boolean {
+    return this.states[entry]! >= REACHABLE;
+  }
+
+  /** State of the entry for `address`, FREE where there is none. */
+  stateOf(address: number): number {
+    const entry = this.find(address);
+    return entry === NONE ? FREE : this.states[entry]!;
+  }
+
+  /** A connection by way of `address` has made progress: the neighbour is there (RFC 4861 7.3.1). */
+  confirm(address: number, now: number): void {
+    const entry = this.lastAddress === address && this.lastEntry !== NONE ? this.lastEntry : this.find(address);
+    if (entry === NONE || this.states[entry]! < REACHABLE) return;
+    this.confirmed[entry] = now;
+    this.setReachable(entry);
+  }
+
+  /**
+   * A station says that `address` is at the link address `mac[at]`.
+   *
+   * @param solicited it answered a request of ours, so packets of ours reach it.
+   * @param create make an entry where there is none: it will soon want to be answered.
+   */
+  learn(address: number, mac: Uint8Array, at: number, solicited: boolean, create: boolean, now: number): void {
+    let entry = this.find(address);
+    if (entry === NONE) {
+      if (!create) return;
+      entry = this.take(address);
+      this.states[entry] = STALE;
+      this.setMac(entry, mac, at, now);
+      return;
+    }
+    const state = this.states[entry]!;
+    if (state !== INCOMPLETE) this.update(entry, mac, at, solicited, now);
+    else {
+      this.disarm(entry);
+      this.setMac(entry, mac, at, now);
+      this.states[entry] = solicited ? REACHABLE : STALE;
+      this.confirmed[entry] = now;
+      this.events.resolved(entry);
+    }
+  }
+
+  /** Does what is due at `now`. */
+  advance(now: number): void {
+    for (let entry = this.timerHeads[DELAY_LIST]!; entry !== NONE && this.deadlines[entry]! <= now; ) {
+      this.disarm(entry);
+      this.states[entry] = PROBE;
+      this.tries[entry] = 0;
+      this.solicit(entry, now);
+      entry = this.timerHeads[DELAY_LIST]!;
+    }
+    for (let entry = this.timerHeads[RETRY_LIST]!; entry !== NONE && this.deadlines[entry]! <= now; ) {
+      this.disarm(entry);
+      if (this.tries[entry]! < MAX_TRIES) this.solicit(entry, now);
+      else {
+        this.events.failed(entry, this.addresses[entry]!);
+        this.forget(entry);
+      }
+      entry = this.timerHeads[RETRY_LIST]!;
+    }
+  }
+
+  /** When `advance` next has something to do; Infinity where it has not. */
+  pollAt(): number {
+    const retry = this.timerHeads[RETRY_LIST]!;
+    const delay = this.timerHeads[DELAY_LIST]!;
+    return Math.min(
+      retry === NONE ? Infinity : this.deadlines[retry]!, delay === NONE ? Infinity : this.deadlines[delay]!,
+    );
+  }
+
+  private begin(address: number, now: number): number {
+    const entry = this.take(address);
+    this.states[entry] = INCOMPLETE;
+    this.tries[entry] = 0;
+    this.used[entry] = 1;
+    this.solicit(entry, now);
+    return entry;
+  }
+
+  private solicit(entry: number, now: number): void {
+    this.tries[entry] = this.tries[entry]! + 1;
+    this.arm(entry, RETRY_LIST, now + RETRANSMIT_TIME);
+    this.events.solicit(entry, this.addresses[entry]!, this.states[entry] === INCOMPLETE);
+  }
+
+  private update(entry: number, mac: Uint8Array, at: number, solicited: boolean, now: number): void {
+    if (!sameMac(this.macs, entry * MAC_LENGTH, mac, at)) {
+      if (now - this.learned[entry]! < LOCK_TIME) return;
+      this.setMac(entry, mac, at, now);
+      this.disarm(entry);
+      this.states[entry] = STALE;
+    }
+    if (!solicited) return;
+    this.confirmed[entry] = now;
+    this.setReachable(entry);
+  }
+
+  private setReachable(entry: number): void {
+    if (this.states[entry] === REACHABLE) return;
+    this.disarm(entry);
+    this.states[entry] = REACHABLE;
+  }
+
+  private setMac(entry: number, mac: Uint8Array, at: number, now: number): void {
+    copyMac(mac, at, this.macs, entry * MAC_LENGTH);
+    this.learned[entry] = now;
+  }
+
+  private find(address: number): number {
+    let entry = this.buckets[this.bucket(address)]!;
+    while (entry !== NONE && this.addresses[entry] !== address) entry = this.chain[entry]!;
+    return entry;
+  }
+
+  private bucket(address: number): number {
+    return Math.imul(address ^ this.seed, 0x9e3779b1) >>> this.shift;
+  }
+
+  /** A fresh entry for `address`, from the free list or by forgetting another. */
+  private take(address: number): number {
+    if (this.freeHead === NONE) this.evict();
+    const entry = this.freeHead;
+    this.freeHead = this.chain[entry]!;
+    const bucket = this.bucket(address);
+    this.chain[entry] = this.buckets[bucket]!;
+    this.buckets[bucket] = entry;
+    this.addresses[entry] = address;
+    this.used[entry] = 0;
+    this.confirmed[entry] = -Infinity;
+    return entry;
+  }
+
+  private evict(): void {
+    while (this.used[this.hand] !== 0) {
+      this.used[this.hand] = 0;
+      this.hand = (this.hand + 1) % this.capacity;
+    }
+    this.events.evicted(this.hand);
+    this.forget(this.hand);
+    this.hand = (this.hand + 1) % this.capacity;
+  }
+
+  private forget(entry: number): void {
+    this.disarm(entry);
+    if (this.lastEntry === entry) this.lastEntry = NONE;
+    const bucket = this.bucket(this.addresses[entry]!);
+    if (this.buckets[bucket] === entry) this.buckets[bucket] = this.chain[entry]!;
+    else {
+      let before = this.buckets[bucket]!;
+      while (this.chain[before] !== entry) before = this.chain[before]!;
+      this.chain[before] = this.chain[entry]!;
+    }
+    this.states[entry] = FREE;
+    this.chain[entry] = this.freeHead;
+    this.freeHead = entry;
+  }
+
+  /** Appends to the list, which stays in order because everything in it waits for the same time. */
+  private arm(entry: number, list: number, deadline: number): void {
+    const tail = this.timerTails[list]!;
+    this.deadlines[entry] = deadline;
+    this.timerPrevious[entry] = tail;
+    this.timerNext[entry] = NONE;
+    if (tail === NONE) this.timerHeads[list] = entry;
+    else this.timerNext[tail] = entry;
+    this.timerTails[list] = entry;
+  }
+
+  /** Takes an entry out of the list that its state says it is in, if any. */
+  private disarm(entry: number): void {
+    if (this.deadlines[entry] === 0) return;
+    const list = this.states[entry] === DELAY ? DELAY_LIST : RETRY_LIST;
+    const next = this.timerNext[entry]!;
+    const previous = this.timerPrevious[entry]!;
+    if (previous === NONE) this.timerHeads[list] = next;
+    else this.timerNext[previous] = next;
+    if (next === NONE) this.timerTails[list] = previous;
+    else this.timerPrevious[next] = previous;
+    this.deadlines[entry] = 0;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Where packets go: the addresses of this host, what is on each link, and the default gateway.
+ *
+ * There are a handful of interfaces, so a look-up walks them; the most specific prefix wins, and of equal ones the
+ * first.
+ */
+import { BROADCAST4, isLoopback4, isMulticast4, isReserved4, isThisNetwork4, netmask, parseDotted } from '../wire/address.js';
+
+/** Returned where nothing leads to a destination. */
+export const NO_INTERFACE = -1;
+
+interface Route {
+  readonly address: number;
+  readonly mask: number;
+  readonly network: number;
+  /** All ones in the host part; 0 where the prefix leaves no room for one (RFC 3021). */
+  readonly broadcast: number;
+  readonly gateway: number;
+  readonly hasGateway: boolean;
+}
+
+export class Routes {
+  /** The neighbour to hand the packet to; set by `lookup`. */
+  nextHop = 0;
+  private readonly routes: Route[] = [];
+  /** The interface whose address is in 127.0.0.0/8, or NO_INTERFACE. Packets to this host itself go by it. */
+  private loopback = NO_INTERFACE;
+  private defaultInterface = NO_INTERFACE;
+
+  /**
+   * Adds the next interface.
+   *
+   * @param address dotted. @param prefix 0 to 32 bits that its neighbours share with it. @param gateway dotted or null.
+   * @throws TypeError or RangeError where these make no sense.
+   */
+  add(address: string, prefix: number, gateway: string | null): void {
+    if (!Number.isInteger(prefix) || prefix < 0 || prefix > 32) throw new RangeError(`no prefix length: ${prefix}`);
+    const own = parseDotted(address);
+    if (!isUnicast(own)) throw new RangeError(`${address} cannot be the address of a host`);
+    const mask = netmask(prefix);
+    const index = this.routes.length;
+    this.routes.push({
+      address: own,
+      mask,
+      network: own & mask,
+      broadcast: prefix < 31 ? own | ~mask : 0,
+      gateway: gateway === null ? 0 : parseDotted(gateway),
+      hasGateway: gateway !== null,
+    });
+    if (isLoopback4(own)) {
+      if (this.loopback === NO_INTERFACE) this.loopback = index;
+    } else if (gateway !== null && this.defaultInterface === NO_INTERFACE) {
+      this.defaultInterface = index;
+    }
+  }
+
+  /** The interface to send to `destination` by, or NO_INTERFACE; sets `nextHop`. */
+  lookup(destination: number): number {
+    this.nextHop = destination;
+    if (this.isOwn(destination)) return this.loopback;
+    if (!isUnicast(destination) || isLoopback4(destination) || this.isBroadcast(destination)) return NO_INTERFACE;
+    let best = NO_INTERFACE;
+    let bestMask = 0;
+    for (let i = 0; i < this.routes.length; i++) {
+      const route = this.routes[i]!;
+      if ((destination & route.mask) !== route.network) continue;
+      if (best === NO_INTERFACE || route.mask >>> 0 > bestMask) {
+        best = i;
+        bestMask = route.mask >>> 0;
+      }
+    }
+    if (best !== NO_INTERFACE) return best;
+    if (this.defaultInterface !== NO_INTERFACE) this.nextHop = this.routes[this.defaultInterface]!.gateway;
+    return this.defaultInterface;
+  }
+
+  /** True where packets to `address` are for this host: its own addresses, and 127.0.0.0/8 where there is a loopback. */
+  isOwn(address: number): boolean {
+    for (let i = 0; i < this.routes.length; i++) {
+      if (this.routes[i]!.address === address) return true;
+    }
+    return this.loopback !== NO_INTERFACE && isLoopback4(address);
+  }
+
+  /** The source address for packets to `destination`; 0 without a route. */
+  source(destination: number): number {
+    if (this.isOwn(destination)) return this.loopback === NO_INTERFACE ? 0 : destination;
+    const index = this.lookup(destination);
+    return index === NO_INTERFACE ? 0 : this.routes[index]!.address;
+  }
+
+  /** True for the limited broadcast and those of the links. */
+  isBroadcast(address: number): boolean {
+    if (address === BROADCAST4) return true;
+    for (let i = 0; i < this.routes.length; i++) {
+      const route = this.routes[i]!;
+      if (route.broadcast !== 0 && route.broadcast === address) return true;
+    }
+    return false;
+  }
+
+  /** True where a station with `address` can be a neighbour on interface `index`. */
+  isOnLink(index: number, address: number): boolean {
+    const route = this.routes[index]!;
+    if (route.hasGateway && route.gateway === address) return true;
+    return (address & route.mask) === route.network && isUnicast(address) && address !== route.broadcast;
+  }
+
+  isLoopbackInterface(index: number): boolean {
+    return index === this.loopback;
+  }
+
+  /**
+   * True where no honest packet that arrives by interface `index` comes from `source` (RFC 1122 3.2.1.3): a group, a
+   * broadcast, no address at all, loopback, or one of this host's own. The loopback interface carries own addresses.
+   */
+  isMartian(index: number, source: number): boolean {
+    if (index === this.loopback) return !this.isOwn(source);
+    return !isUnicast(source) || isLoopback4(source) || this.isOwn(source) || this.isBroadcast(source);
+  }
+}
+
+/** True for an address that one host can have. */
+function isUnicast(address: number): boolean {
+  return !isMulticast4(address) && !isReserved4(address) && !isThisNetwork4(address);
+}

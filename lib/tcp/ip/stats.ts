@@ -1,0 +1,73 @@
+/**
+ * Counters of IP, ARP and ICMP, in packets, since the start; named as `nstat` names them on Linux where it has them
+ * (RFC 4293, RFC 5132). One object for all interfaces.
+ */
+export class IpStats {
+  /** Packets that arrived with the type IPv4, good or bad. */
+  IpInReceives = 0;
+  /** Header not valid: version, lengths, checksum. */
+  IpInHdrErrors = 0;
+  /** Not for this host, or from an address that nobody can have. */
+  IpInAddrErrors = 0;
+  /** For this host, of a protocol that it does not have. */
+  IpInUnknownProtos = 0;
+  /** Dropped for other reasons: source-routed, or sent to this host by a link broadcast. */
+  IpInDiscards = 0;
+  /** Handed to ICMP or TCP. */
+  IpInDelivers = 0;
+  IpOutRequests = 0;
+  /** No room in the device or among the packets that wait for a neighbour. */
+  IpOutDiscards = 0;
+  IpOutNoRoutes = 0;
+  IpReasmReqds = 0;
+  IpReasmFails = 0;
+  /** Frame shorter than the packet says it is. Counts in IpInHdrErrors too. */
+  IpExtInTruncatedPkts = 0;
+  /** Wrong header checksum. Counts in IpInHdrErrors too. */
+  IpExtInCsumErrors = 0;
+  IpExtInOctets = 0;
+  IpExtOutOctets = 0;
+  /** Source addresses that cannot be. Counts in IpInAddrErrors too. */
+  IpExtInMartians = 0;
+
+  /** Segments with a bad header or checksum. */
+  TcpInErrs = 0;
+  TcpInCsumErrors = 0;
+
+  IcmpInMsgs = 0;
+  IcmpInErrors = 0;
+  IcmpInCsumErrors = 0;
+  IcmpInDestUnreachs = 0;
+  IcmpInTimeExcds = 0;
+  IcmpInParmProbs = 0;
+  IcmpInRedirects = 0;
+  IcmpInEchos = 0;
+  IcmpOutMsgs = 0;
+  IcmpOutEchoReps = 0;
+  IcmpOutDestUnreachs = 0;
+  /** Answers not given because of a rate limit. */
+  IcmpOutRateLimitHost = 0;
+
+  /** Frames of the link that were too short, for another station, or of a type that is not handled. */
+  LinkInTruncated = 0;
+  LinkInOtherHost = 0;
+  LinkInUnknownTypes = 0;
+
+  ArpInRequests = 0;
+  ArpInReplies = 0;
+  /** Packets that make no sense, or speak for an address that cannot be a neighbour's. */
+  ArpInErrors = 0;
+  /** Another station says that it has this host's address (RFC 5227). */
+  ArpInConflicts = 0;
+  ArpOutRequests = 0;
+  ArpOutReplies = 0;
+  /** Answers not given because of the rate limit or because the device had no room. */
+  ArpOutDiscards = 0;
+
+  /** Neighbours that did not answer. */
+  NeighResFailed = 0;
+  /** Packets dropped while they waited for a neighbour. */
+  NeighUnresolvedDiscards = 0;
+  /** Neighbours forgotten to make room for others. */
+  NeighForcedGc = 0;
+}
