@@ -1,0 +1,55 @@
+/** Opens what the TCP server is configured with: the NIC, the decorators around it, and the loopback beside it. */
+import type { Device, DeviceMemory } from '../nic/device.js';
+import { fault } from '../nic/fault.js';
+import { LoopbackDevice } from '../nic/loopback.js';
+import { deviceMemory } from '../nic/memory.js';
+import type { Alias } from '../nic/memory.js';
+import { openDevice } from '../nic/open.js';
+import { pcap } from '../nic/pcap.js';
+import type { FaultConfig, ServerConfig } from './config.js';
+import type { Layout } from './layout.js';
+
+const LOOPBACK_ADDRESS = '127.0.0.1';
+const LOOPBACK_PREFIX = 8;
+/** Part of the device region that is the loopback's, where it stands beside a NIC. */
+const LOOPBACK_BYTES = 8 * 1024 * 1024;
+
+/** One interface of the stack. */
+export interface OpenInterface {
+  readonly device: Device;
+  readonly memory: Uint8Array;
+  readonly address: string;
+  readonly prefix: number;
+  readonly gateway: string | null;
+}
+
+/**
+ * @param clock µs, for the faults.
+ * @throws SystemError where the system refuses the device, with the mend.
+ */
+export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alias, shared: SharedArrayBuffer, clock: () => number): OpenInterface[] {
+  const memory = plain.bytes;
+  const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
+  const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
+  const own = { memory, address: LOOPBACK_ADDRESS, prefix: LOOPBACK_PREFIX, gateway: null };
+  if (config.device === 'loopback' || config.address === null) return [{ device: decorate(loopback, config, memory, clock), ...own }];
+  const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
+  const nic = openDevice(config.device, region, shared, { filterAddress: config.address });
+  const { address, prefix, gateway } = config;
+  return [
+    { device: decorate(nic, config, memory, clock), memory, address, prefix, gateway },
+    { device: loopback, ...own },
+  ];
+}
+
+/** The capture is outermost: it shows what the stack sees. */
+function decorate(device: Device, config: ServerConfig, memory: Uint8Array, clock: () => number): Device {
+  let decorated = device;
+  if (config.fault !== null) decorated = fault(decorated, memory, faultOptions(config.fault), clock);
+  if (config.pcap !== null) decorated = pcap(decorated, config.pcap, memory, () => Date.now() * 1000);
+  return decorated;
+}
+
+function faultOptions({ delayUs, ...rest }: FaultConfig): Parameters<typeof fault>[2] {
+  return { ...rest, delay: delayUs };
+}

@@ -1,0 +1,147 @@
+/** Payload memory: both streams of a flow, writer against reader, and what is free in the end. */
+import t from 'tap';
+import { AppMemory, ReceiveStream, SendStream } from '../../lib/runtime/app_streams.js';
+import { BLOCK_BYTES, Layout } from '../../lib/runtime/layout.js';
+import { ServerPayload } from '../../lib/runtime/server_payload.js';
+import { Tcb } from '../../lib/tcp/conn/tcb.js';
+import { randomOf } from '../support/random.js';
+
+const RECEIVE_BLOCKS = 64;
+const SEND_BLOCKS = 64;
+
+function makeMemory(flows = 4) {
+  const layout = new Layout({ maxApps: 1, maxFlows: flows, receiveBlocks: RECEIVE_BLOCKS, sendBlocks: SEND_BLOCKS });
+  const buffer = new ArrayBuffer(layout.deviceBase);
+  const words = new Int32Array(buffer);
+  const bytes = new Uint8Array(buffer);
+  const payload = new ServerPayload(layout, words, bytes);
+  for (let flow = 0; flow < flows; flow++) {
+    payload.reset(flow);
+    payload.open(flow, layout.arenaBase(0));
+  }
+  return { layout, bytes, words, payload, tcb: new Tcb(words, layout.tcbBase), app: new AppMemory(layout, words, bytes, 0) };
+}
+
+/** The byte that stands at a position of a stream in these tests. */
+const byteAt = (position: number): number => (position * 31 + (position >>> 8)) & 0xff;
+
+function pattern(position: number, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => byteAt(position + i));
+}
+
+t.test('the send stream: what is gathered is what was written, first time and again, and nothing stays', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = randomOf(seed);
+    const { bytes, payload, app } = makeMemory();
+    const stream = new SendStream(app, 1 << 20);
+    let told = 0;
+    for (let step = 0; step < 1000; step++) {
+      const wanted = random() % (random() % 8 === 0 ? 3 * BLOCK_BYTES : 700);
+      const source = pattern(stream.written, wanted);
+      stream.write(source, 0, random() % 2 === 0 ? wanted : wanted >> 1);
+      if (random() % 2 === 0) {
+        if (!payload.written(0, stream.written, stream.chainFirst, stream.chainStart)) t.fail(`seed ${seed}: the TCP server does not take it`);
+        told = stream.written;
+      }
+      if (told > stream.acknowledged && random() % 3 > 0) {
+        // Anything between the acknowledged and the written may be asked for: new data or a retransmission.
+        const from = stream.acknowledged + (random() % (told - stream.acknowledged));
+        const length = 1 + (random() % Math.min(told - from, 60000));
+        let at = from;
+        const append = (offset: number, n: number): void => {
+          for (let i = 0; i < n; i++) if (bytes[offset + i] !== byteAt(at++)) { t.fail(`seed ${seed}: wrong byte at ${at - 1}`); return; }
+        };
+        if (payload.gather(0, from, length, { append }) !== length || at !== from + length) t.fail(`seed ${seed}: not all gathered at ${from}`);
+      }
+      if (told > stream.acknowledged && random() % 3 === 0) {
+        const position = random() % 3 === 0 ? told : stream.acknowledged + 1 + (random() % (told - stream.acknowledged));
+        payload.acknowledged(0, position);
+        stream.acknowledge(position);
+      }
+    }
+    payload.written(0, stream.written, stream.chainFirst, stream.chainStart);
+    payload.acknowledged(0, stream.written);
+    stream.acknowledge(stream.written);
+    t.equal(app.arena.available, SEND_BLOCKS, `seed ${seed}: every block is free`);
+    t.equal(payload.violated, -1);
+  }
+});
+
+t.test('the receive stream: out of order in, in order out, and nothing stays', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = randomOf(seed);
+    const { payload, tcb, app } = makeMemory();
+    const stream = new ReceiveStream(app);
+    const segments = new Map<number, number>(); // stored ahead: position, length
+    let inOrder = 0;
+    for (let step = 0; step < 1000; step++) {
+      const room = Math.max(0, stream.consumed + 200_000 - inOrder);
+      const position = inOrder + (random() % 3 === 0 ? random() % 20000 : 0);
+      const length = Math.min(1 + (random() % (random() % 5 === 0 ? 40000 : 1460)), room - (position - inOrder));
+      if (length > 0 && payload.store(0, position, pattern(position, length), 0, length)) segments.set(position, Math.max(length, segments.get(position) ?? 0));
+      for (let moved = true; moved; ) {
+        moved = false;
+        for (const [at, n] of segments) {
+          if (at > inOrder) continue;
+          segments.delete(at);
+          if (at + n > inOrder) inOrder = at + n;
+          moved = true;
+        }
+      }
+      tcb.at(0).received = inOrder;
+      if (random() % 2 === 0) stream.advance(inOrder, payload.chainFirst(0), payload.chainStart(0));
+      if (random() % 2 === 0 && stream.length > 0) {
+        const from = stream.consumed;
+        const target = new Uint8Array(1 + (random() % stream.length));
+        const count = stream.read(target, 0, target.length);
+        for (let i = 0; i < count; i++) if (target[i] !== byteAt(from + i)) t.fail(`seed ${seed}: wrong byte at ${from + i}`);
+        if (random() % 2 === 0) payload.consumed(0, stream.consumed);
+      }
+    }
+    // What lies ahead of a gap is dropped with the flow; without one, with the last byte read.
+    stream.advance(inOrder, payload.chainFirst(0), payload.chainStart(0));
+    stream.read(new Uint8Array(stream.length), 0, stream.length);
+    payload.consumed(0, stream.consumed);
+    if (segments.size > 0) payload.reset(0);
+    t.equal(payload.receiveBlocksFree, RECEIVE_BLOCKS, `seed ${seed}: every block is free`);
+  }
+});
+
+t.test('memory is shared out so that a newcomer finds some', async (t) => {
+  const { payload, tcb, app } = makeMemory(64);
+  for (let flow = 0; flow < 63; flow++) {
+    tcb.at(flow).received = 0;
+    for (let position = 0; payload.store(flow, position, new Uint8Array(BLOCK_BYTES), 0, BLOCK_BYTES); position += BLOCK_BYTES);
+  }
+  t.ok(payload.refused >= 1, 'greedy receivers are refused at some point');
+  const greedy = Array.from({ length: 5 }, () => new SendStream(app, 1 << 30));
+  for (const stream of greedy) while (stream.write(new Uint8Array(BLOCK_BYTES), 0, BLOCK_BYTES) > 0);
+  const newcomer = new SendStream(app, 1 << 30);
+  t.equal(newcomer.write(new Uint8Array(10), 0, 10), 10, 'a new stream can still be written to');
+  for (const stream of [...greedy, newcomer]) stream.free();
+  t.equal(app.arena.available, SEND_BLOCKS);
+});
+
+t.test('a stream is held to its bound', async (t) => {
+  const { app } = makeMemory();
+  const stream = new SendStream(app, 2 * BLOCK_BYTES);
+  t.equal(stream.write(new Uint8Array(5 * BLOCK_BYTES), 0, 5 * BLOCK_BYTES), 2 * BLOCK_BYTES);
+  stream.acknowledge(BLOCK_BYTES + 1);
+  t.equal(stream.write(new Uint8Array(5 * BLOCK_BYTES), 0, 5 * BLOCK_BYTES), BLOCK_BYTES);
+});
+
+t.test('nothing that an app thread says of its send stream is taken on trust', async (t) => {
+  const { payload, layout, words } = makeMemory();
+  const arena = layout.arenaBase(0);
+  t.notOk(payload.written(0, SEND_BLOCKS * BLOCK_BYTES + 1, arena, 0), 'more than its arena holds');
+  t.notOk(payload.written(0, 100, arena - 1, 0), 'a block of somebody else');
+  t.notOk(payload.written(0, 100, arena + SEND_BLOCKS, 0), 'a block behind its arena');
+  t.notOk(payload.written(0, 100, arena, 50), 'a chain that begins ahead of what was acknowledged');
+  t.ok(payload.written(0, 2 * BLOCK_BYTES, arena, 0));
+  t.notOk(payload.written(0, 100, arena, 0), 'a position that moves back');
+  words[layout.linkBase + arena] = 0;
+  const spans: number[] = [];
+  payload.gather(0, 0, 2 * BLOCK_BYTES, { append: (offset, length) => spans.push(offset, length) });
+  t.equal(payload.violated, 0, 'a link out of the arena is found out');
+  t.ok(spans.every((value, i) => i % 2 === 1 || value >= layout.blockBase + arena * BLOCK_BYTES), 'and nothing outside the arena is sent');
+});
