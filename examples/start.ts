@@ -18,6 +18,7 @@ import { HELP, readOptions } from './support/options.js';
 import type { StartOptions } from './support/options.js';
 import { threadId } from './support/threads.js';
 import { TcpServer, listen } from '../lib/index.js';
+import type { TcpServerOptions } from '../lib/index.js';
 
 /** Set in the process that runs in a user namespace of its own. */
 const ISOLATED = 'TCP_OFFLOAD_ISOLATED';
@@ -58,12 +59,10 @@ async function run(options: StartOptions): Promise<void> {
 async function serve(options: StartOptions, network: Network | null, stopped: Promise<void>): Promise<void> {
   const { port, workers } = options;
   const server = await TcpServer.start({
-    ...network === null
-      ? { device: `packet:${options.device?.name}`, address: options.device?.address ?? '', ...options.device?.gateway == null ? {} : { gateway: options.device.gateway } }
-      : { device: `packet:${network.serverInterface}`, netns: network.namespace, address: `${network.serverAddress}/${network.prefix}`, gateway: network.hostAddress },
-    ...options.cpu === null ? {} : { cpu: options.cpu },
-    ...options.pcap === null ? {} : { pcap: options.pcap },
-    ...options.loss === 0 ? {} : { fault: { loss: options.loss } },
+    ...place(options, network),
+    cpu: options.cpu ?? 'auto',
+    pcap: options.pcap,
+    fault: options.loss === 0 ? null : { loss: options.loss },
   });
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
   const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
@@ -72,8 +71,7 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   try {
     if (workers === 0) await serveHere(port, requests, monitor);
     else pool = await servePool(port, workers, requests, monitor);
-    const address = network?.serverAddress ?? options.device?.address.split('/')[0] ?? '';
-    const client = announce('a TCP server in a thread of its own', `http://${address}:${port}/`, monitor.describe());
+    const client = announce('a TCP server in a thread of its own', `http://${server.address}:${port}/`, monitor.describe());
     await stopped;
     client?.kill();
   } finally {
@@ -81,6 +79,16 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
     await pool?.close();
     await server.close();
   }
+}
+
+/** Which interface the TCP server has, and its address there. */
+function place(options: StartOptions, network: Network | null): TcpServerOptions {
+  if (network !== null) {
+    const { serverInterface, namespace, serverAddress, prefix, hostAddress } = network;
+    return { device: `packet:${serverInterface}`, netns: namespace, address: `${serverAddress}/${prefix}`, gateway: hostAddress };
+  }
+  const { name = '', address = '', gateway = null } = options.device ?? {};
+  return { device: `packet:${name}`, address, gateway };
 }
 
 async function serveHere(port: number, requests: Int32Array, monitor: Monitor): Promise<void> {

@@ -16,7 +16,7 @@ export const zones = [
   },
   {
     files: /^lib\/tcp\/conn\//,
-    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|demux|limits|stats)\.ts$/],
+    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|demux|listeners|limits|stats)\.ts$/],
     packages: [],
   },
   { files: /^lib\/tcp\//, may: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/], packages: [] },
@@ -24,14 +24,14 @@ export const zones = [
   // The app's threads load no NIC: memory.ts is the one file of lib/nic that both sides know.
   {
     files: /^lib\/runtime\/app_/,
-    may: [/^lib\/runtime\/(?!server_|worker|loop)/, /^lib\/tcp\/(errno|conn\/(tcb|state|events))\.ts$/, /^lib\/nic\/memory\.ts$/],
+    may: [/^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|conn\/(tcb|state)|wire\/address)\.ts$/, /^lib\/nic\/memory\.ts$/],
     types: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/],
     packages: [/^node:/],
   },
   { files: /^lib\/runtime\//, may: [/^lib\/(runtime|tcp|nic)\//], packages: [/^node:/] },
   {
     files: /^lib\/[^/]+\.ts$/,
-    may: [/^lib\/[^/]+\.ts$/, /^lib\/runtime\/(?!server_|worker|loop)/, /^lib\/tcp\/errno\.ts$/],
+    may: [/^lib\/[^/]+\.ts$/, /^lib\/runtime\/(?!server_)/, /^lib\/tcp\/errno\.ts$/],
     types: [/^lib\/tcp\//],
     packages: [/^node:/],
   },

@@ -1,0 +1,77 @@
+/** What the tests against the kernel's TCP share. They need root and some commands; CI refuses to go without. */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { bytes } from '../../examples/http.js';
+import { mayMakeNetworks, openNetwork } from '../../examples/support/network.js';
+import type { Network } from '../../examples/support/network.js';
+import { TcpServer } from '../../lib/index.js';
+import type { TcpServerOptions } from '../../lib/index.js';
+
+/** Bytes of a transfer that has to arrive intact. */
+export const BULK = 200_000_000;
+
+/** Why a test cannot run here, or false. Where CI_REQUIRE_ALL is set nothing is left out: what is missing fails the test. */
+export function missing(...commands: string[]): string | false {
+  if (process.env['CI_REQUIRE_ALL'] !== undefined) return false;
+  if (!mayMakeNetworks()) return 'needs root';
+  const absent = commands.filter((command) => spawnSync('which', [command]).status !== 0);
+  return absent.length > 0 && `needs ${absent.join(', ')}`;
+}
+
+/** A network with a TCP server on the namespace's end of it; the kernel's peers are at the host's end. */
+export async function withServer(options: TcpServerOptions, test: (network: Network, server: TcpServer) => Promise<void>): Promise<void> {
+  const network = await openNetwork();
+  try {
+    const server = await TcpServer.start({
+      device: `packet:${network.serverInterface}`,
+      netns: network.namespace,
+      address: `${network.serverAddress}/${network.prefix}`,
+      gateway: network.hostAddress,
+      ...options,
+    });
+    try {
+      await test(network, server);
+    } finally {
+      await server.close();
+    }
+  } finally {
+    network.close();
+  }
+}
+
+/** What a shell command says on stdout. Its own error is the error. */
+export async function shell(command: string): Promise<string> {
+  const child = spawn('bash', ['-o', 'pipefail', '-c', command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  let complaint = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { said += text; });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { complaint += text; });
+  const [code, signal] = await once(child, 'close') as [number | null, string | null];
+  if (code !== 0) throw new Error(`${command}: ended with ${code ?? signal}: ${complaint}${said}`);
+  return said.trim();
+}
+
+/** A file of `count` bytes of noise, and their checksum. */
+export function noise(path: string, count: number): string {
+  const hash = createHash('sha256');
+  writeFileSync(path, '');
+  for (const block of bytes(count)) {
+    hash.update(block);
+    writeFileSync(path, block, { flag: 'a' });
+  }
+  return hash.digest('hex');
+}
+
+/** The checksum of everything that a stream delivers. */
+export async function digest(stream: NodeJS.ReadableStream): Promise<{ sha256: string; length: number }> {
+  const hash: Hash = createHash('sha256');
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    length += chunk.length;
+  }
+  return { sha256: hash.digest('hex'), length };
+}
