@@ -84,7 +84,7 @@ export function checkConnectOptions(options: Record<string, unknown>): asserts o
   const { port, path, localAddress, localPort, lookup } = options;
   if (port === undefined && (path === undefined || path === null)) throw missingPort();
   if (path) throw invalidValue('options.path', path, 'is not supported: a TCP server has no Unix domain sockets');
-  if (localAddress && !isIP(String(localAddress))) throw invalidAddress(localAddress);
+  if (localAddress && (typeof localAddress !== 'string' || !isIP(localAddress))) throw invalidAddress(localAddress);
   if (localPort && typeof localPort !== 'number') throw invalidType('options.localPort', ['number'], localPort);
   if (typeof port !== 'number' && typeof port !== 'string') throw invalidType('options.port', ['number', 'string'], port);
   if (!isPort(port)) throw badPort('Port', port);

@@ -284,7 +284,8 @@ export class Socket extends Duplex implements FlowOwner, Idler {
       return;
     }
     this.link?.end();
-    callback();
+    // 'finish' comes with the next turn, as from a system call: what follows `end` in this one still finds the socket open.
+    setImmediate(callback);
   }
 
   /** @internal */
