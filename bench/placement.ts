@@ -31,10 +31,10 @@ export function allowedCpuList(): number[] {
 /** `0,2-4` as Linux and taskset write sets of CPUs. */
 export function parseCpuList(text: string): number[] {
   return text.split(',').flatMap((part) => {
-    const [from, to = from] = part.split('-').map(Number);
-    if (from === undefined || to === undefined || !Number.isInteger(from) || !Number.isInteger(to) || to < from) {
-      throw new Error(`not a list of CPUs: '${text}' (wanted: 0 or 0,2-4)`);
-    }
+    const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? [];
+    const from = Number(first);
+    const to = Number(last);
+    if (!(from <= to)) throw new Error(`not a list of CPUs: '${text}' (wanted: 0 or 0,2-4)`);
     return Array.from({ length: to - from + 1 }, (_, index) => from + index);
   });
 }

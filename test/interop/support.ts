@@ -66,10 +66,10 @@ export function noise(path: string, count: number): string {
 }
 
 /** The checksum of everything that a stream delivers. */
-export async function digest(stream: NodeJS.ReadableStream): Promise<{ sha256: string; length: number }> {
+export async function digest(stream: AsyncIterable<Buffer>): Promise<{ sha256: string; length: number }> {
   const hash: Hash = createHash('sha256');
   let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const chunk of stream) {
     hash.update(chunk);
     length += chunk.length;
   }

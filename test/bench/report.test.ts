@@ -1,0 +1,76 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { parseWrk } from '../../bench/load.js';
+import { defaultPlacement, parseCpuList } from '../../bench/placement.js';
+import { median, rows, table } from '../../bench/report.js';
+import type { Row, Sample } from '../../bench/report.js';
+import { missing } from '../interop/support.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
+const WRK = `Running 2s test @ http://198.18.0.2/
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.36ms  571.02us  14.31ms   92.10%
+    Req/Sec    48.20k    20.52k   74.15k    60.00%
+  Latency Distribution
+     50%  940.00us
+     75%    1.42ms
+     90%    1.81ms
+     99%    2.61ms
+  95534 requests in 2.00s, 36.63MB read
+Requests/sec:  47676.25
+Transfer/sec:     18.28MB
+`;
+
+t.test("wrk's report", (t) => {
+  t.strictSame(parseWrk(WRK), { requests: 95534, perSecond: 47676.25, p50: 940, p99: 2610, errors: 0 });
+  const bad = WRK.replace('Requests/sec', '  Socket errors: connect 0, read 3, write 0, timeout 4\n  Non-2xx or 3xx responses: 5\nRequests/sec');
+  t.equal(parseWrk(bad).errors, 12);
+  t.throws(() => parseWrk('unable to connect to 198.18.0.2:80'), /unable to connect/);
+  t.end();
+});
+
+t.test('CPUs', (t) => {
+  t.strictSame(parseCpuList('0'), [0]);
+  t.strictSame(parseCpuList('0,2-4'), [0, 2, 3, 4]);
+  for (const wrong of ['', 'x', '1-', '3-1']) t.throws(() => parseCpuList(wrong), /not a list of CPUs/, wrong);
+  t.strictSame(defaultPlacement([0]), { server: 0, app: '0', kernel: '0', client: '0' });
+  t.strictSame(defaultPlacement([0, 1]), { server: 0, app: '0', kernel: '0', client: '1' });
+  t.strictSame(defaultPlacement([4, 5, 6, 7]), { server: 4, app: '5', kernel: '5', client: '6,7' });
+  t.end();
+});
+
+t.test('medians and ratios', (t) => {
+  t.equal(median([]), null);
+  t.equal(median([NaN]), null);
+  t.equal(median([3, 1, 2]), 2);
+  t.equal(median([1, 2, NaN, 4, 3]), 2.5);
+  const sample = (perSecond: number, appCpu: number, serverCpu = NaN): Sample => ({ perSecond, p50: 1000, p99: 2000, appCpu, serverCpu });
+  // The machine is half as fast in the second round; the ratios do not notice.
+  const rounds = [
+    { offload: sample(1500, 5, 4), kernel: sample(1000, 20) },
+    { offload: sample(750, 10, 8), kernel: sample(500, 40) },
+    { offload: sample(1600, 5, 4), kernel: sample(1000, 20) },
+  ];
+  const found = Object.fromEntries(rows('http', rounds).map((row) => [row.metric, row]));
+  t.strictSame(found['requests'], { bench: 'http', metric: 'requests', unit: '1/s', offload: 1500, kernel: 1000, ratio: 1.5, rounds: 3 });
+  t.equal(found['app-cpu']?.ratio, 0.25);
+  t.strictSame([found['server-cpu']?.offload, found['server-cpu']?.kernel, found['server-cpu']?.ratio], [4, null, null]);
+  t.equal(found['cpu']?.ratio, 0.45);
+  t.match(table('http', rounds), /requests 1\/s +1500 +750\.\.1600 +1000 +500\.\.1000 +1\.50/);
+  t.end();
+});
+
+t.test('a short run against kernel TCP', { skip: missing('ip', 'wrk') }, (t) => {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, '--json', '--rounds', '1', '--duration', '1', '--warmup', '0'], { encoding: 'utf8' });
+  t.equal(status, 0, stderr);
+  const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as Row);
+  t.strictSame([...new Set(lines.map(({ bench }) => bench))], ['http', 'raw']);
+  for (const line of lines) t.strictSame(Object.keys(line), ['bench', 'metric', 'unit', 'offload', 'kernel', 'ratio', 'rounds']);
+  for (const line of lines.filter(({ metric }) => metric === 'requests')) {
+    t.ok((line.offload ?? 0) > 100 && (line.kernel ?? 0) > 100, JSON.stringify(line));
+  }
+  t.notMatch(stderr, 'ERRORS');
+  t.end();
+});

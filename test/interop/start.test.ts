@@ -1,0 +1,140 @@
+/** `npm start` as a person runs it: both kinds of TCP, a pool, without root, and what is left when it has ended. */
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { missing, shell } from './support.js';
+
+const PROGRAM = fileURLToPath(new URL('../../examples/start.js', import.meta.url));
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly url: string;
+  /** What it has printed until now. */
+  readonly said: () => string;
+}
+
+async function start(command: string, ...args: string[]): Promise<Started> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  const listening = new Promise<void>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+        if (/Ctrl-C ends it/.test(said)) resolve();
+      });
+    }
+    child.once('exit', (code) => reject(new Error(`ended with ${code}: ${said}`)));
+  });
+  await listening;
+  return { child, url: /http:\S+/.exec(said)?.[0] ?? '', said: () => said };
+}
+
+async function stop({ child }: Started): Promise<number | null> {
+  if (child.exitCode !== null) return child.exitCode;
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'exit') as [number | null];
+  return code;
+}
+
+/** Namespaces and interfaces that a process has made. */
+async function networksOf(pid: number): Promise<string[]> {
+  const said = `${await shell('ip netns')}\n${await shell('ip -o link')}`;
+  return said.match(new RegExp(`tcpo-${pid}-\\d+|\\bto${pid}x\\d+`, 'g')) ?? [];
+}
+
+for (const net of ['offload', 'kernel']) {
+  t.test(`--net ${net} serves, and leaves nothing behind`, { skip: missing('ip', 'curl', 'wrk') }, async (t) => {
+    const started = await start(process.execPath, PROGRAM, '--net', net);
+    const { url, said, child } = started;
+    t.teardown(() => stop(started));
+    t.match(await shell(`curl -sS -m 20 ${url}`), 'It works');
+    t.notMatch(await shell(`wrk -t1 -c64 -d2s ${url}`), 'Socket errors');
+    t.match(said(), /app +thread \d+, CPU [\d,-]+/);
+    if (net === 'offload') t.match(said(), /TCP server +thread \d+, CPU [\d,-]+/);
+    t.match(said(), /\d+ requests\/s  .*app \d+ %/);
+    t.equal(await stop(started), 0);
+    t.strictSame(await networksOf(child.pid ?? 0), []);
+  });
+
+  t.test(`--net ${net} --workers 2: both serve, and one that throws is replaced`, { skip: missing('ip', 'curl', 'wrk') }, async (t) => {
+    const started = await start(process.execPath, PROGRAM, '--net', net, '--workers', '2');
+    const { url, said } = started;
+    t.teardown(() => stop(started));
+    t.match(said(), /app 0 +thread[^]*app 1 +thread/);
+    t.notMatch(await shell(`wrk -t1 -c64 -d2s ${url}`), 'Socket errors');
+    if (net === 'offload') {
+      await t.rejects(shell(`curl -sS -m 20 ${url}throw`), /ended with (52|56)/, 'the connection of the dead worker is reset');
+      for (let request = 0; request < 20; request++) t.match(await shell(`curl -sS -m 20 --retry 5 --retry-all-errors --retry-delay 0 ${url}`), 'It works');
+      t.match(said(), /app \d died and is replaced: thrown by GET \/throw/);
+    }
+    t.equal(await stop(started), 0);
+  });
+}
+
+t.test('what a killed one left is removed at the next start', { skip: missing('ip', 'curl') }, async (t) => {
+  const killed = await start(process.execPath, PROGRAM);
+  killed.child.kill('SIGKILL');
+  await once(killed.child, 'exit');
+  t.not((await networksOf(killed.child.pid ?? 0)).length, 0);
+  const next = await start(process.execPath, PROGRAM);
+  t.strictSame(await networksOf(killed.child.pid ?? 0), []);
+  t.match(await shell(`curl -sS -m 20 ${next.url}`), 'It works');
+  t.equal(await stop(next), 0);
+});
+
+t.test('a capture and losses', { skip: missing('ip', 'curl', 'tcpdump') }, async (t) => {
+  const pcap = join(t.testdir(), 'a.pcap');
+  const started = await start(process.execPath, PROGRAM, '--pcap', pcap, '--loss', '0.02');
+  t.teardown(() => stop(started));
+  const there = await shell(`curl -sS -m 60 '${started.url}bytes?n=5000000' | sha256sum | cut -d ' ' -f 1`);
+  t.equal(there, await shell(`curl -sS -m 60 '${started.url}sha256?n=5000000'`));
+  t.equal(await stop(started), 0);
+  t.match(await shell(`tcpdump -nr ${pcap} 2>/dev/null | head -20`), /Flags \[S\]/);
+});
+
+t.test('without root, in a user namespace', { skip: missing('ip') || mayNotIsolate() }, async (t) => {
+  const started = await start('setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', process.execPath, PROGRAM);
+  t.teardown(() => stop(started));
+  t.match(started.said(), /Without root/);
+  while (!/[1-9]\d* requests\/s/.test(started.said())) await once(started.child.stdout!, 'data');
+  t.notMatch(started.said(), /client:/);
+  t.equal(await stop(started), 0);
+});
+
+t.test('refusals name the option and the mend', (t) => {
+  const cases: [args: string[], says: RegExp][] = [
+    [['--net', 'smoke'], /--net wants offload or kernel/],
+    [['--workers', 'many'], /--workers wants a whole number/],
+    [['--port', '0'], /--port wants a whole number from 1/],
+    [['--loss', '2'], /--loss wants a share/],
+    [['--device', 'eth0'], /--device wants an --address/],
+    [['--net', 'kernel', '--pcap', 'x'], /--pcap concerns the TCP server/],
+    [['--nonsense'], /nonsense/],
+  ];
+  for (const [args, says] of cases) {
+    const { status, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8' });
+    t.equal(status, 1);
+    t.match(stderr, says);
+    t.notMatch(stderr, /\n +at /, 'no stack trace');
+  }
+  t.match(spawnSync(process.execPath, [PROGRAM, '--help'], { encoding: 'utf8' }).stdout, /--workers N/);
+  t.end();
+});
+
+t.test('an interface that is not there', { skip: missing('ip') }, (t) => {
+  const { status, stderr } = spawnSync(process.execPath, [PROGRAM, '--device', 'nowhere0', '--address', '198.18.0.2/24'], { encoding: 'utf8' });
+  t.equal(status, 1);
+  t.match(stderr, /nowhere0/);
+  t.end();
+});
+
+/** Some systems and containers forbid user namespaces, or another user cannot read the repository. */
+function mayNotIsolate(): string | false {
+  const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  if (spawnSync('setpriv', [...user, 'unshare', '-Urn', 'true']).status !== 0) return 'needs user namespaces';
+  if (spawnSync('setpriv', [...user, process.execPath, PROGRAM, '--help']).status !== 0) return 'another user cannot read this folder';
+  return false;
+}
