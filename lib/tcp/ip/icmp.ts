@@ -32,6 +32,8 @@ const ECHO_BURST = 200;
 /** Errors sent a second, and at once (RFC 1812 4.3.2.8 asks for a limit; Linux's icmp_msgs_per_sec and _burst). */
 const ERROR_RATE = 1000;
 const ERROR_BURST = 50;
+/** Precedence "internetwork control", for errors (RFC 1812 4.3.2.5). */
+const ERROR_TOS = 0xc0;
 /** DSCP without ECN. */
 const DSCP = 0xfc;
 /** Bytes of the packet in error that an error carries beyond its header (RFC 792). */
@@ -112,7 +114,7 @@ export class Icmp {
       return;
     }
     const quoted = Math.min(total, header + QUOTED);
-    const at = this.output.open(ipv4Destination(bytes, packet), ipv4Source(bytes, packet), 0, now);
+    const at = this.output.open(ipv4Destination(bytes, packet), ipv4Source(bytes, packet), ERROR_TOS, now);
     if (at < 0) return;
     const to = this.output.bytes;
     emitIcmp(to, at, ICMP_UNREACHABLE, code);
