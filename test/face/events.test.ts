@@ -42,7 +42,7 @@ async function pair(net: Net, options: PairOptions = {}): Promise<Pair> {
 }
 
 async function closed({ here, there, server }: Pair): Promise<void> {
-  await Promise.all([here, there].map((socket) => (socket.closed ? null : next(socket, 'close'))));
+  await Promise.all([here, there].map((socket) => (socket.closed ? Promise.resolve() : next(socket, 'close'))));
   server.close();
   await next(server, 'close');
 }

@@ -1,0 +1,83 @@
+/** Options are refused at the door, with the name, what was given and the mend; what is taken is complete. */
+import t from 'tap';
+import { TcpServerError, connectError, listenError, transferError } from '../../lib/errors.js';
+import { allowedCpus, checkOptions } from '../../lib/options.js';
+import type { TcpServerOptions } from '../../lib/options.js';
+
+const packet = { device: 'packet:eth0', address: '198.18.0.2/24' };
+
+t.test('defaults', async (t) => {
+  const config = checkOptions();
+  t.match(config, { device: 'loopback', netns: null, address: null, gateway: null, cpu: 'auto', spinUs: 'auto', pcap: null, fault: null });
+  t.equal(config.sizes.maxFlows, 65536);
+  t.equal(config.sizes.receiveBlocks * 16384, 128 * 2 ** 20);
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.sizes));
+  t.same(checkOptions({ maxFlows: undefined } as never), config, 'undefined is as good as left out');
+});
+
+t.test('what is taken', async (t) => {
+  t.match(checkOptions({ ...packet, gateway: '198.18.0.1', netns: 'blue', spin: 20 }), {
+    device: 'packet:eth0', address: '198.18.0.2', prefix: 24, gateway: '198.18.0.1', netns: 'blue', spinUs: 20,
+  });
+  t.match(checkOptions({ ...packet, address: '10.0.0.0/31' }), { address: '10.0.0.0', prefix: 31 }, 'RFC 3021: both of a /31 are hosts');
+  t.equal(checkOptions({ cpu: null }).cpu, null);
+  t.equal(checkOptions({ cpu: allowedCpus()[0] as number }).cpu, allowedCpus()[0]);
+  t.equal(checkOptions({ pcap: '/tmp/a.pcap' }).pcap, '/tmp/a.pcap');
+  t.same(checkOptions({ fault: { loss: 0.01, delay: 0.5 } }).fault, {
+    loss: 0.01, delayUs: 500, reorder: 0, duplicate: 0, corrupt: 0, rate: 0, seed: 1,
+  });
+});
+
+t.test('CPUs as the kernel lists them', async (t) => {
+  t.same(allowedCpus('Name: x\nCpus_allowed_list:\t0-2,5,7-8\n'), [0, 1, 2, 5, 7, 8]);
+});
+
+const REFUSED: [string, unknown, string, RegExp][] = [
+  ['no object', 'loopback', 'ERR_INVALID_ARG_TYPE', /"options" argument must be of type object/],
+  ['an option that there is not', { gatway: '1.2.3.4' }, 'ERR_INVALID_ARG_VALUE', /options\.gatway.*is not an option.*gateway/],
+  ['a device that is a number', { device: 1 }, 'ERR_INVALID_ARG_TYPE', /options\.device.*packet:eth0/],
+  ['a device that there is not', { device: 'tap:x' }, 'ERR_INVALID_ARG_VALUE', /options\.device.*'tap:x'.*packet:eth0/],
+  ['an interface name that is too long', { ...packet, device: 'packet:abcdefghijklmnop' }, 'ERR_INVALID_ARG_VALUE', /at most 15 bytes/],
+  ['an interface without an address', { device: 'packet:eth0' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*198\.18\.0\.2\/24/],
+  ['an address without a prefix', { ...packet, address: '198.18.0.2' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*A\.B\.C\.D\/len/],
+  ['a prefix of 33', { ...packet, address: '198.18.0.2/33' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
+  ['a prefix of 0', { ...packet, address: '198.18.0.2/0' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
+  ['an octet of 256', { ...packet, address: '198.18.0.256/24' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
+  ['the address of the network', { ...packet, address: '198.18.0.0/24' }, 'ERR_INVALID_ARG_VALUE', /whole network/],
+  ['the broadcast address', { ...packet, address: '198.18.0.255/24' }, 'ERR_INVALID_ARG_VALUE', /broadcast/],
+  ['a multicast address', { ...packet, address: '224.0.0.1/24' }, 'ERR_INVALID_ARG_VALUE', /one host/],
+  ['a loopback address on an interface', { ...packet, address: '127.0.0.1/8' }, 'ERR_INVALID_ARG_VALUE', /loopback device/],
+  ['an address on the loopback device', { address: '127.0.0.1/8' }, 'ERR_INVALID_ARG_VALUE', /left out on the loopback device/],
+  ['a gateway elsewhere', { ...packet, gateway: '198.18.1.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*within 198\.18\.0\.2\/24/],
+  ['a gateway that is oneself', { ...packet, gateway: '198.18.0.2' }, 'ERR_INVALID_ARG_VALUE', /own address/],
+  ['a gateway on the loopback device', { gateway: '127.0.0.2' }, 'ERR_INVALID_ARG_VALUE', /loopback/],
+  ['an empty namespace', { netns: '' }, 'ERR_INVALID_ARG_VALUE', /options\.netns.*ip netns/],
+  ['a CPU that is not there', { cpu: 4096 }, 'ERR_OUT_OF_RANGE', /options\.cpu.*may run on: .*4096/],
+  ['a CPU in words', { cpu: 'first' }, 'ERR_INVALID_ARG_TYPE', /options\.cpu.*'auto'/],
+  ['a negative spin', { spin: -1 }, 'ERR_OUT_OF_RANGE', /options\.spin.*>= 0 and <= 1000000.*-1/],
+  ['half a flow', { maxFlows: 100.5 }, 'ERR_OUT_OF_RANGE', /options\.maxFlows.*integer/],
+  ['two flows', { maxFlows: 2 }, 'ERR_OUT_OF_RANGE', /options\.maxFlows.*>= 16/],
+  ['no apps', { maxApps: 0 }, 'ERR_OUT_OF_RANGE', /options\.maxApps.*>= 1/],
+  ['NaN bytes', { receiveMemory: NaN }, 'ERR_OUT_OF_RANGE', /options\.receiveMemory/],
+  ['a tiny send buffer', { sendBuffer: 1 }, 'ERR_OUT_OF_RANGE', /options\.sendBuffer.*>= 16384/],
+  ['a capture in no folder', { pcap: '/no/such/folder/a.pcap' }, 'ERR_INVALID_ARG_VALUE', /options\.pcap.*\/no\/such\/folder/],
+  ['a loss of 2', { fault: { loss: 2 } }, 'ERR_OUT_OF_RANGE', /options\.fault\.loss.*<= 1/],
+  ['a misspelt fault', { fault: { lost: 1 } }, 'ERR_INVALID_ARG_VALUE', /options\.fault\.lost.*There are loss/],
+];
+
+t.test('what is refused', async (t) => {
+  for (const [name, options, code, message] of REFUSED) t.throws(() => checkOptions(options as TcpServerOptions), { code, message }, name);
+});
+
+t.test('errors of the network read as Node\'s', async (t) => {
+  t.match(connectError(111, '127.0.0.1', 80), {
+    message: 'connect ECONNREFUSED 127.0.0.1:80', code: 'ECONNREFUSED', errno: -111, syscall: 'connect', address: '127.0.0.1', port: 80,
+  });
+  t.match(connectError(98, '127.0.0.1', 80, { address: '127.0.0.2', port: 7 }), {
+    message: 'connect EADDRINUSE 127.0.0.1:80 - Local (127.0.0.2:7)', localAddress: '127.0.0.2', localPort: 7,
+  });
+  t.match(listenError(98, '0.0.0.0', 80), { message: 'listen EADDRINUSE: address already in use 0.0.0.0:80', code: 'EADDRINUSE', errno: -98, port: 80 });
+  t.match(transferError(104, 'read'), { message: 'read ECONNRESET', code: 'ECONNRESET', errno: -104, syscall: 'read' });
+  t.equal(transferError(999, 'read').code, 'E999', 'one that has no name');
+  t.match(new TcpServerError('ERR_TCP_SERVER_DIED', 'gone'), { name: 'TcpServerError', code: 'ERR_TCP_SERVER_DIED', message: 'gone' });
+});
