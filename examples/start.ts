@@ -126,7 +126,11 @@ async function isolate(): Promise<void> {
   const namespaces = ['--user', '--map-root-user', '--net', '--mount'];
   const { status, error } = spawnSync('unshare', [...namespaces, 'true'], { stdio: 'ignore' });
   if (error !== undefined) throw new Error('without root this needs the command unshare: install the package util-linux');
-  if (status !== 0) throw new Error('without root this needs user namespaces, which this system does not allow: run it as root (sudo npm start)');
+  if (status !== 0) {
+    throw new Error(process.getuid?.() === 0
+      ? 'this root lacks CAP_NET_ADMIN, CAP_NET_RAW or CAP_SYS_ADMIN (docker run: --privileged), and may not make a user namespace either'
+      : 'without root this needs user namespaces, which this system does not allow: run it as root (sudo npm start)');
+  }
 
   // `ip netns` keeps its names in /run, which belongs to the real root.
   const inside = 'mount -t tmpfs tmpfs /run && exec "$0" "$@"';
