@@ -22,8 +22,8 @@ import type { IpStats } from './stats.js';
 
 /** Neighbours known on one link (Linux's gc_thresh3). */
 const NEIGHBOURS = 1024;
-/** Blocks of 128 bytes for packets that wait: 512 KB, thousands of SYNs. */
-const PENDING_BLOCKS = 4096;
+/** Blocks of 128 bytes for packets that wait: 1 MB, for the SYNs of thousands of connections that begin at once. */
+const PENDING_BLOCKS = 8192;
 /** Answers a second, and at once. */
 const REPLY_RATE = 1000;
 const REPLY_BURST = 100;

@@ -34,6 +34,8 @@ export interface IpConfig {
   transport: TransportSink;
   /** Returns 32 random bits. */
   random: () => number;
+  /** The time, in µs, for packets that are sent before the first turn; 0 where it is left out. */
+  now?: number;
 }
 
 export class Ip implements TransportOutput {
@@ -42,13 +44,14 @@ export class Ip implements TransportOutput {
   private readonly routes = new Routes();
   private readonly pathMtu: PathMtu;
   private readonly output: Output;
-  private now = 0;
+  private now: number;
   /** The interface that `receive` asks first, so that a busy one does not starve the others. */
   private first = 0;
 
   /** @throws TypeError or RangeError where an address, prefix or gateway makes no sense. */
   constructor(config: IpConfig) {
     const { routes, stats, interfaces } = this;
+    this.now = config.now ?? 0;
     for (const { address, prefix, gateway } of config.interfaces) routes.add(address, prefix, gateway);
     this.pathMtu = new PathMtu(config.random());
     this.output = new Output(interfaces, routes, this.pathMtu, stats, config.random());

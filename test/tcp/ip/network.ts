@@ -1,0 +1,238 @@
+/** What the tests of IP share: a device that the test plays the link of, a transport that notes what it is told, frames. */
+import { TX_ROOM } from '../../../lib/nic/device.js';
+import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../../../lib/nic/device.js';
+import { Ip } from '../../../lib/tcp/ip/ip.js';
+import type { InterfaceConfig } from '../../../lib/tcp/ip/ip.js';
+import type { Arrival, TransportSink } from '../../../lib/tcp/transport.js';
+import { formatAddress, parseAddress, parseDotted } from '../../../lib/tcp/wire/address.js';
+import { ARP_LENGTH, emitArp } from '../../../lib/tcp/wire/arp.js';
+import { put16 } from '../../../lib/tcp/wire/bytes.js';
+import { add, complement, pseudoHeader4 } from '../../../lib/tcp/wire/checksum.js';
+import { ETHERNET_HEADER, TYPE_ARP, TYPE_IPV4, emitEthernet } from '../../../lib/tcp/wire/ethernet.js';
+import { PROTOCOL_TCP, emitIPv4 } from '../../../lib/tcp/wire/ipv4.js';
+import { ACK, TCP_CHECKSUM, emitTcp } from '../../../lib/tcp/wire/tcp.js';
+import { randomOf } from '../../support/random.js';
+
+export const OWN = '198.18.0.1';
+export const PEER = '198.18.0.2';
+export const GATEWAY = '198.18.0.254';
+export const FAR = '203.0.113.7';
+export const OWN_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
+export const PEER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2);
+export const OTHER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 3);
+export const ALL_MAC = new Uint8Array(6).fill(255);
+/** Payload memory of every device here. */
+export const MEMORY = Uint8Array.from({ length: 1 << 17 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+
+export interface Sent {
+  bytes: Uint8Array;
+  checksumStart: number;
+  segmentSize: number;
+}
+
+/** A device whose link is two lists: what waits to be received, and what was sent. */
+export class FakeDevice implements Device {
+  readonly capabilities: DeviceCapabilities;
+  readonly stats: DeviceStats = { rxFrames: 0, rxBytes: 0, rxDropped: 0, txFrames: 0, txBytes: 0, txDropped: 0 };
+  readonly fd = -1;
+  readonly tx: Uint8Array;
+  readonly waiting: { bytes: Uint8Array; flags: number; segmentSize: number }[] = [];
+  /** Frames that were flushed. */
+  readonly sent: Sent[] = [];
+  /** Frames that one batch holds. */
+  batch = 4;
+  /** False: `flush` makes no room, as where the link is stuck. */
+  flushes = true;
+  private readonly committed: Sent[] = [];
+  private spans: Uint8Array[] = [];
+
+  constructor(capabilities: Partial<DeviceCapabilities> = {}) {
+    this.capabilities = {
+      medium: 'ethernet', mtu: 1500, mac: OWN_MAC, txChecksum: false, txSegmentation: 0, rxCoalescing: false, ...capabilities,
+    };
+    this.tx = new Uint8Array(TX_ROOM + 6);
+  }
+
+  receive(sink: FrameSink, budget: number): number {
+    let taken = 0;
+    for (; taken < budget && this.waiting.length > 0; taken++) {
+      const { bytes, flags, segmentSize } = this.waiting.shift()!;
+      // In the midst of other bytes, as frames lie in a ring.
+      const ring = new Uint8Array(bytes.length + 10).fill(0xee);
+      ring.set(bytes, 3);
+      sink.frame(ring, 3, bytes.length, flags, segmentSize);
+    }
+    return taken;
+  }
+
+  readable(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  reserve(): number {
+    this.spans = [];
+    return this.committed.length < this.batch ? 6 : -1;
+  }
+
+  append(offset: number, length: number): void {
+    this.spans.push(MEMORY.subarray(offset, offset + length));
+  }
+
+  commit(length: number, checksumStart: number, segmentSize: number): void {
+    const bytes = Uint8Array.from(Buffer.concat([this.tx.subarray(6, 6 + length), ...this.spans]));
+    this.committed.push({ bytes, checksumStart, segmentSize });
+  }
+
+  flush(): number {
+    if (!this.flushes) return 0;
+    this.sent.push(...this.committed);
+    return this.committed.splice(0).length;
+  }
+
+  close(): void {}
+}
+
+export interface SeenSegment {
+  bytes: Uint8Array;
+  from: string;
+  to: string;
+  ecn: number;
+  segmentSize: number;
+  interfaceIndex: number;
+}
+
+export interface SeenError {
+  local: string;
+  remote: string;
+  localPort: number;
+  remotePort: number;
+  sequence: number;
+  errno: number;
+  hard: boolean;
+  mtu: number;
+}
+
+export class FakeTransport implements TransportSink {
+  readonly segments: SeenSegment[] = [];
+  readonly errors: SeenError[] = [];
+  /** What `unreachable` answers. */
+  inFlight = true;
+
+  segment(arrival: Arrival): void {
+    this.segments.push({
+      bytes: arrival.bytes.slice(arrival.offset, arrival.offset + arrival.length),
+      from: formatAddress(arrival.addresses, 0),
+      to: formatAddress(arrival.addresses, 4),
+      ecn: arrival.ecn,
+      segmentSize: arrival.segmentSize,
+      interfaceIndex: arrival.interfaceIndex,
+    });
+  }
+
+  unreachable(
+    words: Int32Array, localPort: number, remotePort: number, sequence: number, errno: number, hard: boolean, mtu: number,
+  ): boolean {
+    const [local, remote] = [formatAddress(words, 0), formatAddress(words, 4)];
+    this.errors.push({ local, remote, localPort, remotePort, sequence, errno, hard, mtu });
+    return this.inFlight;
+  }
+}
+
+/** A host with one device (and a loopback, where asked for), and time in seconds. */
+export class Host {
+  readonly device: FakeDevice;
+  readonly loopback = new FakeDevice({ medium: 'ip', mtu: 65536, mac: null, txChecksum: true, txSegmentation: 65535 });
+  readonly transport = new FakeTransport();
+  readonly ip: Ip;
+  now = 1e6;
+
+  constructor(capabilities: Partial<DeviceCapabilities> = {}, options: { loopback?: boolean; prefix?: number } = {}) {
+    this.device = new FakeDevice(capabilities);
+    const interfaces: InterfaceConfig[] = [
+      { device: this.device, memory: MEMORY, address: OWN, prefix: options.prefix ?? 24, gateway: GATEWAY },
+    ];
+    if (options.loopback === true) {
+      interfaces.push({ device: this.loopback, memory: MEMORY, address: '127.0.0.1', prefix: 8, gateway: null });
+    }
+    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(1), now: this.now });
+  }
+
+  get stats(): Ip['stats'] {
+    return this.ip.stats;
+  }
+
+  /** The host receives frames; returns what it sends at once. */
+  receive(...frames: Uint8Array[]): Sent[] {
+    for (const bytes of frames) this.device.waiting.push({ bytes, flags: 0, segmentSize: 0 });
+    this.ip.receive(this.now, 1000);
+    return this.flush();
+  }
+
+  /** Time passes; the host does each thing when `pollAt` says it is due. Returns what it sends. */
+  wait(seconds: number): Sent[] {
+    const end = this.now + seconds * 1e6;
+    while (this.ip.pollAt() <= end) {
+      this.now = Math.max(this.now, this.ip.pollAt());
+      this.ip.advance(this.now);
+      this.ip.flush();
+    }
+    this.now = end;
+    this.ip.advance(end);
+    return this.flush();
+  }
+
+  /** Sends a segment of 20 + `copied` bytes, with the spans behind it; returns what `begin` said. */
+  send(to: string, options: { from?: string; copied?: number; spans?: [number, number][]; segmentSize?: number; ecn?: number; sequence?: number } = {}): number {
+    const words = new Int32Array(8);
+    parseAddress(options.from ?? OWN, words, 0);
+    parseAddress(to, words, 4);
+    const at = this.ip.begin(words, 0, 4, options.ecn ?? 0);
+    if (at < 0) return at;
+    const copied = options.copied ?? 0;
+    emitTcp(this.ip.bytes, at, 1111, 2222, options.sequence ?? 100, 200, ACK, 300, 20);
+    this.ip.bytes.set(MEMORY.subarray(0, copied), at + 20);
+    for (const [offset, length] of options.spans ?? []) this.ip.append(offset, length);
+    this.ip.end(20 + copied, options.segmentSize ?? 0);
+    return at;
+  }
+
+  flush(): Sent[] {
+    this.ip.flush();
+    return [...this.device.sent.splice(0), ...this.loopback.sent.splice(0)];
+  }
+}
+
+export function wordsOf(...addresses: string[]): Int32Array {
+  const words = new Int32Array(4 * addresses.length);
+  addresses.forEach((address, i) => parseAddress(address, words, 4 * i));
+  return words;
+}
+
+export function ethernet(type: number, content: Uint8Array, to: Uint8Array = OWN_MAC, from: Uint8Array = PEER_MAC): Uint8Array {
+  const bytes = new Uint8Array(ETHERNET_HEADER + content.length);
+  emitEthernet(bytes, 0, to, 0, from, 0, type);
+  bytes.set(content, ETHERNET_HEADER);
+  return bytes;
+}
+
+export function arp(operation: number, sender: string, senderMac: Uint8Array, target: string, to: Uint8Array = OWN_MAC): Uint8Array {
+  const bytes = new Uint8Array(ARP_LENGTH);
+  emitArp(bytes, 0, operation, senderMac, parseDotted(sender), OWN_MAC, 0, parseDotted(target));
+  return ethernet(TYPE_ARP, bytes, to, senderMac);
+}
+
+export function packet(protocol: number, content: Uint8Array, from = PEER, to = OWN, tos = 0): Uint8Array {
+  const bytes = new Uint8Array(20 + content.length);
+  emitIPv4(bytes, 0, tos, bytes.length, 7, 0x4000, 64, protocol, parseDotted(from), parseDotted(to));
+  bytes.set(content, 20);
+  return bytes;
+}
+
+/** A frame with a TCP segment. */
+export function segment(payload = 0, from = PEER, to = OWN, tos = 0): Uint8Array {
+  const content = new Uint8Array(20 + payload).fill(0x61);
+  emitTcp(content, 0, 2222, 1111, 5, 6, ACK, 100, 20);
+  const sum = add(pseudoHeader4(parseDotted(from), parseDotted(to), PROTOCOL_TCP, content.length), content, 0, content.length);
+  put16(content, TCP_CHECKSUM, complement(sum));
+  return ethernet(TYPE_IPV4, packet(PROTOCOL_TCP, content, from, to, tos));
+}
