@@ -13,6 +13,27 @@ export interface Port {
   unref(): void;
 }
 
+/** A socket or listener that stands on the port. */
+export interface PortUser {
+  /** The TCP server was closed by the app: the user ends too, without an error. */
+  dismiss(): void;
+}
+
+const users = new Set<PortUser>();
+
+export function addUser(user: PortUser): void {
+  users.add(user);
+}
+
+export function removeUser(user: PortUser): void {
+  users.delete(user);
+}
+
+/** Ends every socket and listener of this thread. */
+export function dismissUsers(): void {
+  for (const user of [...users]) user.dismiss();
+}
+
 let attached: Port | null = null;
 let find: () => Port | null = () => null;
 

@@ -9,7 +9,7 @@ export { isIP, isIPv4, isIPv6 } from 'node:net';
 export { Server } from './net_server.js';
 export type { ListenOptions, ServerOptions } from './net_server.js';
 export { Socket, Socket as Stream } from './net_socket.js';
-export type { SocketAddress } from './net_socket.js';
+export type { SocketAddress } from './net_socket_state.js';
 export type { ConnectOptions, LookupFunction, SocketOptions } from './net_connect.js';
 export type { OnRead } from './net_flow.js';
 

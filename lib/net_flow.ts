@@ -1,5 +1,6 @@
 /** Moves bytes between a socket's stream and its flow, and keeps the event loop alive while it may still do so. */
-import type { Port } from './attachment.js';
+import { addUser, removeUser } from './attachment.js';
+import type { Port, PortUser } from './attachment.js';
 import { TcpServerError, transferError } from './errors.js';
 import type { AppFlow, FlowHandler } from './runtime/app_api.js';
 import { ECONNRESET, EPIPE } from './tcp/errno.js';
@@ -40,7 +41,7 @@ export interface FlowOwner {
 }
 
 /** A socket's end of its flow. */
-export class SocketFlow implements FlowHandler {
+export class SocketFlow implements FlowHandler, PortUser {
   private readonly owner: FlowOwner;
   private readonly port: Port;
   /** Null until the flow is known, and after it was let go. */
@@ -82,6 +83,7 @@ export class SocketFlow implements FlowHandler {
       { host, port, ...(localAddress === undefined ? {} : { localAddress }), ...(localPort === undefined ? {} : { localPort }) },
       this,
     );
+    addUser(this);
     this.settle();
   }
 
@@ -90,6 +92,7 @@ export class SocketFlow implements FlowHandler {
     this.held = true;
     this.flow = flow;
     flow.handler = this;
+    addUser(this);
   }
 
   /** The accepted socket is in the app's hands: its first bytes may follow. */
@@ -153,6 +156,7 @@ export class SocketFlow implements FlowHandler {
   /** Lets go of the flow. No callback of it follows. */
   release(reset: boolean): void {
     const flow = this.flow;
+    removeUser(this);
     this.flow = null;
     this.reading = false;
     this.opening = false;
@@ -169,6 +173,10 @@ export class SocketFlow implements FlowHandler {
     const callback = this.callback;
     this.callback = null;
     if (callback !== null) callback(null);
+  }
+
+  dismiss(): void {
+    this.owner.destroy();
   }
 
   ref(): void {

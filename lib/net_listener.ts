@@ -1,6 +1,7 @@
 /** A listener and the sockets that it brings, for every kind of server: the package's own, and `node:http`'s. */
 import type { EventEmitter } from 'node:events';
-import type { Port } from './attachment.js';
+import { addUser, removeUser } from './attachment.js';
+import type { Port, PortUser } from './attachment.js';
 import { TcpServerError, listenError } from './errors.js';
 import { Socket } from './net_socket.js';
 import type { AcceptOptions, SocketServer } from './net_socket.js';
@@ -12,6 +13,7 @@ export const DEFAULT_BACKLOG = 511;
 /** What a listener needs of its server; `net.Server` and `http.Server` of Node have it, and so has the package's own. */
 export interface ListenOwner extends EventEmitter, SocketServer, AcceptOptions {
   _handle: Listener | null;
+  close(): unknown;
   maxConnections?: number;
 }
 
@@ -26,7 +28,7 @@ export interface ListenAddress {
  * One listener. `close`, `ref`, `unref` and `getsockname` are what Node's own servers ask of what they listen on, so that their
  * `close()`, `address()`, `ref()` and `unref()` hold for it unchanged.
  */
-export class Listener implements ListenHandler {
+export class Listener implements ListenHandler, PortUser {
   private readonly owner: ListenOwner;
   private readonly port: Port;
   private listener: AppListener | null = null;
@@ -47,6 +49,7 @@ export class Listener implements ListenHandler {
     this.host = host ?? '0.0.0.0';
     this.portNumber = portNumber;
     this.listener = port.listen({ host, port: portNumber, backlog }, this);
+    addUser(this);
     this.settle();
   }
 
@@ -56,6 +59,10 @@ export class Listener implements ListenHandler {
     this.listener = null;
     this.settle();
     if (listener !== null && this.port.alive) listener.close();
+  }
+
+  dismiss(): void {
+    this.owner.close();
   }
 
   ref(): void {
@@ -121,6 +128,7 @@ export class Listener implements ListenHandler {
   }
 
   private settle(): void {
+    if (this.listener === null) removeUser(this);
     const wanted = this.wantsRef && this.listener !== null;
     if (wanted === this.holdsRef) return;
     this.holdsRef = wanted;

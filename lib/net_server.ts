@@ -9,7 +9,8 @@ import { alreadyListening, badPort, invalidType, invalidValue, listenError, serv
 import { isPort, netArguments } from './net_connect.js';
 import { DEFAULT_BACKLOG, Listener } from './net_listener.js';
 import type { ListenOwner } from './net_listener.js';
-import type { Socket, SocketAddress } from './net_socket.js';
+import type { Socket } from './net_socket.js';
+import type { SocketAddress } from './net_socket_state.js';
 import { EADDRNOTAVAIL } from './tcp/errno.js';
 
 /** Options of `new Server`; each holds for every socket that it accepts. */

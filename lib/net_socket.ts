@@ -9,17 +9,12 @@ import { checkConnectOptions, findAddress, netArguments } from './net_connect.js
 import type { ConnectOptions, SocketOptions } from './net_connect.js';
 import { SocketFlow } from './net_flow.js';
 import type { FlowOwner, OnRead, WriteCallback, WriteEntry } from './net_flow.js';
+import { SocketState } from './net_socket_state.js';
+import type { SocketAddress } from './net_socket_state.js';
 import { IdleTimer, duration } from './net_timeout.js';
 import type { Idler } from './net_timeout.js';
 import type { AppFlow } from './runtime/app_api.js';
 import { ENETUNREACH } from './tcp/errno.js';
-
-/** What `address()` returns; empty before there is a connection and after it. */
-export interface SocketAddress {
-  address: string;
-  family: string;
-  port: number;
-}
 
 /** What an accepted socket tells its server. */
 export interface SocketServer {
@@ -41,7 +36,6 @@ export interface AcceptOptions {
 /** What a stream can do beyond its documentation, and `node:net` uses. */
 interface StreamInternals {
   _undestroy(): void;
-  writableBuffer: WriteEntry[] | undefined;
   readableFlowing: boolean | null;
 }
 
@@ -96,10 +90,6 @@ function onEnd(this: Socket): void {
   if (!this.allowHalfOpen) this.write = writeAfterEnd as Socket['write'];
 }
 
-function byteLength(chunk: Uint8Array | string, encoding: BufferEncoding): number {
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
-}
-
 /**
  * A TCP connection: `node:net`'s `Socket`, carried by the TCP server of this thread.
  *
@@ -107,9 +97,7 @@ function byteLength(chunk: Uint8Array | string, encoding: BufferEncoding): numbe
  * whether there was an error). Errors carry Node's codes: ECONNREFUSED, ECONNRESET, ETIMEDOUT, EPIPE, EHOSTUNREACH; and
  * ERR_TCP_SERVER_DIED where the TCP server ended.
  */
-export class Socket extends Duplex implements FlowOwner, Idler {
-  /** A connection is being made. */
-  connecting = false;
+export class Socket extends SocketState implements FlowOwner, Idler {
   /** The server that accepted the socket; null for one that connected. */
   server: SocketServer | null = null;
   /** The time set by `setTimeout`, ms. */
@@ -122,7 +110,6 @@ export class Socket extends Duplex implements FlowOwner, Idler {
   _parent: null = null;
   /** @internal For the use of `node:http`. */
   _hadError = false;
-  private link: SocketFlow | null = null;
   private timer: IdleTimer | null = null;
   private noDelay: boolean;
   private keepAlive: boolean;
@@ -131,12 +118,6 @@ export class Socket extends Duplex implements FlowOwner, Idler {
   private resetting = false;
   private target: SocketAddress | null = null;
   private source: { address: string; port: number } | null = null;
-  private peer: SocketAddress | null = null;
-  /** A write that waits for the connection. */
-  private waiting: Uint8Array | string | WriteEntry[] | null = null;
-  private waitingEncoding: BufferEncoding = 'utf8';
-  private finalRead = 0;
-  private finalWritten = 0;
 
   constructor(options: SocketOptions = {}) {
     super(streamOptions(options));
@@ -411,74 +392,5 @@ export class Socket extends Duplex implements FlowOwner, Idler {
   override read(size?: number): unknown {
     if (this.onread !== null && !this.connecting && size !== 0) this.link?.start();
     return super.read(size);
-  }
-
-  /** This side's address; `{}` where there is no connection. */
-  address(): SocketAddress | Record<string, never> {
-    const flow = this.link?.flow;
-    if (!flow || this.connecting) return {};
-    return { address: flow.localAddress, family: flow.family, port: flow.localPort };
-  }
-
-  private peerAddress(): SocketAddress | null {
-    const flow = this.link?.flow;
-    if (this.peer !== null || !flow || this.connecting) return this.peer;
-    this.peer = { address: flow.remoteAddress, family: flow.family, port: flow.remotePort };
-    return this.peer;
-  }
-
-  get localAddress(): string | undefined {
-    return this.connecting ? undefined : this.link?.flow?.localAddress;
-  }
-
-  get localPort(): number | undefined {
-    return this.connecting ? undefined : this.link?.flow?.localPort;
-  }
-
-  get localFamily(): string | undefined {
-    return this.connecting ? undefined : this.link?.flow?.family;
-  }
-
-  get remoteAddress(): string | undefined {
-    return this.peerAddress()?.address;
-  }
-
-  get remotePort(): number | undefined {
-    return this.peerAddress()?.port;
-  }
-
-  get remoteFamily(): string | undefined {
-    return this.peerAddress()?.family;
-  }
-
-  /** There is no connection yet: none asked for, or not made yet. Also true after it has closed. */
-  get pending(): boolean {
-    return this.link === null || this.connecting;
-  }
-
-  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
-    if (this.connecting) return 'opening';
-    if (this.readable) return this.writable ? 'open' : 'readOnly';
-    return this.writable ? 'writeOnly' : 'closed';
-  }
-
-  /** Bytes that were read from the connection. */
-  get bytesRead(): number {
-    return this.link?.bytesRead ?? this.finalRead;
-  }
-
-  /** Bytes that were written, those that still wait included. */
-  get bytesWritten(): number {
-    let bytes = this.link?.bytesWritten ?? this.finalWritten;
-    const waiting = this.waiting;
-    if (Array.isArray(waiting)) for (const entry of waiting) bytes += byteLength(entry.chunk, entry.encoding);
-    else if (waiting !== null) bytes += byteLength(waiting, this.waitingEncoding);
-    for (const entry of internals(this).writableBuffer ?? []) bytes += byteLength(entry.chunk, entry.encoding);
-    return bytes;
-  }
-
-  /** Bytes that wait to be written. Deprecated in Node: use `writableLength`. */
-  get bufferSize(): number | undefined {
-    return this.link === null ? undefined : this.writableLength;
   }
 }

@@ -1,6 +1,6 @@
 /** `TcpServer`: the TCP server of a process, as the app starts it, looks at it and ends it; and how other threads join it. */
 import { EventEmitter } from 'node:events';
-import { currentPort, findPortWith, usePort } from './attachment.js';
+import { currentPort, dismissUsers, findPortWith, usePort } from './attachment.js';
 import { TcpServerError } from './errors.js';
 import { checkOptions } from './options.js';
 import type { TcpServerOptions } from './options.js';
@@ -121,7 +121,7 @@ export class TcpServer extends EventEmitter {
     return this.running.status();
   }
 
-  /** Ends it: what was written is still sent, for a second at most; then every connection is gone. */
+  /** Ends it: what was written is still sent, for a second at most; then sockets and servers of this thread are closed. */
   close(): Promise<void> {
     this.closing ??= this.end();
     return this.closing;
@@ -129,6 +129,7 @@ export class TcpServer extends EventEmitter {
 
   private async end(): Promise<void> {
     await this.running.stop();
+    dismissUsers();
     this.emit('close');
   }
 

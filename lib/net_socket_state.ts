@@ -1,0 +1,98 @@
+/** What a socket shows of its connection, before it, along it and after it. */
+import { Duplex } from 'node:stream';
+import type { SocketFlow, WriteEntry } from './net_flow.js';
+
+/** What `address()` returns; empty before there is a connection and after it. */
+export interface SocketAddress {
+  address: string;
+  family: string;
+  port: number;
+}
+
+function byteLength(chunk: Uint8Array | string, encoding: BufferEncoding): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+}
+
+/** The part of `Socket` that only looks. */
+export class SocketState extends Duplex {
+  /** A connection is being made. */
+  connecting = false;
+  /** The flow, from `connect` or accept to the end of the connection. */
+  protected link: SocketFlow | null = null;
+  protected peer: SocketAddress | null = null;
+  /** A write that waits for the connection. */
+  protected waiting: Uint8Array | string | WriteEntry[] | null = null;
+  protected waitingEncoding: BufferEncoding = 'utf8';
+  /** What was moved in all, once the flow is gone. */
+  protected finalRead = 0;
+  protected finalWritten = 0;
+
+  /** This side's address; `{}` where there is no connection. */
+  address(): SocketAddress | Record<string, never> {
+    const flow = this.link?.flow;
+    if (!flow || this.connecting) return {};
+    return { address: flow.localAddress, family: flow.family, port: flow.localPort };
+  }
+
+  private peerAddress(): SocketAddress | null {
+    const flow = this.link?.flow;
+    if (this.peer !== null || !flow || this.connecting) return this.peer;
+    this.peer = { address: flow.remoteAddress, family: flow.family, port: flow.remotePort };
+    return this.peer;
+  }
+
+  get localAddress(): string | undefined {
+    return this.connecting ? undefined : this.link?.flow?.localAddress;
+  }
+
+  get localPort(): number | undefined {
+    return this.connecting ? undefined : this.link?.flow?.localPort;
+  }
+
+  get localFamily(): string | undefined {
+    return this.connecting ? undefined : this.link?.flow?.family;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.peerAddress()?.address;
+  }
+
+  get remotePort(): number | undefined {
+    return this.peerAddress()?.port;
+  }
+
+  get remoteFamily(): string | undefined {
+    return this.peerAddress()?.family;
+  }
+
+  /** There is no connection yet: none asked for, or not made yet. Also true after it has closed. */
+  get pending(): boolean {
+    return this.link === null || this.connecting;
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.readable) return this.writable ? 'open' : 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** Bytes that were read from the connection. */
+  get bytesRead(): number {
+    return this.link?.bytesRead ?? this.finalRead;
+  }
+
+  /** Bytes that were written, those that still wait included. */
+  get bytesWritten(): number {
+    let bytes = this.link?.bytesWritten ?? this.finalWritten;
+    const waiting = this.waiting;
+    if (Array.isArray(waiting)) for (const entry of waiting) bytes += byteLength(entry.chunk, entry.encoding);
+    else if (waiting !== null) bytes += byteLength(waiting, this.waitingEncoding);
+    for (const entry of (this as unknown as { writableBuffer?: WriteEntry[] }).writableBuffer ?? []) bytes += byteLength(entry.chunk, entry.encoding);
+    return bytes;
+  }
+
+  /** Bytes that wait to be written. Deprecated in Node: use `writableLength`. */
+  get bufferSize(): number | undefined {
+    return this.link === null ? undefined : this.writableLength;
+  }
+}
