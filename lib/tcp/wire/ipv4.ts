@@ -3,7 +3,7 @@
  * ICMP error that `checkIPv4Embedded` has passed.
  */
 import { get16, get32, put16, put32 } from './bytes.js';
-import { add, complement, verify } from './checksum.js';
+import { complement, fold, verify } from './checksum.js';
 
 /** Bytes of the header without options. */
 export const IPV4_HEADER = 20;
@@ -143,13 +143,16 @@ export function emitIPv4(
   bytes: Uint8Array, at: number, tos: number, totalLength: number, identification: number, fragment: number,
   ttl: number, protocol: number, source: number, destination: number,
 ): void {
-  put16(bytes, at, 0x4500 | tos);
+  const first = 0x4500 | tos;
+  const last = (ttl << 8) | protocol;
+  const sum = first + totalLength + identification + fragment + last + (source >>> 16) + (source & 0xffff)
+    + (destination >>> 16) + (destination & 0xffff);
+  put16(bytes, at, first);
   put16(bytes, at + IPV4_TOTAL_LENGTH, totalLength);
   put16(bytes, at + IPV4_IDENTIFICATION, identification);
   put16(bytes, at + IPV4_FRAGMENT, fragment);
-  put16(bytes, at + IPV4_TTL, (ttl << 8) | protocol);
-  put16(bytes, at + IPV4_CHECKSUM, 0);
+  put16(bytes, at + IPV4_TTL, last);
+  put16(bytes, at + IPV4_CHECKSUM, complement(fold(sum)));
   put32(bytes, at + IPV4_SOURCE, source);
   put32(bytes, at + IPV4_DESTINATION, destination);
-  put16(bytes, at + IPV4_CHECKSUM, complement(add(0, bytes, at, IPV4_HEADER)));
 }
