@@ -19,6 +19,10 @@ export interface WriteEntry {
   encoding: BufferEncoding;
 }
 
+export function entryLength({ chunk, encoding }: WriteEntry): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+}
+
 /** What memory `onread` wants bytes in, and who is told. */
 export interface OnRead {
   buffer: Uint8Array | (() => Uint8Array);
@@ -47,8 +51,8 @@ export class SocketFlow implements FlowHandler, PortUser {
   /** Null until the flow is known, and after it was let go. */
   flow: AppFlow | null = null;
   bytesRead = 0;
-  /** Bytes handed over by the stream, whether the send buffer has taken them yet or not. */
-  bytesWritten = 0;
+  /** Bytes of the chunks handed over by the stream, whether the send buffer has taken them yet or not. */
+  private handedOver = 0;
   onread: OnRead | null = null;
   /** The stream wants bytes. While it does not, they stay in shared memory and the window closes. */
   private reading = false;
@@ -144,6 +148,13 @@ export class SocketFlow implements FlowHandler, PortUser {
   /** FIN after everything written. */
   end(): void {
     if (this.failed === 0) this.flow?.end();
+  }
+
+  /** Bytes that were written, those that wait for room included. */
+  get bytesWritten(): number {
+    let bytes = this.handedOver;
+    for (let i = this.entry; this.entries !== null && i < this.entries.length; i++) bytes += entryLength(this.entries[i] as WriteEntry);
+    return bytes;
   }
 
   /** True where a write has made headway since this was last asked: the socket is not idle then. */
@@ -288,17 +299,17 @@ export class SocketFlow implements FlowHandler, PortUser {
 
   private put(chunk: Uint8Array | string, encoding: BufferEncoding): boolean {
     if (typeof chunk !== 'string') {
-      this.bytesWritten += chunk.length;
+      this.handedOver += chunk.length;
       return this.putBytes(chunk, 0, chunk.length);
     }
     // A UTF-16 unit takes at most three bytes in any encoding.
     if (chunk.length * 3 > scratch.length) {
       const bytes = Buffer.from(chunk, encoding);
-      this.bytesWritten += bytes.length;
+      this.handedOver += bytes.length;
       return this.putBytes(bytes, 0, bytes.length);
     }
     const length = scratch.write(chunk, 0, encoding);
-    this.bytesWritten += length;
+    this.handedOver += length;
     return this.putBytes(scratch, 0, length);
   }
 

@@ -1,5 +1,6 @@
 /** What a socket shows of its connection, before it, along it and after it. */
 import { Duplex } from 'node:stream';
+import { entryLength } from './net_flow.js';
 import type { SocketFlow, WriteEntry } from './net_flow.js';
 
 /** What `address()` returns; empty before there is a connection and after it. */
@@ -7,10 +8,6 @@ export interface SocketAddress {
   address: string;
   family: string;
   port: number;
-}
-
-function byteLength(chunk: Uint8Array | string, encoding: BufferEncoding): number {
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
 }
 
 /** The part of `Socket` that only looks. */
@@ -85,9 +82,9 @@ export class SocketState extends Duplex {
   get bytesWritten(): number {
     let bytes = this.link?.bytesWritten ?? this.finalWritten;
     const waiting = this.waiting;
-    if (Array.isArray(waiting)) for (const entry of waiting) bytes += byteLength(entry.chunk, entry.encoding);
-    else if (waiting !== null) bytes += byteLength(waiting, this.waitingEncoding);
-    for (const entry of (this as unknown as { writableBuffer?: WriteEntry[] }).writableBuffer ?? []) bytes += byteLength(entry.chunk, entry.encoding);
+    if (Array.isArray(waiting)) for (const entry of waiting) bytes += entryLength(entry);
+    else if (waiting !== null) bytes += entryLength({ chunk: waiting, encoding: this.waitingEncoding });
+    for (const entry of (this as unknown as { writableBuffer?: WriteEntry[] }).writableBuffer ?? []) bytes += entryLength(entry);
     return bytes;
   }
 
