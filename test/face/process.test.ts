@@ -1,0 +1,125 @@
+/** The package as a process meets it: started and ended, in other threads, loaded both ways, and leaving by itself. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as http from 'node:http';
+import { Worker } from 'node:worker_threads';
+import t from 'tap';
+import { TcpServer, attach, net } from '../../lib/index.js';
+import { portOf } from './subjects.js';
+
+const INDEX = new URL('../../lib/index.js', import.meta.url);
+/** Longer than anything here takes: a process that is still there hangs. */
+const PATIENCE_MS = 20_000;
+
+/** Runs a program that may use `TcpServer`, `net`, `listen` and `http`; gives what it wrote, once it has ended by itself. */
+async function run(program: string, loading: 'import' | 'require' = 'import'): Promise<string> {
+  const names = 'TcpServer, attach, listen, net';
+  const head = loading === 'import'
+    ? `import { ${names} } from '${INDEX.href}'; import http from 'node:http'; import { once } from 'node:events';`
+    : `const { ${names} } = require('${INDEX.pathname}'); const http = require('node:http'); const { once } = require('node:events');`;
+  const type = loading === 'import' ? 'module' : 'commonjs';
+  const body = loading === 'import' ? program : `(async () => { ${program} })();`;
+  const child = spawn(process.execPath, [`--input-type=${type}`, '--no-warnings', '-e', head + body], { stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE_MS });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  if (signal !== null) output += ` ended by ${signal}`;
+  return code === 0 || code === null ? output : `${output} exit ${code}`;
+}
+
+const ROUND_TRIP = `
+  const server = http.createServer((request, response) => response.end('served'));
+  listen(server, { port: 0 });
+  await once(server, 'listening');
+  const request = http.get({ port: server.address().port, host: '127.0.0.1', createConnection: (to) => net.connect(to) });
+  const [response] = await once(request, 'response');
+  for await (const chunk of response) console.log(String(chunk));
+`;
+
+t.test('a process leaves by itself', { timeout: 60_000 }, async (t) => {
+  t.equal(await run('await TcpServer.start(); console.log("up")'), 'up\n', 'with a TCP server and nothing on it');
+  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.close();`), 'served\n', 'when its server is closed');
+  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.unref();`), 'served\n', 'when its server has no reference');
+  t.equal(await run(`const tcp = await TcpServer.start(); ${ROUND_TRIP} await tcp.close();`), 'served\n', 'when its TCP server is closed');
+  const waiting = await run(`
+    await TcpServer.start();
+    const server = net.createServer((socket) => setTimeout(() => socket.end('late'), 200)).listen(0);
+    await once(server, 'listening');
+    net.connect(server.address().port).on('data', (text) => console.log(String(text))).on('close', () => server.close());
+  `);
+  t.equal(waiting, 'late\n', 'and not before what it waits for has come');
+  t.match(await run('net.connect(80)'), /ERR_TCP_SERVER_NOT_STARTED/);
+});
+
+t.test('require gives what import gives', { timeout: 30_000 }, async (t) => {
+  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.close();`, 'require'), 'served\n');
+  const both = `const imported = await import('${INDEX.href}'); console.log(imported.TcpServer === TcpServer && imported.net.Socket === net.Socket)`;
+  t.equal(await run(both, 'require'), 'true\n');
+});
+
+t.test('start, close and start again', async (t) => {
+  const server = await TcpServer.start();
+  t.ok(server.listening && server.threadId > 0 && server.address === '127.0.0.1');
+  await t.rejects(TcpServer.start(), { code: 'ERR_TCP_SERVER_ALREADY_STARTED', message: /close/ });
+  await t.rejects(TcpServer.start({ device: 'nothing' }), { code: 'ERR_INVALID_ARG_VALUE' });
+  const ended = once(server, 'close');
+  await Promise.all([server.close(), server.close(), ended]);
+  t.notOk(server.listening);
+  t.throws(() => net.connect(80), { code: 'ERR_TCP_SERVER_CLOSED' });
+  await t.rejects(TcpServer.start({ device: 'packet:no-such-if', address: '198.18.0.2/24' }), { message: /no-such-if/ }, 'an interface that there is not');
+  const again = await TcpServer.start();
+  const echo = net.createServer((socket) => socket.pipe(socket)).listen(0);
+  await once(echo, 'listening');
+  const socket = net.connect(portOf(echo));
+  socket.end('again');
+  t.equal(String((await once(socket, 'data'))[0]), 'again');
+  echo.close();
+  await again.close();
+});
+
+/** A worker that serves over HTTP on a port that it is told, and says what happens to it. */
+const WORKER = `
+  import http from 'node:http';
+  import { parentPort, workerData } from 'node:worker_threads';
+  import { attach, listen } from '${INDEX.href}';
+  if (workerData.handle) attach(workerData.handle);
+  const server = http.createServer((request, response) => response.end(String(workerData.name)));
+  server.on('error', (error) => parentPort.postMessage(error.code));
+  listen(server, { port: workerData.port }, () => parentPort.postMessage(server.address().port));
+  parentPort.on('message', () => process.exit());
+`;
+
+async function startWorker(data: object): Promise<{ worker: Worker; port: number }> {
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(WORKER)}`), { workerData: data });
+  const [port] = (await once(worker, 'message')) as [number];
+  return { worker, port };
+}
+
+async function get(port: number): Promise<string> {
+  const request = http.get({ port, host: '127.0.0.1', createConnection: (to) => net.connect(to as { port: number }) as never });
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  return text;
+}
+
+t.test('worker threads are attached by themselves, share a port, and leave', { timeout: 30_000 }, async (t) => {
+  const server = await TcpServer.start();
+  const first = await startWorker({ name: 'first', port: 0 });
+  const second = await startWorker({ name: 'second', port: first.port, handle: server.handle });
+  t.equal(second.port, first.port);
+  const answers = new Set<string>();
+  for (let i = 0; i < 50; i++) answers.add(await get(first.port));
+  t.same([...answers].sort(), ['first', 'second'], 'connections go to both');
+  first.worker.postMessage('leave');
+  await once(first.worker, 'exit');
+  for (let i = 0; i < 10; i++) t.equal(await get(second.port), 'second');
+  const told = once(second.worker, 'message');
+  await server.close();
+  t.same(await told, ['ERR_TCP_SERVER_DIED'], 'the end of the TCP server reaches the other thread');
+  await second.worker.terminate();
+});
+
+t.test('attach without a TCP server', async (t) => {
+  t.throws(() => attach(), { message: /TcpServer\.start/ });
+});

@@ -1,0 +1,260 @@
+/** What a socket asks of its flow, which node:net has no word for: back-pressure into shared memory, references, the end of the TCP server. */
+import { once } from 'node:events';
+import * as http from 'node:http';
+import t from 'tap';
+import { dismissUsers, usePort } from '../../lib/attachment.js';
+import { listen } from '../../lib/http.js';
+import * as net from '../../lib/net.js';
+import type { Socket } from '../../lib/net.js';
+import { IdleTimer } from '../../lib/net_timeout.js';
+import { ECONNRESET } from '../../lib/tcp/errno.js';
+import { FakePort } from './fake_port.js';
+import type { FakeFlow } from './fake_port.js';
+import { next, portOf } from './subjects.js';
+
+let port = new FakePort();
+
+t.beforeEach(() => {
+  port = new FakePort();
+  usePort(port);
+});
+
+t.teardown(() => usePort(null));
+
+async function pair(options: net.ServerOptions = {}): Promise<{ server: net.Server; here: Socket; there: Socket; flows: FakeFlow[] }> {
+  const server = net.createServer(options).listen(0);
+  await next(server, 'listening');
+  const here = net.connect(portOf(server));
+  const [there] = (await once(server, 'connection')) as [Socket];
+  for (const socket of [here, there]) socket.on('error', () => {});
+  return { server, here, there, flows: [...port.flows] };
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+t.test('bytes that the app does not read stay in shared memory', async (t) => {
+  const { here, there, flows } = await pair({ highWaterMark: 1000 });
+  const flow = flows.find((each) => each.localPort === there.localPort) as FakeFlow;
+  for (let i = 0; i < 10; i++) {
+    here.write(Buffer.alloc(1000));
+    await turns(2);
+  }
+  t.equal(there.readableLength, 1000, 'the stream holds no more than its mark');
+  t.equal(flow.readableLength, 9000);
+  there.resume();
+  await turns(20);
+  t.equal(flow.readableLength, 0);
+  t.equal(there.bytesRead, 10_000);
+  there.pause();
+  for (let i = 0; i < 5; i++) here.write(Buffer.alloc(1000));
+  await turns(5);
+  t.equal(flow.readableLength, 4000, 'paused again, it takes what fills it up to the mark');
+  there.destroy();
+  t.ok(flow.calls.includes('reset'), 'unread data makes the close a reset');
+});
+
+t.test('a write is done when the send buffer has taken all of it', async (t) => {
+  const { here, there } = await pair();
+  there.pause();
+  here.pause();
+  let done = 0;
+  here.write(Buffer.alloc(50_000), () => done++);
+  here.write(Buffer.alloc(50_000), () => done++);
+  here.write('x'.repeat(50_000), () => done++);
+  here.write('y'.repeat(50_000), () => done++);
+  await turns(5);
+  t.ok(done < 4);
+  t.equal(here.bytesWritten, 200_000, 'what waits counts too');
+  t.equal(here.bufferSize, here.writableLength);
+  t.not(here.writableLength, 0);
+  there.resume();
+  await turns(20);
+  t.equal(done, 4);
+  t.equal(there.bytesRead, 200_000);
+  t.equal(here.bytesWritten, 200_000);
+});
+
+t.test('text longer than the room that it is encoded in', async (t) => {
+  const { here, there } = await pair();
+  const text = 'grüße, 世界 '.repeat(20_000);
+  const chunks: Buffer[] = [];
+  there.on('data', (chunk: Buffer) => chunks.push(chunk));
+  here.write('short ü', 'latin1');
+  here.write('short 世', 'utf16le');
+  here.end(text);
+  await next(there, 'end');
+  t.ok(Buffer.concat(chunks).equals(Buffer.concat([Buffer.from('short ü', 'latin1'), Buffer.from('short 世', 'utf16le'), Buffer.from(text)])));
+});
+
+t.test('options of the socket reach the flow, once', async (t) => {
+  const { here, there, flows } = await pair({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 });
+  const [client, accepted] = [here, there].map((socket) => flows.find((flow) => flow.localPort === socket.localPort) as FakeFlow);
+  t.same(accepted?.calls, ['noDelay true', 'keepAlive true 5000']);
+  here.setNoDelay().setNoDelay(true).setKeepAlive(true, 1500).setKeepAlive(true, 1500).setKeepAlive();
+  t.same(client?.calls, ['noDelay true', 'keepAlive true 1000', 'keepAlive false 0']);
+  here.resetAndDestroy();
+  t.equal(client?.calls.at(-1), 'reset');
+  there.destroy();
+  t.match(accepted?.calls, ['noDelay true', 'keepAlive true 5000', 'close']);
+});
+
+t.test('a reset is told to who reads or writes, and else when it next does', async (t) => {
+  for (const told of ['resume', 'write'] as const) {
+    const { here, there, flows } = await pair({ pauseOnConnect: true });
+    const flow = flows.find((each) => each.localPort === there.localPort) as FakeFlow;
+    flow.fail(ECONNRESET);
+    await turns(2);
+    t.notOk(there.destroyed);
+    const failed = once(there, 'error');
+    if (told === 'resume') there.resume();
+    else there.write('x');
+    t.match((await failed)[0], told === 'resume' ? { message: 'read ECONNRESET' } : { message: 'write EPIPE' });
+    here.destroy();
+  }
+});
+
+t.test('a reset ends a write that waits', async (t) => {
+  const { there, flows } = await pair({ pauseOnConnect: true });
+  const flow = flows.find((each) => each.localPort === there.localPort) as FakeFlow;
+  let result: Error | null | undefined;
+  there.write(Buffer.alloc(300_000), (error) => (result = error));
+  await turns(5);
+  flow.fail(ECONNRESET);
+  await next(there, 'close');
+  t.match(result, { message: 'write ECONNRESET' });
+});
+
+t.test('the event loop is held by who waits for something, as in Node', async (t) => {
+  const server = net.createServer({ pauseOnConnect: true });
+  server.listen(0);
+  t.equal(port.refs, 1, 'a server that starts to listen');
+  await next(server, 'listening');
+  server.unref();
+  t.equal(port.refs, 0, 'and one without reference');
+  server.ref();
+  const here = net.connect(portOf(server), '127.0.0.1');
+  await new Promise((resolve) => process.nextTick(resolve));
+  t.equal(port.refs, 2, 'a socket that connects');
+  const [there] = (await once(server, 'connection')) as [Socket];
+  await turns(1);
+  t.equal(port.refs, 2, 'the one that reads, and not the one that is paused');
+  there.write(Buffer.alloc(100_000));
+  here.pause();
+  t.equal(port.refs, 3, 'one whose write waits');
+  here.unref();
+  t.equal(port.refs, 2);
+  here.resume();
+  there.resume();
+  here.end();
+  there.end();
+  server.close();
+  await Promise.all([next(here, 'close'), next(there, 'close'), next(server, 'close')]);
+  t.equal(port.refs, 0, 'nothing is left');
+  t.equal(port.flows.size, 0);
+});
+
+t.test('the end of the TCP server is an error of every socket and server', async (t) => {
+  const { server, here, there } = await pair();
+  const connecting = net.connect(portOf(server));
+  await turns(1);
+  const errors = Promise.all([here, there, connecting, server].map((user) => once(user, 'error')));
+  port.die();
+  for (const [error] of await errors) t.match(error, { code: 'ERR_TCP_SERVER_DIED', name: 'TcpServerError' });
+  t.notOk(server.listening);
+  t.equal(port.refs, 0);
+  t.throws(() => net.connect(1), { code: 'ERR_TCP_SERVER_CLOSED', message: /TcpServer\.start/ });
+});
+
+t.test('closing the TCP server closes sockets and servers', async (t) => {
+  const { server, here, there } = await pair();
+  const web = http.createServer();
+  listen(web, { port: 0 });
+  await once(web, 'listening');
+  const closed = Promise.all([once(here, 'close'), once(there, 'close'), once(server, 'close'), once(web, 'close')]);
+  dismissUsers();
+  await closed;
+  t.equal(port.refs, 0);
+});
+
+t.test('without a TCP server', async (t) => {
+  usePort(null);
+  const refusal = { code: 'ERR_TCP_SERVER_NOT_STARTED', message: /await TcpServer\.start\(\)/ };
+  t.throws(() => net.connect(80), refusal);
+  t.throws(() => net.createServer().listen(80), refusal);
+  t.throws(() => listen(http.createServer(), { port: 80 }), refusal);
+});
+
+t.test('forms of listen and connect', async (t) => {
+  const server = net.createServer();
+  const forms: unknown[][] = [[], [0], [null], ['0'], [0, '127.0.0.1'], [0, '127.0.0.1', 5], [0, 5], [{ port: 0 }], [{ port: undefined }], [{ port: 0, host: 'localhost' }]];
+  for (const form of forms) {
+    await new Promise<void>((resolve) => void server.listen(...[...form, resolve] as [() => void]));
+    const { port: chosen = 0 } = server.address() ?? {};
+    for (const target of [[chosen], [String(chosen)], [chosen, '127.0.0.1'], [{ port: chosen }], [{ port: String(chosen), host: 'localhost' }]]) {
+      const socket = net.connect(...[...target, (): void => void socket.destroy()] as unknown as [number]);
+      await next(socket, 'close');
+    }
+    server.close();
+    await next(server, 'close');
+  }
+  t.throws(() => net.connect('/some/pipe' as never), { code: 'ERR_INVALID_ARG_VALUE', message: /Unix domain/ });
+  t.throws(() => server.listen('/some/pipe'), { message: /Unix domain/ });
+  t.throws(() => server.listen({ fd: 3 } as never), { message: /options\.fd/ });
+  t.throws(() => server.listen({ port: 0, signal: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' });
+});
+
+t.test('an address that is not IPv4', async (t) => {
+  const server = net.createServer();
+  server.listen(0, '::1');
+  t.match((await once(server, 'error'))[0], { code: 'EADDRNOTAVAIL', message: 'listen EADDRNOTAVAIL: address not available ::1' });
+  const socket = net.connect({ port: 7, host: '::1' });
+  t.match((await once(socket, 'error'))[0], { code: 'ENETUNREACH', message: 'connect ENETUNREACH ::1:7' });
+});
+
+t.test('close before the lookup of listen has ended', async (t) => {
+  const server = net.createServer().listen(0, 'localhost');
+  server.on('listening', () => t.fail('listens'));
+  server.close((error) => t.match(error, { code: 'ERR_SERVER_NOT_RUNNING' }));
+  await next(server, 'close');
+  await turns(5);
+  t.equal(port.refs, 0);
+});
+
+t.test('a signal closes a server', async (t) => {
+  const controller = new AbortController();
+  const server = net.createServer().listen({ port: 0, signal: controller.signal });
+  await next(server, 'listening');
+  controller.abort();
+  await next(server, 'close');
+  const aborted = net.createServer().listen({ port: 0, signal: AbortSignal.abort() });
+  await next(aborted, 'close');
+  await net.createServer()[Symbol.asyncDispose]();
+  const disposed = net.createServer().listen(0);
+  await disposed[Symbol.asyncDispose]();
+  t.notOk(disposed.listening);
+});
+
+t.test('the idle timer', async (t) => {
+  let fired = 0;
+  const timer = new IdleTimer({ idle: () => fired++ });
+  const awake = setInterval(() => timer.touch(), 5);
+  timer.set(40);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.equal(fired, 0, 'activity holds it off');
+  clearInterval(awake);
+  const since = performance.now();
+  timer.touch();
+  while (fired === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  t.ok(performance.now() - since >= 39, 'the time counts from the last activity');
+  timer.set(10_000);
+  timer.set(1);
+  while (fired === 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  t.equal(fired, 2, 'a shorter time takes the place of a longer one');
+  timer.set(1);
+  timer.set(0);
+  timer.clear();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  t.equal(fired, 2, 'turned off, it is silent');
+});
