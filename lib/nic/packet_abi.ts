@@ -15,6 +15,10 @@ export const PACKET_IGNORE_OUTGOING = 23;
 export const TPACKET_V2 = 1;
 export const PACKET_MR_UNICAST = 3;
 export const SO_ATTACH_FILTER = 26;
+/** Sizes of struct packet_mreq, sock_fprog and sock_filter. */
+export const PACKET_MREQ = 16;
+export const FPROG = 16;
+export const SOCK_FILTER = 8;
 
 // Kinds of frame, by whom they are for.
 export const PACKET_OTHERHOST = 3;
@@ -66,7 +70,7 @@ export function linkAddress(index: number): Uint8Array {
 
 /** packet_mreq that makes the interface take frames for one more address. */
 export function unicastMembership(index: number, mac: Uint8Array): Uint8Array {
-  const request = new Uint8Array(16);
+  const request = new Uint8Array(PACKET_MREQ);
   const view = new DataView(request.buffer);
   view.setInt32(0, index, true);
   view.setUint16(4, PACKET_MR_UNICAST, true);
@@ -92,13 +96,13 @@ export function addressFilter(address: string): Uint8Array {
     [RET, 0, 0, 0x40000],
     [RET, 0, 0, 0],
   ];
-  const bytes = new Uint8Array(program.length * 8);
+  const bytes = new Uint8Array(program.length * SOCK_FILTER);
   const view = new DataView(bytes.buffer);
   program.forEach(([code, jumpTrue, jumpFalse, k], i) => {
-    view.setUint16(8 * i, code, true);
-    view.setUint8(8 * i + 2, jumpTrue);
-    view.setUint8(8 * i + 3, jumpFalse);
-    view.setUint32(8 * i + 4, k, true);
+    view.setUint16(SOCK_FILTER * i, code, true);
+    view.setUint8(SOCK_FILTER * i + 2, jumpTrue);
+    view.setUint8(SOCK_FILTER * i + 3, jumpFalse);
+    view.setUint32(SOCK_FILTER * i + 4, k, true);
   });
   return bytes;
 }

@@ -1,7 +1,7 @@
 /** Opens a packet socket on an interface, with its receive ring mapped over memory of ours. */
 import {
-  addressFilter, ETHERNET_HEADER, linkAddress, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_RX_RING,
-  PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOL_PACKET, TPACKET_V2, unicastMembership,
+  addressFilter, ETHERNET_HEADER, FPROG, linkAddress, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MREQ, PACKET_RX_RING,
+  PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOCK_FILTER, SOL_PACKET, TPACKET_V2, unicastMembership,
 } from './packet_abi.js';
 import { ARPHRD_ETHER, type InterfaceInfo, interfaceInfo } from './interfaces.js';
 import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
@@ -43,7 +43,7 @@ export function openPacketSocket(
     mapOver(address, geometry.blockBytes * geometry.blocks, fd, `cannot map the receive ring of "${name}"`);
     if (filterAddress !== null) attachFilter(fd, filterAddress);
     bind(fd, linkAddress(info.index), `cannot bind to interface "${name}"`);
-    if (mac !== null) setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, unicastMembership(info.index, mac), `interface "${name}" takes no second link address`);
+    if (mac !== null) setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, unicastMembership(info.index, mac), PACKET_MREQ, `interface "${name}" takes no second link address`);
   } catch (error) {
     close(fd);
     throw error;
@@ -75,19 +75,17 @@ function configure(fd: number, name: string): void {
 function setRing(fd: number, name: string, geometry: RingGeometry): void {
   const request = Uint32Array.of(geometry.blockBytes, geometry.blocks, geometry.slotBytes, geometry.perBlock * geometry.blocks);
   const megabytes = Math.ceil((geometry.blockBytes * geometry.blocks) / 2 ** 20);
-  setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, `cannot have a receive ring of ${megabytes} MiB on "${name}"`);
+  setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.byteLength, `cannot have a receive ring of ${megabytes} MiB on "${name}"`);
 }
 
 function attachFilter(fd: number, address: string): void {
   const program = addressFilter(address);
-  const words = new BigUint64Array([BigInt(program.length / 8), BigInt(addressOf(program))]); // struct sock_fprog
-  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, words, `cannot filter for address ${address}`);
-  keepUntilHere(program);
-}
-
-/** The collector sees no addresses: what the kernel reads during a call is named after it. */
-function keepUntilHere(buffer: Uint8Array): number {
-  return buffer[0]!;
+  // struct sock_fprog with the program right behind it: what holds the one holds the other during the call.
+  const request = new Uint8Array(FPROG + program.length);
+  new DataView(request.buffer).setUint16(0, program.length / SOCK_FILTER, true);
+  new DataView(request.buffer).setBigUint64(8, BigInt(addressOf(request) + FPROG), true);
+  request.set(program, FPROG);
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, request, FPROG, `cannot filter for address ${address}`);
 }
 
 /** Divides `bytes` of memory into slots that hold frames of `frameBytes`. */

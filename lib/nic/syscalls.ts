@@ -3,32 +3,35 @@
  *
  * Structures are laid out by hand for the Linux ABIs with 64-bit pointers and little-endian words (x64, arm64, riscv64).
  * Addresses are numbers (user addresses lie below 2^48) and so fit the hot calls without a BigInt. Whoever passes the address of a
- * buffer keeps the buffer referenced for as long as the kernel may use it: the collector does not see addresses.
+ * buffer keeps the buffer referenced for as long as the kernel may use it: the collector sees no addresses, and a module's variable
+ * that no function refers to is garbage once the module has run. So arrays are passed themselves wherever that is possible.
  */
 import { endianness } from 'node:os';
 import koffi, { type LibraryHandle } from 'koffi';
 import { EINTR, SystemError } from './system_error.js';
 
-type Native = (...args: (number | bigint | null)[]) => number;
+/** A pointer: memory of ours, which koffi holds for the length of the call, or an address. */
+type Pointer = ArrayBufferView | number;
+type Native = (...args: (Pointer | null)[]) => number;
 
 const libc = loadLibc();
 const native = {
   socket: bindCall('socket', 'int', ['int', 'int', 'int']),
-  bind: bindCall('bind', 'int', ['int', 'uintptr_t', 'uint32_t']),
-  setsockopt: bindCall('setsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']),
-  getsockopt: bindCall('getsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t']),
-  ioctl: bindCall('ioctl', 'int', ['int', 'ulong', 'uintptr_t']),
-  recv: bindCall('recv', 'long', ['int', 'uintptr_t', 'size_t', 'int']),
-  sendmmsg: bindCall('sendmmsg', 'int', ['int', 'uintptr_t', 'uint32_t', 'int']),
-  ppoll: bindCall('ppoll', 'int', ['uintptr_t', 'ulong', 'uintptr_t', 'uintptr_t']),
+  bind: bindCall('bind', 'int', ['int', 'void *', 'uint32_t']),
+  setsockopt: bindCall('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32_t']),
+  getsockopt: bindCall('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
+  ioctl: bindCall('ioctl', 'int', ['int', 'ulong', 'void *']),
+  recv: bindCall('recv', 'long', ['int', 'void *', 'size_t', 'int']),
+  sendmmsg: bindCall('sendmmsg', 'int', ['int', 'void *', 'uint32_t', 'int']),
+  ppoll: bindCall('ppoll', 'int', ['void *', 'ulong', 'void *', 'void *']),
   mmap: bindCall('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']),
   eventfd: bindCall('eventfd', 'int', ['uint32_t', 'int']),
-  read: bindCall('read', 'long', ['int', 'uintptr_t', 'size_t']),
-  write: bindCall('write', 'long', ['int', 'uintptr_t', 'size_t']),
+  read: bindCall('read', 'long', ['int', 'void *', 'size_t']),
+  write: bindCall('write', 'long', ['int', 'void *', 'size_t']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
-  schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'uintptr_t']),
-  schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'uintptr_t']),
+  schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
+  schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'void *']),
   sysconf: bindCall('sysconf', 'long', ['int']),
   syscall: bindCall('syscall', 'long', ['long', 'long', 'long', 'long']),
 };
@@ -86,17 +89,17 @@ export function socket(domain: number, type: number, protocol: number, detail: s
 }
 
 export function bind(fd: number, address: Uint8Array, detail: string): void {
-  check(native.bind(fd, addressOf(address), address.byteLength), 'bind', detail);
+  check(native.bind(fd, address, address.byteLength), 'bind', detail);
 }
 
-/** Sets an option whose value is a structure. */
-export function setsockopt(fd: number, level: number, option: number, value: ArrayBufferView, detail: string): void {
-  check(native.setsockopt(fd, level, option, addressOf(value), value.byteLength), 'setsockopt', detail);
+/** Sets an option whose value is a structure of `length` bytes. */
+export function setsockopt(fd: number, level: number, option: number, value: ArrayBufferView, length: number, detail: string): void {
+  check(native.setsockopt(fd, level, option, value, length), 'setsockopt', detail);
 }
 
 /** Sets an option whose value is an `int`. */
 export function setsockoptInt(fd: number, level: number, option: number, value: number, detail: string): void {
-  setsockopt(fd, level, option, Int32Array.of(value), detail);
+  setsockopt(fd, level, option, Int32Array.of(value), 4, detail);
 }
 
 const optionLength = new Uint32Array(1);
@@ -104,22 +107,21 @@ const optionLength = new Uint32Array(1);
 /** Reads an option into `value`. Returns 0 or -errno. */
 export function getsockopt(fd: number, level: number, option: number, value: ArrayBufferView): number {
   optionLength[0] = value.byteLength;
-  return native.getsockopt(fd, level, option, addressOf(value), addressOf(optionLength)) < 0 ? -errno() : 0;
+  return native.getsockopt(fd, level, option, value, optionLength) < 0 ? -errno() : 0;
 }
 
 /** Socket buffers of `bytes` each way, or as much as an unprivileged process may have. */
 export function setSocketBuffers(fd: number, receive: number, send: number): void {
   const value = new Int32Array(1);
-  const address = addressOf(value);
   value[0] = receive;
-  if (native.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, address, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, address, 4);
+  if (native.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, value, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, 4);
   value[0] = send;
-  if (native.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, address, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, address, 4);
+  if (native.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, value, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, value, 4);
 }
 
 /** Returns 0 or -errno. */
 export function ioctl(fd: number, request: number, argument: ArrayBufferView): number {
-  return native.ioctl(fd, request, addressOf(argument)) < 0 ? -errno() : 0;
+  return native.ioctl(fd, request, argument) < 0 ? -errno() : 0;
 }
 
 /** Reads one frame without waiting. Returns its length or -errno. */
@@ -145,9 +147,7 @@ export const POLLERR = 8;
 export const POLLNVAL = 32;
 
 const SIGNAL = new BigUint64Array([1n]);
-const signalAddress = addressOf(SIGNAL);
 const drained = new BigUint64Array(1);
-const drainedAddress = addressOf(drained);
 
 /** A descriptor that polls readable once it was signalled, until it is drained. */
 export function eventfd(): number {
@@ -156,28 +156,25 @@ export function eventfd(): number {
 
 /** Makes an event descriptor readable. Any thread may call it. */
 export function signal(fd: number): void {
-  native.write(fd, signalAddress, 8);
+  native.write(fd, SIGNAL, 8);
 }
 
 /** Makes an event descriptor unreadable again. */
 export function drain(fd: number): void {
-  native.read(fd, drainedAddress, 8);
+  native.read(fd, drained, 8);
 }
 
 /** Waits for descriptors to become readable. Nothing is allocated by `wait`. */
 export class Poller {
   readonly #entries: Int32Array; // struct pollfd: fd, then events and revents as 16 bits each
-  readonly #entriesAddress: number;
   readonly #timeout = new BigInt64Array(2); // struct timespec
   readonly #timeoutWords = new Int32Array(this.#timeout.buffer);
-  readonly #timeoutAddress = addressOf(this.#timeout);
   readonly #error = new Int32Array(1);
 
   /** @param descriptors at most 30; negative ones are never ready. */
   constructor(descriptors: readonly number[]) {
     if (descriptors.length > 30) throw new RangeError('a Poller takes at most 30 descriptors');
     this.#entries = new Int32Array(Math.max(descriptors.length, 1) * 2);
-    this.#entriesAddress = addressOf(this.#entries);
     descriptors.forEach((fd, i) => {
       this.#entries[2 * i] = fd;
       this.#entries[2 * i + 1] = POLLIN;
@@ -193,14 +190,13 @@ export class Poller {
   wait(timeout: number): number {
     const words = this.#timeoutWords;
     const count = this.#entries.length >> 1;
-    let timeoutAddress = 0;
-    if (timeout < 1e12) {
+    const isBounded = timeout < 1e12;
+    if (isBounded) {
       const seconds = Math.floor(timeout / 1e6);
       words[0] = seconds;
       words[2] = Math.max(0, Math.floor((timeout - seconds * 1e6) * 1000));
-      timeoutAddress = this.#timeoutAddress;
     }
-    const ready = native.ppoll(this.#entriesAddress, count, timeoutAddress, 0);
+    const ready = native.ppoll(this.#entries, count, isBounded ? this.#timeout : null, null);
     if (ready > 0) return this.#readyBits(count);
     if (ready < 0 && errno() !== EINTR) throw new SystemError(errno(), 'ppoll', 'cannot wait for the descriptors');
     return 0;
@@ -267,7 +263,7 @@ export function threadAlive(tid: number): boolean {
 /** CPUs that the calling thread may run on, ascending. */
 export function getAffinity(): number[] {
   const set = new Uint8Array(CPU_SET_BYTES);
-  check(native.schedGetaffinity(0, CPU_SET_BYTES, addressOf(set)), 'sched_getaffinity', 'cannot read the CPUs of this thread');
+  check(native.schedGetaffinity(0, CPU_SET_BYTES, set), 'sched_getaffinity', 'cannot read the CPUs of this thread');
   const cpus: number[] = [];
   for (let cpu = 0; cpu < CPU_SET_BYTES * 8; cpu++) {
     if ((set[cpu >> 3]! & (1 << (cpu & 7))) !== 0) cpus.push(cpu);
@@ -283,5 +279,5 @@ export function setAffinity(cpus: readonly number[]): void {
     set[cpu >> 3]! |= 1 << (cpu & 7);
   }
   const detail = `cannot run on CPU ${cpus.join(', ')}; this thread may run on ${getAffinity().join(', ')}`;
-  check(native.schedSetaffinity(0, CPU_SET_BYTES, addressOf(set)), 'sched_setaffinity', detail);
+  check(native.schedSetaffinity(0, CPU_SET_BYTES, set), 'sched_setaffinity', detail);
 }
