@@ -1,0 +1,65 @@
+/** When an acknowledgement is sent (RFC 9293 3.8.6.3, RFC 5681 4.2), and how often an answer may be forced from us. */
+import * as stat from '../stats.js';
+import { TICKS_PER_MS } from './core.js';
+import type { Core } from './core.js';
+import { sendAck } from './output.js';
+import { ACK_NOW, INTERACTIVE, TIMER_ACK } from './state.js';
+import type { Tcb } from './tcb.js';
+import { armInMs, isArmed } from './timers.js';
+
+/** An acknowledgement leaves with this turn, alone or with data. */
+export function ackNow(core: Core, t: Tcb): void {
+  t.mark(ACK_NOW);
+  core.flows.touch(t);
+}
+
+/** A duplicate acknowledgement leaves at once: the sender counts them (RFC 5681 4.2). */
+export function ackAtOnce(core: Core, t: Tcb): void {
+  if (sendAck(core, t)) core.stats[stat.PURE_ACKS]++;
+  else ackNow(core, t);
+}
+
+/** Text has arrived in order. At least every second full segment is acknowledged (SHLD-19), others after a delay. */
+export function acknowledgeText(core: Core, t: Tcb): void {
+  const due = ((t.rcvNxt - t.lastAckSent) | 0) > t.rcvMss || (t.quickAcks > 0 && !t.has(INTERACTIVE));
+  if (due) ackNow(core, t);
+  else if (!isArmed(t, TIMER_ACK)) armInMs(core, t, TIMER_ACK, core.limits.delayedAckMs);
+}
+
+/** The delayed acknowledgement is due. */
+export function onAckTimer(core: Core, t: Tcb): void {
+  core.stats[stat.DELAYED_ACKS]++;
+  ackNow(core, t);
+}
+
+/**
+ * Answers a segment that is not acceptable (RFC 9293 3.10.7.4). One that carries no data could keep two ends answering
+ * each other for ever, and an attacker could have us send as he likes, so answers to those are rationed (RFC 5961 7).
+ */
+export function answerInvalid(core: Core, t: Tcb, carriesData: boolean): void {
+  if (!carriesData) {
+    const since = (core.ticks - t.invalidAt) | 0;
+    if (t.invalidAt !== 0 && since >= 0 && since < core.limits.invalidAckMs * TICKS_PER_MS) {
+      core.stats[stat.ACK_SKIPPED]++;
+      return;
+    }
+    // 0 stands for "never".
+    t.invalidAt = core.ticks | 1;
+  }
+  ackAtOnce(core, t);
+}
+
+/** RFC 5961: asks the peer whether it meant what an unlikely segment said, within the ration of all flows together. */
+export function challenge(core: Core, t: Tcb): void {
+  if (((core.ms - core.challengeFrom) | 0) >= 1000) {
+    core.challengeFrom = core.ms;
+    core.challengeCount = 0;
+  }
+  if (core.challengeCount >= core.limits.challengeAcks) {
+    core.stats[stat.ACK_SKIPPED]++;
+    return;
+  }
+  core.challengeCount++;
+  core.stats[stat.CHALLENGE_ACK]++;
+  answerInvalid(core, t, false);
+}

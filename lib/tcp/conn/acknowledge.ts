@@ -1,0 +1,96 @@
+/** What an arriving acknowledgement says (RFC 9293 3.10.7.4, fifth step): bytes that are through, and the peer's window. */
+import { TICK_US } from './core.js';
+import type { Core } from './core.js';
+import { challenge } from './ack.js';
+import { tsNow } from './output.js';
+import { advanced, duplicate } from './recovery.js';
+import { armRetransmit, disarmRetransmit, measured } from './rto.js';
+import { endOfText } from './sender.js';
+import { after, before, later, notAfter } from './seq.js';
+import { EV_ACKED, FIN_QUEUED, RECOVERY_OPEN, RTT_TIMING, TIMESTAMPS_ON } from './state.js';
+import type { Tcb } from './tcb.js';
+
+/** How often a neighbour is confirmed at most, in ticks of 50 µs: once a second. */
+const CONFIRM_TICKS = 1_000_000 / TICK_US;
+/** A timestamp echo older than this, in ms, is none of ours. */
+const ECHO_MAX_MS = 600_000;
+
+/** Takes the acknowledgement of the segment at hand. Returns false where the segment is to be dropped. */
+export function takeAck(core: Core, t: Tcb): boolean {
+  const segment = core.segment;
+  const ack = segment.ack;
+  if (after(ack, t.sndNxt)) {
+    challenge(core, t);
+    return false;
+  }
+  // RFC 5961 5.2: an acknowledgement further back than the largest window is an attacker's guess.
+  if (before(ack, (t.sndUna - t.sndWndMax) | 0)) {
+    challenge(core, t);
+    return false;
+  }
+  t.probes = 0;
+  const windowBefore = t.sndWnd;
+  if (!before(ack, t.sndUna)) updateWindow(t, segment.seq, ack, segment.window);
+  if (after(ack, t.sndUna)) {
+    takeNew(core, t, ack);
+  } else if (ack === t.sndUna && isDuplicate(core, t, windowBefore)) {
+    duplicate(core, t);
+  }
+  if (t.recovery !== RECOVERY_OPEN || hasUnsent(t)) core.flows.touch(t);
+  return true;
+}
+
+/** True where something waits to be sent for the first time. */
+function hasUnsent(t: Tcb): boolean {
+  const unsent = (endOfText(t) - t.sndNxt) | 0;
+  return unsent > 0 || (unsent === 0 && t.has(FIN_QUEUED));
+}
+
+/** RFC 5681 2: data is outstanding, and the segment carries nothing but the same acknowledgement and window. */
+function isDuplicate(core: Core, t: Tcb, windowBefore: number): boolean {
+  return t.sndNxt !== t.sndUna && core.segment.length === 0 && t.sndWnd === windowBefore;
+}
+
+/** Takes over the window from a segment that is not older than the one it was last taken from. */
+export function updateWindow(t: Tcb, seq: number, ack: number, field: number): void {
+  if (!before(t.sndWl1, seq) && !(t.sndWl1 === seq && notAfter(t.sndWl2, ack))) return;
+  t.sndWnd = field * 2 ** t.sndWndShift;
+  t.sndWl1 = seq;
+  t.sndWl2 = ack;
+  if (t.sndWnd > t.sndWndMax) t.sndWndMax = t.sndWnd;
+}
+
+function takeNew(core: Core, t: Tcb, ack: number): void {
+  const acked = (ack - t.sndUna) | 0;
+  measure(core, t, ack);
+  t.sndUna = ack;
+  t.rtxNxt = later(t.rtxNxt, ack);
+  t.retries = 0;
+  advanced(core, t, acked);
+  if (t.sndNxt === ack) disarmRetransmit(t);
+  else armRetransmit(core, t);
+  const position = (ack - t.iss - 1) | 0;
+  const text = after(position, t.written) ? t.written : position;
+  if (text !== t.acknowledged) {
+    t.acknowledged = text;
+    core.payload.acknowledged(t.flow, text);
+    core.flows.changed(t, EV_ACKED);
+  }
+  if (((core.ticks - t.confirmedAt) | 0) >= CONFIRM_TICKS) {
+    t.confirmedAt = core.ticks;
+    core.output.confirm(core.words, t.remoteAt);
+  }
+}
+
+/** A round trip: timed in µs where the segment was sent once (Karn), else by the echoed timestamp (RFC 7323 4). */
+export function measure(core: Core, t: Tcb, ack: number): void {
+  if (t.has(RTT_TIMING)) {
+    if (before(ack, t.rttSeq)) return;
+    t.unmark(RTT_TIMING);
+    measured(core, t, (core.us - t.rttAt) | 0);
+    return;
+  }
+  if (!t.has(TIMESTAMPS_ON) || !core.segment.options.hasTimestamps) return;
+  const elapsed = (tsNow(core, t) - core.segment.options.tsEcr) | 0;
+  if (elapsed >= 0 && elapsed < ECHO_MAX_MS) measured(core, t, Math.max(elapsed, 1) * 1000);
+}

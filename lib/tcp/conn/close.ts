@@ -1,0 +1,108 @@
+/** The end of a connection: what ends it, what its owner hears, and when its record is free. */
+import * as stat from '../stats.js';
+import type { Core } from './core.js';
+import { sendReset } from './output.js';
+import {
+  CLOSED, CLOSE_WAIT, ESTABLISHED, EV_CLOSED, EV_ERROR, EV_FREED, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, IN_DEMUX, IN_HALF_OPEN,
+  IN_TIME_WAIT, IS_ORPHAN, LAST_ACK, NONE, OWNED, RECYCLABLE, RELEASED, SYN_RECEIVED, SYN_SENT, TIMER_LIFE, TIME_WAIT,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+import { armInMs, disarmAll } from './timers.js';
+
+/** Takes the flow at hand out of every table: no segment and no timer reaches it any more. */
+function detach(core: Core, t: Tcb): void {
+  if (t.has(IN_DEMUX)) core.demux.remove(t.flow);
+  if (t.has(IN_HALF_OPEN)) core.halfOpen.remove(t.listener, t.flow);
+  if (t.has(IN_TIME_WAIT)) core.timeWait.remove(0, t.flow);
+  if (t.has(IS_ORPHAN)) core.orphanCount--;
+  t.unmark(IN_DEMUX | IN_HALF_OPEN | IN_TIME_WAIT | IS_ORPHAN);
+  if (t.rangeCount > 0) {
+    core.ranges.drop(t.ranges);
+    t.ranges = NONE;
+    t.rangeCount = 0;
+  }
+  disarmAll(core, t);
+  t.state = CLOSED;
+}
+
+/** Both directions are done, or the connection is given up without an error of its own. */
+export function finish(core: Core, t: Tcb): void {
+  end(core, t, EV_CLOSED);
+}
+
+/** The connection is dead: its owner hears `errno`. */
+export function fail(core: Core, t: Tcb, errno: number): void {
+  t.error = errno;
+  if (t.state === SYN_SENT || t.state === SYN_RECEIVED) core.stats[stat.ATTEMPT_FAILS]++;
+  else if (t.state === ESTABLISHED || t.state === CLOSE_WAIT) core.stats[stat.ESTAB_RESETS]++;
+  end(core, t, EV_ERROR | EV_CLOSED);
+}
+
+function end(core: Core, t: Tcb, events: number): void {
+  if (t.has(RECYCLABLE)) return;
+  detach(core, t);
+  if (!t.has(OWNED)) {
+    core.flows.free(t.flow);
+  } else if (t.has(RELEASED)) {
+    t.mark(RECYCLABLE);
+    core.flows.changed(t, EV_FREED | EV_CLOSED);
+  } else {
+    core.flows.changed(t, events);
+  }
+}
+
+/** Sends a reset where the peer has a connection to be reset, and ends the flow without an error. */
+export function resetAndFinish(core: Core, t: Tcb): void {
+  const state = t.state;
+  // RFC 9293 3.10.5: in the other states the peer has nothing that it waits for.
+  const synchronised = state >= SYN_RECEIVED && state <= CLOSE_WAIT;
+  if (synchronised) sendReset(core, t);
+  finish(core, t);
+}
+
+/** The owner wants RST: the connection is gone at once, and the owner's hold on it with it. */
+export function abort(core: Core, t: Tcb): void {
+  if (t.has(RECYCLABLE)) return;
+  t.mark(RELEASED);
+  resetAndFinish(core, t);
+}
+
+/** FIN follows what was written (RFC 9293 3.10.4): the half of the connection that we send on is closed. */
+export function shutdown(core: Core, t: Tcb): void {
+  if (t.has(FIN_QUEUED) || t.state === CLOSED) return;
+  t.mark(FIN_QUEUED);
+  if (t.state === ESTABLISHED) t.state = FIN_WAIT_1;
+  else if (t.state === CLOSE_WAIT) t.state = LAST_ACK;
+  core.flows.touch(t);
+}
+
+/**
+ * The owner lets go. What it wrote is still sent, and the FIN; bytes that it has not read are lost, and the peer must
+ * hear of that by a reset (RFC 2525 2.17).
+ */
+export function release(core: Core, t: Tcb): void {
+  if (t.has(RELEASED)) return;
+  t.mark(RELEASED);
+  const state = t.state;
+  if (state === CLOSED || state === SYN_SENT) {
+    finish(core, t);
+  } else if (state === TIME_WAIT) {
+    // Nothing is left to do but to wait.
+  } else if (((t.received - t.consumed) | 0) > 0) {
+    core.stats[stat.ABORT_ON_CLOSE]++;
+    resetAndFinish(core, t);
+  } else if (core.orphanCount >= core.limits.orphans) {
+    core.stats[stat.ABORT_ON_MEMORY]++;
+    resetAndFinish(core, t);
+  } else {
+    t.mark(IS_ORPHAN);
+    core.orphanCount++;
+    shutdown(core, t);
+    if (t.state === FIN_WAIT_2) limitFinWait2(core, t);
+  }
+}
+
+/** A released flow in FIN-WAIT-2 has nobody who waits for the peer's FIN: a bounded time, no longer. */
+export function limitFinWait2(core: Core, t: Tcb): void {
+  armInMs(core, t, TIMER_LIFE, core.limits.finWait2Ms);
+}

@@ -1,0 +1,123 @@
+/** What all files of this folder act on: one per stack. */
+import type { Demux } from '../demux.js';
+import type { IsnGenerator } from '../isn.js';
+import type { StackLimits } from '../limits.js';
+import type { Listeners } from '../listeners.js';
+import type { Payload } from '../payload.js';
+import type { TimerWheel } from '../timer_wheel.js';
+import type { TransportOutput } from '../transport.js';
+import type { CongestionControl } from './cc/congestion.js';
+import { FlowQueues } from './flow_queues.js';
+import type { FlowTable } from './flow_table.js';
+import type { RangePool } from './ranges.js';
+import { Segment } from './segment.js';
+import { Tcb } from './tcb.js';
+
+/** Microseconds of one tick, the unit of deadlines: fine enough for any timer, and 29 h ahead fit in int32. */
+export const TICK_US = 50;
+export const TICKS_PER_MS = 1000 / TICK_US;
+
+export interface CoreParts {
+  words: Int32Array;
+  tcbBase: number;
+  flows: FlowTable;
+  demux: Demux;
+  listeners: Listeners;
+  wheel: TimerWheel;
+  ranges: RangePool;
+  isn: IsnGenerator;
+  congestion: CongestionControl;
+  payload: Payload;
+  output: TransportOutput;
+  /** Sends what the output holds, so that it has room again. */
+  flush: () => void;
+  random: () => number;
+  limits: StackLimits;
+  stats: Float64Array;
+  now: number;
+}
+
+export class Core {
+  /** The flow at hand. Only the functions that are handed a flow number move it. */
+  readonly t: Tcb;
+  /** For a glance at another flow while one is at hand. */
+  readonly other: Tcb;
+  readonly segment = new Segment();
+  readonly words: Int32Array;
+  readonly flows: FlowTable;
+  readonly demux: Demux;
+  readonly listeners: Listeners;
+  readonly wheel: TimerWheel;
+  readonly ranges: RangePool;
+  readonly isn: IsnGenerator;
+  readonly congestion: CongestionControl;
+  readonly payload: Payload;
+  readonly output: TransportOutput;
+  readonly flush: () => void;
+  readonly random: () => number;
+  readonly limits: StackLimits;
+  readonly stats: Float64Array;
+  /** Start of the core's clock, in µs. */
+  readonly epoch: number;
+
+  /** The time of this turn in µs, as handed in. */
+  now = 0;
+  /** The same since the epoch, as int32 that wrap: in ticks, µs and ms. */
+  ticks = 0;
+  us = 0;
+  ms = 0;
+
+  /** Half-open flows, a queue for each listener. */
+  readonly halfOpen: FlowQueues;
+  /** TIME-WAIT flows: queue 0, the oldest first. */
+  readonly timeWait: FlowQueues;
+  /** Flows that their owner has released, TIME-WAIT not counted. */
+  orphanCount = 0;
+  /** Challenge ACKs in the second that began at `challengeFrom` (ms). */
+  challengeCount = 0;
+  challengeFrom = 0;
+  /** A send found no room in the device this turn. */
+  congested = false;
+  /** Edges of SACK blocks to be written. */
+  readonly sackEdges = new Int32Array(8);
+
+  constructor(parts: CoreParts) {
+    this.words = parts.words;
+    this.t = new Tcb(parts.words, parts.tcbBase);
+    this.other = new Tcb(parts.words, parts.tcbBase);
+    this.flows = parts.flows;
+    this.demux = parts.demux;
+    this.listeners = parts.listeners;
+    this.wheel = parts.wheel;
+    this.ranges = parts.ranges;
+    this.isn = parts.isn;
+    this.congestion = parts.congestion;
+    this.payload = parts.payload;
+    this.output = parts.output;
+    this.flush = parts.flush;
+    this.random = parts.random;
+    this.limits = parts.limits;
+    this.stats = parts.stats;
+    this.halfOpen = new FlowQueues(parts.words, parts.tcbBase, parts.limits.listeners);
+    this.timeWait = new FlowQueues(parts.words, parts.tcbBase, 1);
+    this.epoch = parts.now;
+    this.setNow(parts.now);
+  }
+
+  /** Moves the clock. Time does not run backwards: an earlier `now` counts as the last. */
+  setNow(now: number): void {
+    if (now < this.now) return;
+    this.now = now;
+    const elapsed = now - this.epoch;
+    // The small addend keeps a deadline that was turned into µs and back from falling into the tick before it.
+    this.ticks = Math.floor(elapsed / TICK_US + 0.001) | 0;
+    this.us = Math.floor(elapsed) | 0;
+    this.ms = Math.floor(elapsed / 1000) | 0;
+  }
+
+  /** The time in µs of a tick not far from now. */
+  timeOf(tick: number): number {
+    const elapsed = Math.floor((this.now - this.epoch) / TICK_US + 0.001);
+    return this.epoch + (elapsed + ((tick - this.ticks) | 0)) * TICK_US;
+  }
+}

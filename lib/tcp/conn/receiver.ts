@@ -1,0 +1,150 @@
+/** Text and FIN of an acceptable segment (RFC 9293 3.10.7.4, seventh and eighth step). */
+import * as stat from '../stats.js';
+import { FIN } from '../wire/tcp.js';
+import { ackAtOnce, ackNow, acknowledgeText } from './ack.js';
+import { resetAndFinish } from './close.js';
+import type { Core } from './core.js';
+import { noteOutOfOrder } from './sack.js';
+import { after, before, notAfter } from './seq.js';
+import {
+  CLOSE_WAIT, CLOSING, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, RELEASED, SACK_ON,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+import { enterTimeWait } from './time_wait.js';
+
+/** Takes the text of the segment at hand, as far as the window goes. Returns false where the connection has ended by it. */
+export function acceptText(core: Core, t: Tcb): boolean {
+  const segment = core.segment;
+  if (t.state !== ESTABLISHED && t.state !== FIN_WAIT_1 && t.state !== FIN_WAIT_2) return true;
+  if (segment.textLength === 0 && !segment.isFin) return true;
+  if (!trim(core, t)) return true;
+  if (segment.textLength > 0 && t.has(RELEASED)) {
+    // RFC 2525 2.17: nobody will read it, and the peer must not think otherwise.
+    core.stats[stat.ABORT_ON_DATA]++;
+    resetAndFinish(core, t);
+    return false;
+  }
+  if (segment.textLength > 0) {
+    if (segment.seq === t.rcvNxt) acceptInOrder(core, t);
+    else acceptOutOfOrder(core, t);
+  }
+  noteFin(core, t);
+  return true;
+}
+
+/** Cuts off what is before `rcvNxt` and what is beyond the window. Returns false where nothing new is left. */
+function trim(core: Core, t: Tcb): boolean {
+  const segment = core.segment;
+  const old = (t.rcvNxt - segment.seq) | 0;
+  if (old > 0) {
+    if (old > segment.textLength || (old === segment.textLength && !segment.isFin)) {
+      // All of it was here before: the acknowledgement was lost, or the peer's timer ran out too early.
+      core.stats[stat.DUPLICATE_DATA]++;
+      ackAtOnce(core, t);
+      return false;
+    }
+    segment.trimFront(old);
+  }
+  const beyond = (segment.seq + segment.textLength - t.rcvAdv) | 0;
+  if (beyond > 0) {
+    segment.textLength = Math.max(segment.textLength - beyond, 0);
+    segment.flags &= ~FIN;
+    ackNow(core, t);
+  }
+  return segment.textLength > 0 || segment.isFin;
+}
+
+/** The next bytes in order, and the ranges that they reach. */
+function acceptInOrder(core: Core, t: Tcb): void {
+  const segment = core.segment;
+  const length = segment.textLength;
+  if (!core.payload.store(t.flow, t.received, segment.bytes, segment.textAt, length)) {
+    core.stats[stat.RCV_DROP]++;
+    segment.flags &= ~FIN;
+    ackNow(core, t);
+    return;
+  }
+  noteSize(t, segment.wireLength);
+  t.rcvNxt = (t.rcvNxt + length) | 0;
+  if (t.rangeCount > 0) {
+    joinRanges(core, t);
+    // RFC 5681 4.2: a segment that fills a gap is acknowledged at once.
+    ackNow(core, t);
+  }
+  t.received = (t.rcvNxt - t.irs - 1) | 0;
+  core.flows.changed(t, EV_READABLE);
+  acknowledgeText(core, t);
+}
+
+function joinRanges(core: Core, t: Tcb): void {
+  const ranges = core.ranges;
+  t.rcvNxt = ranges.reach(t.ranges, t.rcvNxt);
+  t.ranges = ranges.absorb(t.ranges, t.rcvNxt);
+  t.rangeCount += ranges.change;
+}
+
+/** Bytes ahead of their turn: they are stored in their place, and the peer hears of the gap at once. */
+function acceptOutOfOrder(core: Core, t: Tcb): void {
+  const segment = core.segment;
+  const ranges = core.ranges;
+  const start = segment.seq;
+  const end = (start + segment.textLength) | 0;
+  const roomForOne = ranges.available > 0 && t.rangeCount < core.limits.rangesPerFlow;
+  const known = ranges.covers(t.ranges, start, end);
+  if (!known && (roomForOne || ranges.touches(t.ranges, start, end))) {
+    const position = (start - t.irs - 1) | 0;
+    if (core.payload.store(t.flow, position, segment.bytes, segment.textAt, segment.textLength)) {
+      t.ranges = ranges.insert(t.ranges, start, end);
+      t.rangeCount += ranges.change;
+      core.stats[stat.OFO_QUEUE]++;
+    } else {
+      core.stats[stat.RCV_DROP]++;
+      segment.flags &= ~FIN;
+    }
+  } else if (!known) {
+    core.stats[stat.OFO_DROP]++;
+    segment.flags &= ~FIN;
+  }
+  if (t.has(SACK_ON)) noteOutOfOrder(core, t, start);
+  ackAtOnce(core, t);
+}
+
+/** Learns how large the peer's full segments are (RFC 9293 3.8.6.3 counts in them). */
+function noteSize(t: Tcb, length: number): void {
+  if (length > t.rcvMss) t.rcvMss = Math.min(length, MSS_MAX);
+}
+
+/** Beyond this it is no size of a segment on any wire, but of several that were coalesced. */
+const MSS_MAX = 9000;
+
+/** Remembers a FIN, and acts on it when everything before it is there. */
+function noteFin(core: Core, t: Tcb): void {
+  const segment = core.segment;
+  if (segment.isFin && !t.has(FIN_KNOWN)) {
+    t.mark(FIN_KNOWN);
+    t.finSeq = (segment.seq + segment.textLength) | 0;
+    if (after(t.finSeq, t.rcvNxt) && segment.textLength === 0) ackAtOnce(core, t);
+  }
+  if (!t.has(FIN_KNOWN) || before(t.rcvNxt, t.finSeq) || t.has(FIN_RECEIVED)) return;
+  // Bytes beyond the FIN are none of the stream: a peer that sends them does not know what it does.
+  if (notAfter(t.finSeq, t.rcvNxt)) finInOrder(core, t);
+}
+
+/** RFC 9293 3.10.7.4, eighth step. */
+function finInOrder(core: Core, t: Tcb): void {
+  t.mark(FIN_RECEIVED);
+  if (t.rangeCount > 0) {
+    core.ranges.drop(t.ranges);
+    t.ranges = -1;
+    t.rangeCount = 0;
+  }
+  t.received = (t.finSeq - t.irs - 1) | 0;
+  t.rcvNxt = (t.finSeq + 1) | 0;
+  if (after(t.rcvNxt, t.rcvAdv)) t.rcvAdv = t.rcvNxt;
+  core.flows.changed(t, EV_EOF);
+  ackNow(core, t);
+  if (t.state === ESTABLISHED) t.state = CLOSE_WAIT;
+  else if (t.state === FIN_WAIT_1) t.state = CLOSING;
+  else if (t.state === FIN_WAIT_2) enterTimeWait(core, t);
+}
+

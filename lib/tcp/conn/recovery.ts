@@ -1,0 +1,53 @@
+/** Loss found by duplicate acknowledgements, and its repair: RFC 5681 3.2 with NewReno's changes (RFC 6582). */
+import * as stat from '../stats.js';
+import type { Core } from './core.js';
+import { before, notAfter } from './seq.js';
+import { RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW } from './state.js';
+import type { Tcb } from './tcb.js';
+
+/** Duplicate acknowledgements that count as a loss. */
+const DUP_THRESHOLD = 3;
+
+/** One more duplicate acknowledgement. */
+export function duplicate(core: Core, t: Tcb): void {
+  if (t.recovery === RECOVERY_LOSS) return;
+  t.dupAcks++;
+  if (t.recovery === RECOVERY_FAST) {
+    core.congestion.inflate(t);
+  } else if (t.dupAcks === DUP_THRESHOLD) {
+    // RFC 6582 3.2 step 2: duplicates of what an earlier recovery sent twice are no sign of a loss.
+    if (notAfter(t.sndUna, t.recover)) return;
+    core.congestion.lost(t, (t.sndNxt - t.sndUna) | 0);
+    t.recovery = RECOVERY_FAST;
+    t.recover = t.sndNxt;
+    t.mark(RETRANSMIT_NOW);
+    core.stats[stat.FAST_RETRANS]++;
+    core.stats[stat.RENO_RECOVERY]++;
+  }
+  core.flows.touch(t);
+}
+
+/** New data was acknowledged: `sndUna` has moved by `acked`. */
+export function advanced(core: Core, t: Tcb, acked: number): void {
+  t.dupAcks = 0;
+  if (t.recovery === RECOVERY_FAST) {
+    if (before(t.sndUna, t.recover)) {
+      core.congestion.partial(t, acked);
+      t.mark(RETRANSMIT_NOW);
+      core.flows.touch(t);
+    } else {
+      core.congestion.recovered(t, (t.sndNxt - t.sndUna) | 0);
+      t.recovery = RECOVERY_OPEN;
+    }
+    return;
+  }
+  if (t.recovery === RECOVERY_LOSS) {
+    t.unmark(RETRANSMIT_NOW);
+    if (before(t.rtxNxt, t.sndUna)) t.rtxNxt = t.sndUna;
+    if (!before(t.sndUna, t.recover)) t.recovery = RECOVERY_OPEN;
+  } else if (before(t.recover, t.sndUna)) {
+    // Follows, so that it never falls 2^31 behind and seems to be ahead.
+    t.recover = (t.sndUna - 1) | 0;
+  }
+  core.congestion.acknowledged(t, acked);
+}

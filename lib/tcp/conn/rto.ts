@@ -1,0 +1,120 @@
+/** The retransmission timer and its estimate (RFC 6298), and its other use, probing a closed window (RFC 9293 3.8.6.1). */
+import * as stat from '../stats.js';
+import { ETIMEDOUT } from '../errno.js';
+import { fail } from './close.js';
+import type { Core } from './core.js';
+import { sendProbe } from './output.js';
+import {
+  PERSISTING, RECOVERY_FAST, RECOVERY_LOSS, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SWS_OVERRIDE, TIMER_RETRANSMIT,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+import { armIn, disarm } from './timers.js';
+
+/** Doublings are counted no further than this; the bound of the RTO is reached long before. */
+const BACKOFF_MAX = 16;
+const US_PER_MS = 1000;
+
+/** The state of a flow that has measured nothing. */
+export function beginRto(core: Core, t: Tcb): void {
+  t.srtt = 0;
+  t.rttvar = 0;
+  t.rto = core.limits.rtoInitialMs * US_PER_MS;
+  t.backoff = 0;
+}
+
+/** One measurement of the round-trip time, in µs (RFC 6298 2.2 and 2.3). */
+export function measured(core: Core, t: Tcb, sample: number): void {
+  const rtt = Math.max(sample, 1);
+  if (t.srtt === 0) {
+    t.srtt = rtt;
+    t.rttvar = rtt >> 1;
+  } else {
+    const error = Math.abs(t.srtt - rtt);
+    t.rttvar += (error - t.rttvar) >> 2;
+    t.srtt = Math.max(t.srtt + ((rtt - t.srtt) >> 3), 1);
+  }
+  // As in Linux the least RTO is the least of the variation's part: the peer may delay its acknowledgements by that much
+  // on any path, however long.
+  const variation = Math.max(4 * t.rttvar, core.limits.rtoMinMs * US_PER_MS);
+  t.rto = Math.min(t.srtt + variation, core.limits.rtoMaxMs * US_PER_MS);
+  t.backoff = 0;
+}
+
+/** (Re)starts the timer for what is in flight. */
+export function armRetransmit(core: Core, t: Tcb): void {
+  t.unmark(PERSISTING);
+  armIn(core, t, TIMER_RETRANSMIT, backedOff(core, t.rto, t.backoff));
+}
+
+/** Starts the timer for a window that is closed, or too small to send into. */
+export function armPersist(core: Core, t: Tcb): void {
+  if (!t.has(PERSISTING)) {
+    t.mark(PERSISTING);
+    t.persistBackoff = 0;
+    t.probes = 0;
+  }
+  armIn(core, t, TIMER_RETRANSMIT, backedOff(core, t.rto, t.persistBackoff));
+}
+
+function backedOff(core: Core, rto: number, backoff: number): number {
+  return Math.min(rto * 2 ** backoff, core.limits.rtoMaxMs * US_PER_MS);
+}
+
+/** Nothing is in flight any more. */
+export function disarmRetransmit(t: Tcb): void {
+  if (!t.has(PERSISTING)) disarm(t, TIMER_RETRANSMIT);
+}
+
+/** Notes one more doubling. */
+export function backOff(t: Tcb): void {
+  if (t.backoff < BACKOFF_MAX) t.backoff++;
+}
+
+/** The timer has run out in a synchronised state (RFC 6298 5.4 to 5.7). */
+export function onRetransmitTimer(core: Core, t: Tcb): void {
+  if (t.has(PERSISTING)) {
+    probeWindow(core, t);
+    return;
+  }
+  const flight = (t.sndNxt - t.sndUna) | 0;
+  if (flight <= 0) return;
+  const limits = core.limits;
+  core.stats[stat.TIMEOUTS]++;
+  if (t.retries >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries)) {
+    core.stats[stat.ABORT_ON_TIMEOUT]++;
+    fail(core, t, ETIMEDOUT);
+    return;
+  }
+  core.congestion.timeout(t, flight, t.retries === 0 || t.recovery === RECOVERY_FAST);
+  t.retries++;
+  backOff(t);
+  t.unmark(RTT_TIMING);
+  t.recovery = RECOVERY_LOSS;
+  t.recover = t.sndNxt;
+  t.rtxNxt = t.sndUna;
+  t.dupAcks = 0;
+  t.mark(RETRANSMIT_NOW);
+  armRetransmit(core, t);
+  core.flows.touch(t);
+}
+
+/** Data waits for a window: ask for it, without end as long as the peer answers (MUST-37). */
+function probeWindow(core: Core, t: Tcb): void {
+  const limits = core.limits;
+  if (t.probes >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries)) {
+    core.stats[stat.ABORT_ON_TIMEOUT]++;
+    fail(core, t, ETIMEDOUT);
+    return;
+  }
+  t.probes++;
+  if (t.persistBackoff < BACKOFF_MAX) t.persistBackoff++;
+  if (t.sndWnd > 0) {
+    // The window is open, though so little that it was better to wait: not for ever (RFC 9293 3.8.6.2.1).
+    t.mark(SWS_OVERRIDE);
+    core.flows.touch(t);
+  } else {
+    core.stats[stat.WIN_PROBE]++;
+    sendProbe(core, t);
+  }
+  armPersist(core, t);
+}

@@ -1,0 +1,39 @@
+/** SACK blocks that we send (RFC 2018 4): the range that grew last first, then those that grew before it. */
+import type { Core } from './core.js';
+import { NONE } from './state.js';
+import { SACK_RECENT } from './tcb.js';
+import type { Tcb } from './tcb.js';
+
+const RECENT = 4;
+
+/** Notes that bytes from `seq` on have arrived out of order. */
+export function noteOutOfOrder(core: Core, t: Tcb, seq: number): void {
+  const words = core.words;
+  const at = t.base + SACK_RECENT;
+  const range = core.ranges.holding(t.ranges, seq);
+  // The new range takes the place of an older entry that lies in it, or of the oldest.
+  let place = 0;
+  while (place < RECENT - 1 && core.ranges.holding(t.ranges, words[at + place]) !== range) place++;
+  for (; place > 0; place--) words[at + place] = words[at + place - 1];
+  words[at] = seq;
+}
+
+/** Fills `core.sackEdges` with up to `most` blocks. Returns how many: at least one where the flow has a range. */
+export function fillBlocks(core: Core, t: Tcb, most: number): number {
+  const edges = core.sackEdges;
+  const ranges = core.ranges;
+  let count = 0;
+  for (let i = 0; i < RECENT && count < most; i++) {
+    const range = ranges.holding(t.ranges, core.words[t.base + SACK_RECENT + i]);
+    if (range === NONE || isListed(core, count, ranges.starts[range])) continue;
+    edges[2 * count] = ranges.starts[range];
+    edges[2 * count + 1] = ranges.ends[range];
+    count++;
+  }
+  return count;
+}
+
+function isListed(core: Core, count: number, start: number): boolean {
+  for (let i = 0; i < count; i++) if (core.sackEdges[2 * i] === start) return true;
+  return false;
+}

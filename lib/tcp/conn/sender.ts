@@ -1,0 +1,199 @@
+/**
+ * What may be sent now, for one flow, once a turn: what was lost, then what is new, else the acknowledgement alone.
+ */
+import * as stat from '../stats.js';
+import { NO_ROOM } from '../transport.js';
+import type { Core } from './core.js';
+import { ipHeader, sendAck, sendText } from './output.js';
+import { armPersist, armRetransmit } from './rto.js';
+import { after, before } from './seq.js';
+import {
+  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, INTERACTIVE, NO_DELAY, PERSISTING, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN,
+  RETRANSMIT_NOW, RTT_TIMING, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT, TIMESTAMPS_ON,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+import { disarm, isArmed } from './timers.js';
+import { TICK_US, TICKS_PER_MS } from './core.js';
+
+/** Header bytes of a segment with timestamps, and without. */
+const HEADER_STAMPED = 32;
+const HEADER_PLAIN = 20;
+/** Duplicate acknowledgements that each let one new segment go before the third starts recovery (RFC 3042). */
+const LIMITED_TRANSMIT = 2;
+/** Data that answers data within this time makes a flow interactive: acknowledgements can ride on it. */
+const INTERACTIVE_TICKS = 40 * TICKS_PER_MS;
+
+/** The send decision of the flow at hand, in any state with a synchronised peer. */
+export function send(core: Core, t: Tcb): void {
+  if (t.state >= ESTABLISHED && t.state !== TIME_WAIT) {
+    const retransmitted = retransmit(core, t);
+    if (retransmitted !== NO_ROOM) sendNew(core, t);
+    if (t.sndNxt === t.sndUna) holdProbe(core, t);
+    else if (!isArmed(t, TIMER_RETRANSMIT) || t.has(PERSISTING)) armRetransmit(core, t);
+  }
+  if (t.has(ACK_NOW)) {
+    if (sendAck(core, t)) core.stats[stat.PURE_ACKS]++;
+    else core.flows.touch(t);
+  }
+}
+
+/** End of what the owner has written, as a sequence number: that of the FIN, where one follows. */
+export function endOfText(t: Tcb): number {
+  return (t.iss + 1 + t.written) | 0;
+}
+
+/** Bytes in flight, as far as is known. */
+function flight(t: Tcb): number {
+  return (t.sndNxt - t.sndUna) | 0;
+}
+
+// ---- again
+
+/** Sends again what counts as lost. Returns NO_ROOM where the device was full. */
+function retransmit(core: Core, t: Tcb): number {
+  if (t.has(RETRANSMIT_NOW)) {
+    const sent = resend(core, t, t.sndUna, t.sndMss);
+    if (sent === NO_ROOM) return NO_ROOM;
+    t.unmark(RETRANSMIT_NOW);
+    if (t.recovery === RECOVERY_LOSS) t.rtxNxt = (t.sndUna + sent) | 0;
+  }
+  if (t.recovery !== RECOVERY_LOSS) return 0;
+  while (before(t.rtxNxt, t.recover)) {
+    // What lies beyond rtxNxt counts as lost, so only what was sent again is in flight.
+    const room = t.cwnd - ((t.rtxNxt - t.sndUna) | 0);
+    if (room < Math.min(t.sndMss, (t.recover - t.rtxNxt) | 0)) return 0;
+    const sent = resend(core, t, t.rtxNxt, t.sndMss);
+    if (sent <= 0) return sent;
+    t.rtxNxt = (t.rtxNxt + sent) | 0;
+    core.stats[stat.SLOW_START_RETRANS]++;
+  }
+  return 0;
+}
+
+/** Sends one segment again from `seq` on. Returns the sequence numbers sent, NO_ROOM, or 0 where nothing is there. */
+function resend(core: Core, t: Tcb, seq: number, most: number): number {
+  const text = (endOfText(t) - seq) | 0;
+  const unsent = (t.sndNxt - seq) | 0;
+  const length = Math.min(text, unsent, most);
+  if (length < 0 || unsent <= 0) return 0;
+  // Karn: what is acknowledged now may be either copy.
+  t.unmark(RTT_TIMING);
+  const sent = sendText(core, t, seq, length, unsent > text);
+  if (sent === NO_ROOM) {
+    core.flows.touch(t);
+    return NO_ROOM;
+  }
+  if (sent > 0) {
+    core.stats[stat.RETRANS_SEGS]++;
+    t.retransmitted++;
+    t.sentAt = core.ticks;
+  }
+  return sent;
+}
+
+// ---- new
+
+/** Sends what is new, as far as windows and Nagle allow. */
+function sendNew(core: Core, t: Tcb): void {
+  if (t.recovery === RECOVERY_LOSS && before(t.rtxNxt, t.recover)) return;
+  const end = endOfText(t);
+  let unsent = (end - t.sndNxt) | 0;
+  if (unsent < 0 || (unsent === 0 && !t.has(FIN_QUEUED))) return;
+  restartAfterIdle(core, t);
+  t.unmark(CWND_LIMITED);
+  while (unsent > 0 || (unsent === 0 && t.has(FIN_QUEUED))) {
+    const length = unsent > 0 ? choose(core, t, unsent) : 0;
+    if (unsent > 0 && length === 0) return;
+    const window = (t.sndUna + t.sndWnd - t.sndNxt) | 0;
+    const fin = length === unsent && length < window;
+    if (length === 0 && !fin) return;
+    const sent = sendText(core, t, t.sndNxt, length, fin);
+    if (sent === NO_ROOM) core.flows.touch(t);
+    if (sent <= 0) return;
+    advance(core, t, sent, length);
+    unsent = (end - t.sndNxt) | 0;
+    // The peer's window may end just before the FIN.
+    if (unsent === 0 && !fin) return;
+  }
+}
+
+/** Notes that `sent` sequence numbers have left for the first time. */
+function advance(core: Core, t: Tcb, sent: number, length: number): void {
+  t.sndNxt = (t.sndNxt + sent) | 0;
+  t.sentAt = core.ticks;
+  t.unmark(SWS_OVERRIDE);
+  if (length % t.sndMss !== 0) t.sndSml = t.sndNxt;
+  if (!t.has(RTT_TIMING) && t.recovery === RECOVERY_OPEN) {
+    t.mark(RTT_TIMING);
+    t.rttSeq = t.sndNxt;
+    t.rttAt = core.us;
+  }
+  if (((core.ticks - t.heardAt) | 0) < INTERACTIVE_TICKS && t.received !== 0) t.mark(INTERACTIVE);
+}
+
+function restartAfterIdle(core: Core, t: Tcb): void {
+  if (flight(t) > 0 || t.sndNxt === ((t.iss + 1) | 0)) return;
+  const idle = (core.ticks - t.sentAt) | 0;
+  if (idle < 0 || idle * TICK_US > t.rto) core.congestion.idle(t);
+}
+
+/** Bytes to send next in one packet, of `unsent`; 0 where it is better to wait (RFC 9293 3.8.6.2.1, 3.7.4). */
+function choose(core: Core, t: Tcb, unsent: number): number {
+  const mss = t.sndMss;
+  const inFlight = flight(t);
+  const window = t.sndWnd - inFlight;
+  const congestion = congestionRoom(t, inFlight);
+  const usable = Math.min(window, congestion);
+  if (usable <= 0) {
+    if (congestion <= window) t.mark(CWND_LIMITED);
+    return 0;
+  }
+  if (unsent <= usable) {
+    const most = unsent > mss ? largest(core, t) : mss;
+    if (unsent > most) return most;
+    const tail = unsent % mss;
+    return tail === 0 || mayGoSmall(t) ? unsent : unsent - tail;
+  }
+  if (congestion < window) t.mark(CWND_LIMITED);
+  if (usable >= mss) {
+    const most = usable > mss ? largest(core, t) : mss;
+    return usable >= most ? most : usable - (usable % mss);
+  }
+  // Less than a segment fits: worth sending where it is much of what this peer ever offers, or the wait was long.
+  if (window <= congestion && (window >= t.sndWndMax >> 1 || t.has(SWS_OVERRIDE))) return usable;
+  return 0;
+}
+
+/** What the congestion window leaves, limited transmit (RFC 3042) included. */
+function congestionRoom(t: Tcb, inFlight: number): number {
+  const extra = t.recovery === RECOVERY_OPEN ? Math.min(t.dupAcks, LIMITED_TRANSMIT) * t.sndMss : 0;
+  return t.cwnd + extra - inFlight;
+}
+
+/**
+ * Nagle's algorithm in Minshall's form: a small segment waits only while another small one is not acknowledged, so the
+ * end of a large message does not wait for its beginning. The last segment of the stream never waits.
+ */
+function mayGoSmall(t: Tcb): boolean {
+  if (t.has(NO_DELAY | FIN_QUEUED)) return true;
+  return !(after(t.sndSml, t.sndUna) && !after(t.sndSml, t.sndNxt));
+}
+
+/** Payload of the largest packet that the device cuts into segments, a whole number of them; else one segment. */
+function largest(core: Core, t: Tcb): number {
+  const packet = core.output.segmentation(core.words, t.remoteAt);
+  const header = ipHeader(core.words, t.remoteAt) + (t.has(TIMESTAMPS_ON) ? HEADER_STAMPED : HEADER_PLAIN);
+  const payload = packet - header;
+  return payload > t.sndMss && t.recovery !== RECOVERY_FAST ? payload - (payload % t.sndMss) : t.sndMss;
+}
+
+/** Nothing is in flight: where something waits for the peer's window, the persist timer keeps asking (MUST-35, MUST-36). */
+function holdProbe(core: Core, t: Tcb): void {
+  const waits = ((endOfText(t) - t.sndNxt) | 0) > 0 || (t.has(FIN_QUEUED) && t.sndNxt === endOfText(t));
+  if (waits && t.sndWnd < t.sndMss) {
+    if (!isArmed(t, TIMER_RETRANSMIT) || !t.has(PERSISTING)) armPersist(core, t);
+  } else if (t.has(PERSISTING)) {
+    t.unmark(PERSISTING);
+    disarm(t, TIMER_RETRANSMIT);
+  }
+}

@@ -1,0 +1,68 @@
+/** The receive window: what is offered to the peer, and when a change of it is worth a segment. */
+import * as stat from '../stats.js';
+import type { Core } from './core.js';
+import { after } from './seq.js';
+import { SCALING_ON } from './state.js';
+import type { Tcb } from './tcb.js';
+
+/** Largest window that fits the field of the header. */
+export const FIELD_MAX = 65535;
+
+/** Shift with which windows up to `bytes` can be told (RFC 7323 2.3), 0 to 14. */
+export function shiftFor(bytes: number): number {
+  let shift = 0;
+  while (shift < 14 && FIELD_MAX * 2 ** shift < bytes) shift++;
+  return shift;
+}
+
+/** Bytes that the flow can take beyond `rcvNxt`; negative where the buffer has been made smaller. */
+export function room(t: Tcb): number {
+  return t.rcvBuf - ((t.received - t.consumed) | 0);
+}
+
+/** RCV.WND: what the peer may still send, as advertised. */
+export function rcvWnd(t: Tcb): number {
+  const window = (t.rcvAdv - t.rcvNxt) | 0;
+  return window > 0 ? window : 0;
+}
+
+/**
+ * The window field for a segment that leaves now; `rcvAdv` moves with it.
+ *
+ * The right edge moves only by as much as makes a useful segment (RFC 9293 3.8.6.2.2, against silly windows), and never
+ * back (SHLD-14). With scaling the edge would fall back by the bits that are cut off, so a window that does not grow is
+ * rounded up, as long as the buffer is exceeded by less than one unit of it.
+ */
+export function advertise(core: Core, t: Tcb): number {
+  const shift = t.has(SCALING_ON) ? t.rcvWndShift : 0;
+  const current = rcvWnd(t);
+  const space = room(t);
+  const step = Math.min(t.rcvBuf >> 1, t.rcvMss);
+  const wanted = space - current >= step ? space : current;
+  const unit = 1 << shift;
+  let field = wanted >>> shift;
+  const kept = (current + unit - 1) >>> shift;
+  if (field < kept) field = kept * unit - space < unit || kept * unit === current ? kept : current >>> shift;
+  if (field > FIELD_MAX) field = FIELD_MAX;
+  const edge = (t.rcvNxt + field * unit) | 0;
+  if (after(edge, t.rcvAdv)) {
+    if (current === 0) core.stats[stat.FROM_ZERO_WINDOW]++;
+    t.rcvAdv = edge;
+  }
+  if (field === 0 && current > 0) core.stats[stat.TO_ZERO_WINDOW]++;
+  return field;
+}
+
+/** True where the reader has made so much room that the peer should hear of it: the window would at least double. */
+export function updateDue(t: Tcb): boolean {
+  const current = rcvWnd(t);
+  const space = room(t);
+  return space - current >= Math.min(t.rcvBuf >> 1, t.rcvMss) && space >= 2 * current;
+}
+
+/** Lets the buffer grow for a reader that has kept up with a whole buffer of bytes, to twice its size. */
+export function grow(t: Tcb): void {
+  if (t.rcvBuf >= t.rcvBufMax || ((t.consumed - t.rcvGrown) | 0) < t.rcvBuf) return;
+  t.rcvGrown = t.consumed;
+  t.rcvBuf = Math.min(t.rcvBuf * 2, t.rcvBufMax);
+}

@@ -1,0 +1,97 @@
+/** Every bound and every period of the TCP core, in one table. What a bound refuses is counted (stats.ts). */
+
+export interface StackLimits {
+  /** Flows in TIME-WAIT; the oldest makes room for the next. */
+  timeWait: number;
+  /** Flows that their owner has released and that are not in TIME-WAIT; one more is reset. */
+  orphans: number;
+  /** Listeners. */
+  listeners: number;
+  /** Out-of-order ranges of all flows together. */
+  ranges: number;
+  /** Out-of-order ranges of one flow. */
+  rangesPerFlow: number;
+  /** Receive buffer of a new flow in bytes: the window it begins with (Linux: tcp_rmem[1]). */
+  receiveBufferInitial: number;
+  /** Largest receive buffer of a flow in bytes, at most 2^30; it grows while the reader keeps up. */
+  receiveBuffer: number;
+  /** Challenge ACKs a second, all flows together (RFC 5961 7). */
+  challengeAcks: number;
+  /** Least time between two answers to out-of-window segments without data, for one flow, in ms (RFC 5961 7). */
+  invalidAckMs: number;
+  /** Retransmissions of a SYN before ETIMEDOUT (Linux: tcp_syn_retries). */
+  synRetries: number;
+  /** Retransmissions of a SYN-ACK before the half-open flow is dropped (Linux: tcp_synack_retries). */
+  synAckRetries: number;
+  /** Retransmissions of data before ETIMEDOUT: R2 of RFC 9293 3.8.3 (Linux: tcp_retries2). */
+  dataRetries: number;
+  /** The same for a released flow (Linux: tcp_orphan_retries). */
+  orphanRetries: number;
+  /** RTO before the first measurement, in ms (RFC 6298 2.1). */
+  rtoInitialMs: number;
+  /** Least RTO in ms; RFC 6298 2.4 says 1 s, this is Linux's and that of every stack met in the field. */
+  rtoMinMs: number;
+  /** Largest RTO, and longest interval of zero-window probes, in ms (RFC 6298 2.5). */
+  rtoMaxMs: number;
+  /** Longest delay of an acknowledgement, in ms (RFC 9293 3.8.6.3 allows 500; Linux's least is 40). */
+  delayedAckMs: number;
+  /** Segments acknowledged at once at the start of a flow, so that a sender's slow start is not held up. */
+  quickAcks: number;
+  /** TIME-WAIT, 2 MSL, in ms. */
+  timeWaitMs: number;
+  /** FIN-WAIT-2 of a released flow, in ms (Linux: tcp_fin_timeout). */
+  finWait2Ms: number;
+  /** Keepalive, where it is on and nothing else was set (RFC 9293 3.8.4, Linux). */
+  keepIdleMs: number;
+  keepIntervalMs: number;
+  keepCount: number;
+  /** Ephemeral ports, both included (Linux: ip_local_port_range). */
+  ephemeralFirst: number;
+  ephemeralLast: number;
+  /** What SYNs offer. */
+  timestamps: boolean;
+  sack: boolean;
+  windowScaling: boolean;
+}
+
+const DEFAULTS: StackLimits = {
+  timeWait: 0,
+  orphans: 0,
+  listeners: 1024,
+  ranges: 0,
+  rangesPerFlow: 64,
+  receiveBufferInitial: 128 * 1024,
+  receiveBuffer: 1024 * 1024,
+  challengeAcks: 1000,
+  invalidAckMs: 500,
+  synRetries: 6,
+  synAckRetries: 5,
+  dataRetries: 15,
+  orphanRetries: 8,
+  rtoInitialMs: 1000,
+  rtoMinMs: 200,
+  rtoMaxMs: 120_000,
+  delayedAckMs: 40,
+  quickAcks: 16,
+  timeWaitMs: 60_000,
+  finWait2Ms: 60_000,
+  keepIdleMs: 7_200_000,
+  keepIntervalMs: 75_000,
+  keepCount: 9,
+  ephemeralFirst: 32768,
+  ephemeralLast: 60999,
+  timestamps: true,
+  sack: true,
+  windowScaling: true,
+};
+
+/** The limits of a stack: defaults for what is not given. Bounds of tables follow the number of flows. */
+export function stackLimits(given: Partial<StackLimits>, maxFlows: number): StackLimits {
+  const limits: StackLimits = { ...DEFAULTS, ...given };
+  if (given.timeWait === undefined) limits.timeWait = Math.max(1, maxFlows >> 1);
+  if (given.orphans === undefined) limits.orphans = Math.max(1, maxFlows >> 1);
+  if (given.ranges === undefined) limits.ranges = Math.max(64, Math.min(65536, maxFlows * 4));
+  limits.receiveBuffer = Math.min(limits.receiveBuffer, 1 << 30);
+  limits.receiveBufferInitial = Math.min(limits.receiveBufferInitial, limits.receiveBuffer);
+  return limits;
+}

@@ -1,0 +1,93 @@
+/** Listening ports: a bounded table, found by hash of the port. */
+import { EADDRINUSE, ENOBUFS } from './errno.js';
+
+const NONE = -1;
+
+export class Listeners {
+  /** Local address of each, four words; all 0 for any. */
+  readonly addresses: Int32Array;
+  /** Local port, 0 where the entry is free. */
+  readonly ports: Int32Array;
+  /** Half-open flows that it may have. */
+  readonly backlogs: Int32Array;
+  readonly #next: Int32Array;
+  readonly #heads: Int32Array;
+  readonly #mask: number;
+  #free = 0;
+
+  constructor(count: number) {
+    let heads = 16;
+    while (heads < count) heads *= 2;
+    this.#mask = heads - 1;
+    this.#heads = new Int32Array(heads).fill(NONE);
+    this.addresses = new Int32Array(count * 4);
+    this.ports = new Int32Array(count);
+    this.backlogs = new Int32Array(count);
+    this.#next = new Int32Array(count);
+    for (let i = 0; i < count; i++) this.#next[i] = i + 1 < count ? i + 1 : NONE;
+    if (count === 0) this.#free = NONE;
+  }
+
+  /** True where a listener has the port on this address, or on any, or where any is asked for and one has the port. */
+  taken(words: Int32Array, at: number, port: number): boolean {
+    const any = isAny(words, at);
+    for (let id = this.#heads[port & this.#mask]; id !== NONE; id = this.#next[id]) {
+      if (this.ports[id] !== port) continue;
+      if (any || isAny(this.addresses, id * 4) || same(this.addresses, id * 4, words, at)) return true;
+    }
+    return false;
+  }
+
+  /** Returns the listener's id, -EADDRINUSE, or -ENOBUFS where the table is full. */
+  add(words: Int32Array, at: number, port: number, backlog: number): number {
+    if (this.taken(words, at, port)) return -EADDRINUSE;
+    const id = this.#free;
+    if (id === NONE) return -ENOBUFS;
+    this.#free = this.#next[id];
+    for (let i = 0; i < 4; i++) this.addresses[id * 4 + i] = words[at + i];
+    this.ports[id] = port;
+    this.backlogs[id] = backlog;
+    this.#next[id] = this.#heads[port & this.#mask];
+    this.#heads[port & this.#mask] = id;
+    return id;
+  }
+
+  /** Frees the entry; its half-open flows must be gone. */
+  remove(id: number): void {
+    const slot = this.ports[id] & this.#mask;
+    if (this.#heads[slot] === id) {
+      this.#heads[slot] = this.#next[id];
+    } else {
+      let before = this.#heads[slot];
+      while (this.#next[before] !== id) before = this.#next[before];
+      this.#next[before] = this.#next[id];
+    }
+    this.ports[id] = 0;
+    this.#next[id] = this.#free;
+    this.#free = id;
+  }
+
+  isOpen(id: number): boolean {
+    return id >= 0 && id < this.ports.length && this.ports[id] !== 0;
+  }
+
+  /** The listener for a SYN to this address and port, the one on the very address first; NONE where there is none. */
+  find(words: Int32Array, at: number, port: number): number {
+    let any = NONE;
+    for (let id = this.#heads[port & this.#mask]; id !== NONE; id = this.#next[id]) {
+      if (this.ports[id] !== port) continue;
+      if (same(this.addresses, id * 4, words, at)) return id;
+      if (isAny(this.addresses, id * 4)) any = id;
+    }
+    return any;
+  }
+}
+
+/** All zero, or the IPv4 form of it, ::ffff:0.0.0.0. */
+function isAny(words: Int32Array, at: number): boolean {
+  return (words[at] | words[at + 1] | words[at + 3]) === 0 && (words[at + 2] === 0 || words[at + 2] === 0xffff);
+}
+
+function same(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
+  return a[aAt + 3] === b[bAt + 3] && a[aAt + 2] === b[bAt + 2] && a[aAt + 1] === b[bAt + 1] && a[aAt] === b[bAt];
+}

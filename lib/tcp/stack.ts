@@ -1,0 +1,317 @@
+/**
+ * TCP/IP for one TCP server: frames in, frames out, and between them the flows of its owner. No clock, no randomness, no
+ * I/O of its own.
+ *
+ * A turn is `receive`, the owner's calls, `advance`, `takeChanged` until it returns -1, `transmit`; then nothing happens
+ * until `pollAt`, or until a device is readable. Times are µs. What the owner asks for in a turn, and what arrives in
+ * it, is answered once for each flow, by `transmit`.
+ *
+ * A flow is a record, an index with a generation. It is the owner's from EV_ACCEPTED, or `connect`, until `release` or
+ * `abort`; when the stack too is done with it, it reports EV_FREED, and the record is used again after `recycle`.
+ */
+import type { Device } from '../nic/device.js';
+import { NewReno } from './conn/cc/newreno.js';
+import { arrive } from './conn/arrive.js';
+import { abort, release, resetAndFinish, shutdown } from './conn/close.js';
+import { Core } from './conn/core.js';
+import { expire } from './conn/expire.js';
+import { FlowTable } from './conn/flow_table.js';
+import { connect, sendHandshake } from './conn/handshake.js';
+import { setKeepAlive } from './conn/keepalive.js';
+import { RangePool } from './conn/ranges.js';
+import { send } from './conn/sender.js';
+import { CLOSED, ESTABLISHED, NO_DELAY, NONE, RECYCLABLE, RELEASED, SYN_SENT } from './conn/state.js';
+import { Tcb } from './conn/tcb.js';
+import { unreachable } from './conn/unreachable.js';
+import { grow, updateDue } from './conn/window.js';
+import { ackNow } from './conn/ack.js';
+import { Demux } from './demux.js';
+import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
+import { Ip } from './ip/ip.js';
+import { IsnGenerator } from './isn.js';
+import { stackLimits } from './limits.js';
+import type { StackLimits } from './limits.js';
+import { Listeners } from './listeners.js';
+import type { Payload } from './payload.js';
+import { STATS_LENGTH } from './stats.js';
+import { TimerWheel } from './timer_wheel.js';
+import type { TimerSink } from './timer_wheel.js';
+import type { Arrival, TransportSink } from './transport.js';
+
+export interface StackConfig {
+  /** Flow state lies here: `maxFlows` records of TCB_WORDS int32 words from word `tcbBase`, all zero at first. */
+  words: Int32Array;
+  tcbBase: number;
+  maxFlows: number;
+  payload: Payload;
+  interfaces: {
+    device: Device;
+    /** Payload memory that spans refer to. */
+    memory: Uint8Array;
+    /** Dotted. */
+    address: string;
+    prefix: number;
+    gateway: string | null;
+  }[];
+  /** Returns a uint32 that cannot be guessed. */
+  random: () => number;
+  /** 16 bytes, drawn anew for each stack: keys for sequence numbers (RFC 6528) and hashes. */
+  secret: Uint8Array;
+  /** µs. */
+  now: number;
+  limits?: Partial<StackLimits>;
+}
+
+/** How long to wait before trying a device again that was full, in µs. */
+const CONGESTED_RETRY_US = 1000;
+
+export class Stack implements TransportSink, TimerSink {
+  /** A view of the flows for the owner; the stack itself never moves it. */
+  readonly tcb: Tcb;
+  /** Counters, by the indexes of stats.ts. */
+  readonly stats: Float64Array;
+  readonly limits: StackLimits;
+  readonly ip: Ip;
+  readonly #core: Core;
+
+  constructor(config: StackConfig) {
+    const { words, tcbBase, maxFlows, payload, random, secret, now } = config;
+    this.limits = stackLimits(config.limits ?? {}, maxFlows);
+    this.stats = new Float64Array(STATS_LENGTH);
+    this.tcb = new Tcb(words, tcbBase);
+    const ip = new Ip({ interfaces: config.interfaces, transport: this, random });
+    this.ip = ip;
+    this.#core = new Core({
+      words,
+      tcbBase,
+      flows: new FlowTable(words, tcbBase, maxFlows),
+      demux: new Demux(words, tcbBase, maxFlows, secret),
+      listeners: new Listeners(this.limits.listeners),
+      wheel: new TimerWheel(maxFlows, 0),
+      ranges: new RangePool(this.limits.ranges),
+      isn: new IsnGenerator(secret),
+      congestion: new NewReno(),
+      payload,
+      output: ip,
+      flush: () => ip.flush(),
+      random,
+      limits: this.limits,
+      stats: this.stats,
+      now,
+    });
+    ip.announce();
+  }
+
+  // ---- the turn
+
+  /** Takes frames from all devices, at most `budget`. Returns how many it took. */
+  receive(now: number, budget: number): number {
+    this.#core.setNow(now);
+    return this.ip.receive(now, budget);
+  }
+
+  /** Does what is due by time. */
+  advance(now: number): void {
+    this.#core.setNow(now);
+    this.ip.advance(now);
+    this.#core.wheel.advance(this.#core.ticks, this);
+  }
+
+  /** One send decision for each flow that was touched since the last time; then the devices send. */
+  transmit(now: number): void {
+    const core = this.#core;
+    core.setNow(now);
+    core.congested = false;
+    const t = core.t;
+    for (let flow = core.flows.takeTouched(); flow !== NONE;) {
+      const next = core.flows.untouch(flow);
+      t.at(flow);
+      if (t.state >= ESTABLISHED) send(core, t);
+      else if (t.state >= SYN_SENT) sendHandshake(core, t);
+      flow = next;
+    }
+    this.ip.flush();
+  }
+
+  /** When the stack next has something to do by itself, in µs; Infinity where it has not. */
+  pollAt(): number {
+    const core = this.#core;
+    let at = this.ip.pollAt();
+    if (core.wheel.armed > 0) at = Math.min(at, core.timeOf(core.wheel.next()));
+    if (core.flows.anyTouched) at = Math.min(at, core.congested ? core.now + CONGESTED_RETRY_US : core.now);
+    return at;
+  }
+
+  /** True where some device has frames waiting. */
+  readable(): boolean {
+    return this.ip.readable();
+  }
+
+  /** The next flow with events since it was last taken, each once; -1 where there is none. */
+  takeChanged(): number {
+    return this.#core.flows.takeChanged();
+  }
+
+  /** The record of a flow that reported EV_FREED may be used again: the owner has forgotten it. */
+  recycle(flow: number): void {
+    const core = this.#core;
+    if (!core.flows.isUsed(flow)) return;
+    if (core.t.at(flow).has(RECYCLABLE)) core.flows.free(flow);
+  }
+
+  // ---- listeners
+
+  /**
+   * Listens on a port of one address, or of all where `address` is all zero.
+   *
+   * @param port 0: one is chosen.
+   * @param backlog half-open connections that it may have; a SYN beyond them is dropped and counted.
+   * @returns the listener, or -errno: EADDRINUSE, EADDRNOTAVAIL, ENOBUFS.
+   */
+  listen(address: Int32Array, port: number, backlog: number): number {
+    const core = this.#core;
+    if (address[3] !== 0 && !core.output.isLocal(address, 0)) return -EADDRNOTAVAIL;
+    if (port !== 0) return core.listeners.add(address, 0, port, Math.max(backlog, 1));
+    const { ephemeralFirst, ephemeralLast } = this.limits;
+    const count = ephemeralLast - ephemeralFirst + 1;
+    const start = (core.random() >>> 0) % count;
+    for (let i = 0; i < count; i++) {
+      const chosen = ephemeralFirst + (start + i) % count;
+      if (core.demux.portUses(chosen) > 0 || core.listeners.taken(address, 0, chosen)) continue;
+      return core.listeners.add(address, 0, chosen, Math.max(backlog, 1));
+    }
+    return -EADDRINUSE;
+  }
+
+  listenerPort(listener: number): number {
+    return this.#core.listeners.ports[listener];
+  }
+
+  /** Ends a listener: its half-open flows are reset, those that were established stay as they are. */
+  unlisten(listener: number): void {
+    const core = this.#core;
+    if (!core.listeners.isOpen(listener)) return;
+    for (let flow = core.halfOpen.firsts[listener]; flow !== NONE; flow = core.halfOpen.firsts[listener]) {
+      resetAndFinish(core, core.t.at(flow));
+    }
+    core.listeners.remove(listener);
+  }
+
+  // ---- flows
+
+  /**
+   * Opens a connection. EV_CONNECTED or EV_ERROR tells the outcome.
+   *
+   * @param local source address, or null. @param localPort 0: one is chosen (RFC 6056).
+   * @returns the flow, or -errno: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE, ENOBUFS.
+   */
+  connect(remote: Int32Array, remotePort: number, local: Int32Array | null, localPort: number): number {
+    return connect(this.#core, remote, remotePort, local, localPort);
+  }
+
+  /** The owner's stream now reaches `position`. */
+  write(flow: number, position: number): void {
+    const t = this.#take(flow);
+    if (t === null || ((position - t.written) | 0) <= 0) return;
+    t.written = position;
+    if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
+  }
+
+  /** The owner has read up to `position`: the window may open. */
+  consume(flow: number, position: number): void {
+    const t = this.#take(flow);
+    if (t === null || ((position - t.consumed) | 0) <= 0) return;
+    t.consumed = position;
+    grow(t);
+    if (t.state >= ESTABLISHED && updateDue(t)) ackNow(this.#core, t);
+  }
+
+  /** FIN follows everything written. Writing more after it is the owner's mistake. */
+  shutdown(flow: number): void {
+    const t = this.#take(flow);
+    if (t !== null) shutdown(this.#core, t);
+  }
+
+  /** RST, and the flow is gone: the same as `release` for the owner, who hears EV_FREED. */
+  abort(flow: number): void {
+    const t = this.#take(flow);
+    if (t !== null) abort(this.#core, t);
+  }
+
+  /** The owner lets go of the flow: what was written is sent, then FIN; the rest of its life is the stack's. */
+  release(flow: number): void {
+    const t = this.#take(flow);
+    if (t !== null) release(this.#core, t);
+  }
+
+  /** Switches Nagle's algorithm off (`on` true) or on. */
+  setNoDelay(flow: number, on: boolean): void {
+    const t = this.#take(flow);
+    if (t === null) return;
+    if (!on) {
+      t.unmark(NO_DELAY);
+      return;
+    }
+    t.mark(NO_DELAY);
+    if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
+  }
+
+  /** Keepalive (RFC 9293 3.8.4); times in ms, 0 for the default. */
+  setKeepAlive(flow: number, on: boolean, idleMs: number, intervalMs: number, count: number): void {
+    const t = this.#take(flow);
+    if (t !== null) setKeepAlive(this.#core, t, on, idleMs, intervalMs, count);
+  }
+
+  /** Bytes that the flow may hold for its reader, at most; no more than `limits.receiveBuffer`. A window once offered stands. */
+  setReceiveBuffer(flow: number, bytes: number): void {
+    const t = this.#take(flow);
+    if (t === null) return;
+    t.rcvBufMax = Math.max(1, Math.min(bytes, this.limits.receiveBuffer));
+    if (t.rcvBuf > t.rcvBufMax) t.rcvBuf = t.rcvBufMax;
+  }
+
+  // ---- what IP and the wheel call
+
+  segment(arrival: Arrival): void {
+    arrive(this.#core, arrival);
+  }
+
+  unreachable(
+    words: Int32Array, localPort: number, remotePort: number, sequence: number, errno: number, hard: boolean, mtu: number,
+  ): boolean {
+    return unreachable(this.#core, words, localPort, remotePort, sequence, errno, hard, mtu);
+  }
+
+  expired(node: number): void {
+    expire(this.#core, node);
+  }
+
+  // ---- what is in use, for tests and reports
+
+  get flowsInUse(): number {
+    return this.#core.flows.used;
+  }
+
+  get timersArmed(): number {
+    return this.#core.wheel.armed;
+  }
+
+  get rangesInUse(): number {
+    return this.limits.ranges - this.#core.ranges.available;
+  }
+
+  get timeWaitCount(): number {
+    return this.#core.timeWait.counts[0];
+  }
+
+  get orphanCount(): number {
+    return this.#core.orphanCount;
+  }
+
+  /** The record of a flow that the owner may still act on, or null. */
+  #take(flow: number): Tcb | null {
+    if (!this.#core.flows.isUsed(flow)) return null;
+    const t = this.#core.t.at(flow);
+    return t.has(RECYCLABLE) || (t.has(RELEASED) && t.state === CLOSED) ? null : t;
+  }
+}
