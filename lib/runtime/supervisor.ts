@@ -107,7 +107,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const words = new Int32Array(memory);
   words[CTRL_VERSION] = LAYOUT_VERSION;
   const workerData: ServerWorkerData = { memory, config };
-  const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData });
+  // Options of the process's own command line, such as --input-type, are not meant for this thread.
+  const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
   await new Promise<void>((resolve, reject) => {
     worker.once('message', () => resolve());
     worker.once('error', reject);
