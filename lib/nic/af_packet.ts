@@ -15,7 +15,7 @@
  */
 import { type Device, type DeviceCapabilities, type DeviceMemory, type DeviceStats, type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID, TX_ROOM } from './device.js';
 import {
-  ETHERNET_HEADER, ETHERTYPE_IPV6, IOV_BASE, IOV_LEN, IOVEC, MMSGHDR, MSG_IOV, MSG_IOVLEN, PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS,
+  ETHERTYPE_IPV6, IOV_BASE, IOV_LEN, IOVEC, MMSGHDR, MSG_IOV, MSG_IOVLEN, PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS,
   SOL_PACKET, TP_LEN, TP_MAC, TP_OVERHEAD, TP_PKTTYPE, TP_SNAPLEN, TP_STATUS, TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_LOSING,
   TP_STATUS_USER, TP_STATUS_VLAN_VALID, TP_VLAN_TCI, VNET_DATA_VALID, VNET_GSO_ECN, VNET_GSO_SIZE, VNET_GSO_TCPV4, VNET_GSO_TCPV6,
   VNET_HEADER, VNET_NEEDS_CSUM,
@@ -158,7 +158,7 @@ export class AfPacketDevice implements Device {
     let length = words[(slot >> 2) + TP_SNAPLEN]!;
     let at = slot + this.#halves[(slot + TP_MAC) >> 1]!;
     if (length < words[(slot >> 2) + TP_LEN]!) {
-      length = (status & TP_STATUS_COPY) !== 0 ? this.#takeLong() : 0;
+      length = (status & TP_STATUS_COPY) !== 0 ? this.#takeLong(words[(slot >> 2) + TP_LEN]!) : 0;
       if (length === 0) {
         this.stats.rxDropped++;
         return false;
@@ -177,9 +177,11 @@ export class AfPacketDevice implements Device {
   }
 
   /** Fetches the frame whose beginning lies in the current slot. Returns its length, 0 where it could not be had. */
-  #takeLong(): number {
-    const length = recv(this.fd, this.#base + this.#longAt, LONG_FRAME);
-    return length > VNET_HEADER + ETHERNET_HEADER ? length - VNET_HEADER : 0;
+  #takeLong(expected: number): number {
+    let length = recv(this.fd, this.#base + this.#longAt, LONG_FRAME);
+    // An error of the link is told here first, once, and the frame still waits: to leave it would put every later one out of step.
+    if (length < 0 && length !== -EAGAIN) length = recv(this.fd, this.#base + this.#longAt, LONG_FRAME);
+    return length === VNET_HEADER + expected ? expected : 0;
   }
 
   #isOurs(slot: number, at: number, status: number): boolean {

@@ -257,6 +257,7 @@ class FaultyPath implements FrameSink {
     if (damage < 0) return;
     const bit = Math.floor(damage * (length - this.#packetAt()) * 8);
     frame.bytes[this.#packetAt() + (bit >> 3)]! ^= 1 << (bit & 7);
+    // Frames to send have their checksumStart here, which is 0 where there is damage: capabilities say so.
     frame.flags = flags & ~RX_CHECKSUM_VALID;
   }
 }

@@ -1,6 +1,8 @@
 /** System calls, shared memory and namespaces. */
+import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { interfaceInfo, listInterfaces } from '../../lib/nic/interfaces.js';
 import { alias, deviceMemory } from '../../lib/nic/memory.js';
@@ -118,4 +120,25 @@ t.test('a task runs inside a namespace and the thread comes back, also after an 
   t.ok(inNamespace(`/run/netns/${network.right}`, listInterfaces).includes(PEER));
   t.throws(() => inNamespace(network.left, () => { throw new Error('inside'); }), /inside/);
   t.same(listInterfaces(), outside);
+});
+
+t.test('a worker that enters a namespace is there alone', needsRoot, async (t) => {
+  const network = vethNetwork();
+  t.teardown(network.remove);
+  const outside = listInterfaces();
+  const program = `
+    const { parentPort } = require('node:worker_threads');
+    (async () => {
+      const { enterNamespace } = await import('${new URL('../../lib/nic/netns.js', import.meta.url)}');
+      const { listInterfaces } = await import('${new URL('../../lib/nic/interfaces.js', import.meta.url)}');
+      enterNamespace('${network.left}');
+      parentPort.on('message', () => parentPort.close());
+      parentPort.postMessage(listInterfaces());
+    })();`;
+  const worker = new Worker(program, { eval: true });
+  const [inside] = (await once(worker, 'message')) as [string[]];
+  t.ok(inside.includes(OWN));
+  t.same(listInterfaces(), outside);
+  worker.postMessage('end');
+  await once(worker, 'exit');
 });
