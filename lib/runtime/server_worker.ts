@@ -59,6 +59,10 @@ function serve(): void {
   parentPort?.postMessage('running');
   if (doorbell >= 0) descriptors.unshift(doorbell);
   const deviceEvent = (): number => interfaces.reduce((next, { device }) => Math.min(next, device.nextEvent?.() ?? Infinity), Infinity);
-  new ServerLoop(words, stack, apps, { descriptors, spinUs: placement.spinUs, deviceEvent }).run();
-  for (const { device } of interfaces) device.close();
+  try {
+    new ServerLoop(words, stack, apps, { descriptors, spinUs: placement.spinUs, deviceEvent }).run();
+  } finally {
+    // A descriptor is the process's and would outlive this thread, with the ring in shared memory that the kernel still fills.
+    for (const { device } of interfaces) device.close();
+  }
 }
