@@ -1,0 +1,206 @@
+/** Channels: the TCP server and app threads over the loopback device, turn by turn, in one thread. */
+import t from 'tap';
+import type { AppFlow, FlowHandler, ListenHandler } from '../../lib/runtime/app_api.js';
+import type { AppPort } from '../../lib/runtime/app_port.js';
+import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
+import { SUBMIT_FLOW } from '../../lib/runtime/messages.js';
+import { EADDRINUSE, ECONNREFUSED, ECONNRESET } from '../../lib/tcp/errno.js';
+import { randomOf } from '../support/random.js';
+import { Turns } from '../support/turns.js';
+
+/** Collects what a flow tells, and reads everything unless told not to. */
+class Recorder implements FlowHandler {
+  readonly events: string[] = [];
+  readonly chunks: Buffer[] = [];
+  flow: AppFlow | null = null;
+  reading = true;
+  onConnect(): void { this.events.push('connect'); }
+  onReadable(): void {
+    if (this.reading) this.readAll();
+  }
+  onWritable(): void { this.events.push('writable'); }
+  onDrained(): void { this.events.push('drained'); }
+  onError(errno: number): void { this.events.push(`error ${errno}`); }
+  onClose(): void { this.events.push('close'); }
+  readAll(): void {
+    for (let chunk = this.flow?.read(); chunk; chunk = this.flow?.read()) this.chunks.push(chunk);
+    if (this.flow?.ended === true && !this.events.includes('end')) this.events.push('end');
+  }
+  get length(): number { return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0); }
+}
+
+class Accepting implements ListenHandler {
+  readonly events: string[] = [];
+  readonly accepted: Recorder[] = [];
+  port = 0;
+  onListening(address: string, port: number): void {
+    this.port = port;
+    this.events.push(`listening ${address}`);
+  }
+  onConnection(flow: AppFlow): void {
+    const recorder = new Recorder();
+    recorder.flow = flow;
+    flow.handler = recorder;
+    this.accepted.push(recorder);
+  }
+  onError(errno: number): void { this.events.push(`error ${errno}`); }
+  onClose(): void { this.events.push('close'); }
+}
+
+function connect(port: AppPort, to: number): Recorder {
+  const recorder = new Recorder();
+  recorder.flow = port.connect({ host: '127.0.0.1', port: to }, recorder);
+  return recorder;
+}
+
+async function pair(turns: Turns, server: AppPort, client: AppPort): Promise<[Recorder, Recorder, Accepting]> {
+  const accepting = new Accepting();
+  server.listen({ host: null, port: 0, backlog: 511 }, accepting);
+  await turns.until(() => accepting.port > 0);
+  const near = connect(client, accepting.port);
+  await turns.until(() => near.events.includes('connect') && accepting.accepted.length === 1);
+  return [near, accepting.accepted[0], accepting];
+}
+
+t.test('a connection: bytes both ways, half-close, end, and nothing is left', async (t) => {
+  const turns = new Turns();
+  const free = turns.payload.receiveBlocksFree;
+  const [server, client] = [turns.attach(), turns.attach()];
+  const [near, far] = await pair(turns, server, client);
+  t.equal(near.flow!.remoteAddress, '127.0.0.1');
+  t.equal(near.flow!.localPort, far.flow!.remotePort);
+  t.equal(near.flow!.remotePort, far.flow!.localPort);
+  const sent = Buffer.alloc(1_000_000, 'The quick brown fox. ');
+  let offset = 0;
+  const push = (): void => { offset += near.flow!.write(sent, offset, sent.length - offset); };
+  near.onWritable = push;
+  push();
+  t.ok(offset < sent.length, 'the send buffer has a bound');
+  t.ok(await turns.until(() => far.length === sent.length), 'all of it arrives');
+  t.ok(Buffer.concat(far.chunks).equals(sent), 'intact');
+  near.flow!.end();
+  t.ok(await turns.until(() => far.events.includes('end')), 'the end arrives');
+  far.flow!.write(Buffer.from('still open'), 0, 10);
+  far.flow!.end();
+  t.ok(await turns.until(() => near.events.includes('close') && far.events.includes('close')), 'both are over');
+  t.equal(Buffer.concat(near.chunks).toString(), 'still open', 'a half-closed flow still carries bytes');
+  turns.pass(61_000_000);
+  await turns.until(() => false, 5);
+  t.equal(turns.payload.receiveBlocksFree, free, 'no receive block is held');
+  t.equal(client.memory.arena.available, 128, 'no send block is held');
+  t.equal(server.memory.arena.available, 128);
+  turns.end();
+});
+
+t.test('an app that does not read holds its peer back, and bounded memory', async (t) => {
+  const turns = new Turns({}, 1 << 20);
+  const [server, client] = [turns.attach(), turns.attach()];
+  const [near, far] = await pair(turns, server, client);
+  far.reading = false;
+  const block = Buffer.alloc(65536, 1);
+  let written = 0;
+  const push = (): void => { for (let n = -1; n !== 0; ) written += n = near.flow!.write(block, 0, block.length); };
+  near.onWritable = push;
+  push();
+  await turns.until(() => false, 500);
+  turns.pass(2_000_000);
+  await turns.until(() => false, 100);
+  const held = far.flow!.readableLength;
+  t.ok(held > 0 && held <= 1 << 20, `it holds ${held} bytes`);
+  t.ok(written < 3 << 20, `${written} bytes were taken from the writer`);
+  far.reading = true;
+  near.onWritable = (): void => {};
+  far.readAll();
+  for (let i = 0; i < 200 && far.length < written; i++) {
+    turns.pass(100_000);
+    await turns.until(() => far.length === written, 20);
+  }
+  t.equal(far.length, written, 'and goes on when it reads');
+  turns.end();
+});
+
+t.test('refused, reset and twice asked for', async (t) => {
+  const turns = new Turns();
+  const [server, client] = [turns.attach(), turns.attach()];
+  const refused = connect(client, 9);
+  t.ok(await turns.until(() => refused.events.includes('close')));
+  t.same(refused.events, [`error ${ECONNREFUSED}`, 'close']);
+  const [near, far, accepting] = await pair(turns, server, client);
+  const again = new Accepting();
+  server.listen({ host: null, port: accepting.port, backlog: 1 }, again);
+  t.ok(await turns.until(() => again.events.length > 1));
+  t.same(again.events, [`error ${EADDRINUSE}`, 'close']);
+  far.flow!.reset();
+  t.ok(await turns.until(() => near.events.includes('close')));
+  t.same(near.events.filter((event) => event !== 'connect'), [`error ${ECONNRESET}`, 'close']);
+  turns.end();
+});
+
+t.test('several app threads on one port: new connections go to the one with the fewest', async (t) => {
+  const turns = new Turns();
+  const servers = [turns.attach(), turns.attach(), turns.attach()];
+  const client = turns.attach();
+  const accepting = servers.map(() => new Accepting());
+  servers[0].listen({ host: null, port: 8000, backlog: 100 }, accepting[0]);
+  servers[1].listen({ host: null, port: 8000, backlog: 100 }, accepting[1]);
+  servers[2].listen({ host: null, port: 8000, backlog: 100 }, accepting[2]);
+  await turns.until(() => accepting.every((each) => each.port === 8000));
+  for (let i = 0; i < 30; i++) connect(client, 8000);
+  t.ok(await turns.until(() => accepting.reduce((sum, each) => sum + each.accepted.length, 0) === 30));
+  t.same(accepting.map((each) => each.accepted.length), [10, 10, 10]);
+  servers[1].detach();
+  for (let i = 0; i < 10; i++) connect(client, 8000);
+  t.ok(await turns.until(() => accepting[0].accepted.length + accepting[2].accepted.length === 30), 'who has left gets none');
+  turns.end();
+});
+
+t.test('an app thread that dies: its connections are reset, its channel and memory come back', async (t) => {
+  const turns = new Turns();
+  const free = turns.payload.receiveBlocksFree;
+  const server = turns.attach();
+  const base = turns.layout.channelBase(0);
+  const DEAD_THREAD = 1;
+  turns.words[base + CH_TID] = DEAD_THREAD;
+  const client = turns.attach();
+  const [near, far] = await pair(turns, server, client);
+  far.reading = false;
+  near.flow!.write(Buffer.alloc(100_000), 0, 100_000);
+  await turns.until(() => far.flow!.readableLength === 100_000);
+  turns.apps.reap((tid) => tid !== DEAD_THREAD);
+  t.ok(await turns.until(() => near.events.includes('close')));
+  t.ok(near.events.includes(`error ${ECONNRESET}`));
+  t.equal(turns.words[base + CH_STATE], CHANNEL_FREE);
+  t.equal(turns.payload.receiveBlocksFree, free);
+  turns.end();
+});
+
+t.test('what an app thread must not write ends its channel, and no other', async (t) => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = randomOf(seed);
+    const turns = new Turns({ maxFlows: 64 });
+    const [server, bad] = [turns.attach(), turns.attach()];
+    const good = turns.attach();
+    const [near, far] = await pair(turns, server, good);
+    await pair(turns, server, bad);
+    const base = turns.layout.channelBase(1);
+    const entries = turns.layout.submissionBase(1);
+    for (let i = 0; i < 200; i++) {
+      const head = turns.words[base + CH_SUBMIT_HEAD];
+      const at = entries + (head & (QUEUE_ENTRIES - 1)) * ENTRY_WORDS;
+      for (let word = 0; word < ENTRY_WORDS; word++) turns.words[at + word] = random() % 3 === 0 ? random() % 80 : random() | 0;
+      if (random() % 2 === 0) {
+        turns.words[at] = SUBMIT_FLOW | (random() & 0xff00);
+        turns.words[at + 1] = random() % 64;
+        turns.words[at + 2] = random() % 4;
+      }
+      turns.words[base + CH_SUBMIT_HEAD] = random() % 50 === 0 ? random() | 0 : (head + 1) | 0;
+      turns.turn();
+    }
+    const state = turns.words[base + CH_STATE];
+    if (state !== CHANNEL_FAILED && state !== CHANNEL_ATTACHED && state !== CHANNEL_FREE) t.fail(`seed ${seed}: state ${state}`);
+    near.flow!.write(Buffer.from('hello'), 0, 5);
+    if (!(await turns.until(() => far.length === 5, 200))) t.fail(`seed ${seed}: another channel was disturbed`);
+    turns.end();
+  }
+  t.pass('40 seeds');
+});
