@@ -27,9 +27,19 @@ const TIMESTAMPS_BYTES = 12;
 /** RTO after a SYN was lost (RFC 6298 5.7), in µs. */
 const RTO_AFTER_LOST_SYN_US = 3_000_000;
 
-/** A record for a new flow, made free if need be from TIME-WAIT; the flow at hand then. Returns it or NONE. */
+/** Records kept free: this share of them, and at most so many. */
+const RESERVE_SHARE = 8;
+const RESERVE_MOST = 64;
+
+/**
+ * A record for a new flow, which is the flow at hand then. Returns it or NONE.
+ *
+ * When records run short a flow in TIME-WAIT is ended for each new one. Its record comes back only when the owner has
+ * heard of it, so that is done a little ahead.
+ */
 function newFlow(core: Core): number {
-  if (core.flows.used >= core.flows.maxFlows) recycleOldest(core);
+  const { used, maxFlows } = core.flows;
+  if (used >= maxFlows - Math.min(maxFlows / RESERVE_SHARE, RESERVE_MOST)) recycleOldest(core);
   const flow = core.flows.allocate();
   if (flow === NONE) {
     core.stats[stat.FLOW_TABLE_FULL]++;

@@ -20,6 +20,11 @@ export function room(t: Tcb): number {
   return t.rcvBuf - ((t.received - t.consumed) | 0);
 }
 
+/** Shift of the windows in segments that are no SYN. */
+function shiftOf(t: Tcb): number {
+  return t.has(SCALING_ON) ? t.rcvWndShift : 0;
+}
+
 /** RCV.WND: what the peer may still send, as advertised. */
 export function rcvWnd(t: Tcb): number {
   const window = (t.rcvAdv - t.rcvNxt) | 0;
@@ -34,7 +39,7 @@ export function rcvWnd(t: Tcb): number {
  * rounded up, as long as the buffer is exceeded by less than one unit of it.
  */
 export function advertise(core: Core, t: Tcb): number {
-  const shift = t.has(SCALING_ON) ? t.rcvWndShift : 0;
+  const shift = shiftOf(t);
   const current = rcvWnd(t);
   const space = room(t);
   const step = Math.min(t.rcvBuf >> 1, t.rcvMss);
@@ -56,7 +61,7 @@ export function advertise(core: Core, t: Tcb): number {
 /** True where the reader has made so much room that the peer should hear of it: the window would at least double. */
 export function updateDue(t: Tcb): boolean {
   const current = rcvWnd(t);
-  const space = room(t);
+  const space = Math.min(room(t), FIELD_MAX * 2 ** shiftOf(t));
   return space - current >= Math.min(t.rcvBuf >> 1, t.rcvMss) && space >= 2 * current;
 }
 

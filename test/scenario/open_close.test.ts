@@ -1,0 +1,449 @@
+/** Opening and closing, state by state. */
+import t from 'tap';
+import {
+  EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, EV_READABLE,
+} from '../../lib/tcp/conn/state.js';
+import { ECONNREFUSED, ECONNRESET, ETIMEDOUT } from '../../lib/tcp/errno.js';
+import { Trace } from './trace.js';
+
+t.test('RFC 9293 3.5: three-way handshake, passive; close by the peer first', async (t) => {
+  const p = new Trace(t);
+  p.listen(80);
+  p.inject({ flags: 'S', seq: 0, mss: 1460 });
+  p.expect({ flags: 'SA', seq: 0, ack: 1, mss: 1460, ws: -1, sackOk: false, ts: null });
+  t.strictSame(p.accepted, [], 'no flow before the handshake is done');
+  p.inject({ flags: 'A', seq: 1, ack: 1 });
+  p.expectNothing();
+  t.equal(p.takeEvents(), EV_ACCEPTED);
+  t.equal(p.state, 'ESTABLISHED');
+  p.inject({ flags: 'FA', seq: 1, ack: 1 });
+  p.expect({ flags: 'A', seq: 1, ack: 2 });
+  t.equal(p.takeEvents(), EV_EOF);
+  t.equal(p.state, 'CLOSE-WAIT');
+  p.shutdown();
+  p.expect({ flags: 'FA', seq: 1, ack: 2 });
+  t.equal(p.state, 'LAST-ACK');
+  p.inject({ flags: 'A', seq: 2, ack: 2 });
+  p.expectNothing();
+  t.equal(p.takeEvents(), EV_CLOSED);
+  t.equal(p.state, 'CLOSED');
+  p.release();
+  t.equal(p.takeEvents() & EV_FREED, EV_FREED);
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.5: three-way handshake, active; close by us first; TIME-WAIT lasts 60 s', async (t) => {
+  const p = new Trace(t, { irs: 5000 });
+  p.connect();
+  p.expect({ flags: 'S', seq: 0, mss: 1460, ws: 5, sackOk: true });
+  t.equal(p.state, 'SYN-SENT');
+  p.inject({ flags: 'SA', seq: 0, ack: 1, mss: 1400 });
+  p.expect({ flags: 'A', seq: 1, ack: 1, ts: null });
+  t.equal(p.takeEvents(), EV_CONNECTED);
+  p.shutdown();
+  p.expect({ flags: 'FA', seq: 1, ack: 1 });
+  t.equal(p.state, 'FIN-WAIT-1');
+  p.inject({ flags: 'A', seq: 1, ack: 2 });
+  t.equal(p.state, 'FIN-WAIT-2');
+  p.inject({ flags: 'A', seq: 1, ack: 2, data: 'late words' });
+  p.expect({ flags: 'A', seq: 2, ack: 11 }, 'half-close: the other direction goes on');
+  t.equal(p.read(), 'late words');
+  p.inject({ flags: 'FA', seq: 11, ack: 2 });
+  p.expect({ flags: 'A', seq: 2, ack: 12 });
+  t.equal(p.state, 'TIME-WAIT');
+  t.equal(p.takeEvents() & (EV_EOF | EV_CLOSED), EV_EOF | EV_CLOSED);
+  p.release();
+  p.advance(59_999);
+  t.equal(p.state, 'TIME-WAIT');
+  p.advance(1);
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.5 figure 7: simultaneous open', async (t) => {
+  const p = new Trace(t);
+  p.connect();
+  p.expect({ flags: 'S', seq: 0 });
+  p.inject({ flags: 'S', seq: 0, mss: 1460 });
+  p.expect({ flags: 'SA', seq: 0, ack: 1 });
+  t.equal(p.state, 'SYN-RECEIVED');
+  p.inject({ flags: 'SA', seq: 0, ack: 1 });
+  p.expect({ flags: 'A', seq: 1, ack: 1 });
+  t.equal(p.state, 'ESTABLISHED');
+  t.equal(p.takeEvents(), EV_CONNECTED);
+  p.abort();
+  p.expect({ flags: 'RA', seq: 1, ack: 1 });
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.6 figure 13: simultaneous close', async (t) => {
+  const p = new Trace(t);
+  p.accept();
+  p.shutdown();
+  p.expect({ flags: 'FA', seq: 1, ack: 1 });
+  p.inject({ flags: 'FA', seq: 1, ack: 1 });
+  p.expect({ flags: 'A', seq: 2, ack: 2 });
+  t.equal(p.state, 'CLOSING');
+  p.inject({ flags: 'A', seq: 2, ack: 2 });
+  t.equal(p.state, 'TIME-WAIT');
+  p.release();
+  p.advance(60_000);
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.6.1: FIN-WAIT-1 to TIME-WAIT where the FIN acknowledges ours', async (t) => {
+  const p = new Trace(t, { irs: -5 });
+  p.accept();
+  p.release();
+  p.expect({ flags: 'FA', seq: 1, ack: 1 });
+  p.inject({ flags: 'FA', seq: 1, ack: 2 });
+  p.expect({ flags: 'A', seq: 2, ack: 2 });
+  t.equal(p.state, 'TIME-WAIT');
+  t.test('a FIN that comes again is answered and starts the wait anew', async (t) => {
+    p.advance(30_000);
+    p.inject({ flags: 'FA', seq: 1, ack: 2 });
+    p.expect({ flags: 'A', seq: 2, ack: 2 });
+    p.advance(59_000);
+    t.equal(p.state, 'TIME-WAIT');
+    p.advance(1_000);
+    p.leftNothing();
+  });
+});
+
+t.test('RFC 9293 3.10.7.1: a segment to no connection is reset, a reset is not', async (t) => {
+  const p = new Trace(t);
+  p.inject({ flags: 'S', seq: 0 });
+  p.expect({ flags: 'RA', ack: 1 });
+  p.inject({ flags: 'A', seq: 7, ack: 1000, absolute: true, data: 'x' });
+  p.expect({ flags: 'R', seq: 1000, ack: 0, absolute: true });
+  p.inject({ flags: 'FP', seq: 7, absolute: true, data: 'abc' });
+  p.expect({ flags: 'RA', seq: 0, ack: 11, absolute: true });
+  p.inject({ flags: 'R', seq: 0 });
+  p.inject({ flags: 'RA', seq: 0 });
+  p.expectNothing();
+});
+
+t.test('RFC 9293 3.10.7.2: LISTEN answers an ACK with a reset, passes over a reset and the rest', async (t) => {
+  const p = new Trace(t);
+  p.listen();
+  p.inject({ flags: 'SA', seq: 0, ack: 77, absolute: true });
+  p.expect({ flags: 'R', seq: 77, absolute: true });
+  p.inject({ flags: 'R', seq: 0 });
+  p.inject({ flags: 'F', seq: 0 });
+  p.expectNothing();
+  t.equal(p.stack.flowsInUse, 0);
+});
+
+t.test('RFC 9293 3.10.7.3: SYN-SENT', async (t) => {
+  t.test('a reset that acknowledges the SYN: refused', async (t) => {
+    const p = new Trace(t);
+    p.connect();
+    p.expect({ flags: 'S' });
+    p.inject({ flags: 'R', seq: 0 });
+    t.equal(p.takeEvents(), 0, 'one without ACK is not meant');
+    p.inject({ flags: 'RA', seq: 0, ack: 9 });
+    p.expectNothing('nor one of another connection');
+    t.equal(p.state, 'SYN-SENT');
+    p.inject({ flags: 'RA', seq: 0, ack: 1 });
+    t.equal(p.takeEvents(), EV_ERROR | EV_CLOSED);
+    t.equal(p.stack.tcb.at(p.flow).error, ECONNREFUSED);
+    p.release();
+    p.leftNothing();
+  });
+  t.test('figure 8: an acknowledgement of something never sent is reset, and the open goes on', async (t) => {
+    const p = new Trace(t);
+    p.connect();
+    p.expect({ flags: 'S' });
+    p.inject({ flags: 'A', seq: 300, ack: 91 });
+    p.expect({ flags: 'R', seq: 91 });
+    p.advance(1000);
+    p.expect({ flags: 'S', seq: 0 });
+    p.inject({ flags: 'SA', seq: 0, ack: 1 });
+    p.expect({ flags: 'A', seq: 1, ack: 1 });
+    p.abort();
+    p.discard();
+    p.leftNothing();
+  });
+  t.test('a SYN-ACK may carry text', async (t) => {
+    const p = new Trace(t);
+    p.connect();
+    p.expect({ flags: 'S' });
+    p.inject({ flags: 'SA', seq: 0, ack: 1, data: 'hello' });
+    p.expect({ flags: 'A', seq: 1, ack: 6 });
+    t.equal(p.takeEvents(), EV_CONNECTED | EV_READABLE);
+    t.equal(p.read(), 'hello');
+    p.abort();
+    p.discard();
+    p.leftNothing();
+  });
+});
+
+t.test('RFC 9293 3.8.3, Linux tcp_syn_retries: a SYN is sent 7 times, with doubling intervals; then ETIMEDOUT', async (t) => {
+  const p = new Trace(t);
+  p.connect();
+  p.expect({ flags: 'S', seq: 0 });
+  for (const ms of [1000, 2000, 4000, 8000, 16000, 32000]) {
+    t.equal(p.untilSent(70_000), ms);
+    p.expect({ flags: 'S', seq: 0 });
+  }
+  t.equal(p.untilSent(63_999), 63_999);
+  t.equal(p.takeEvents(), 0);
+  p.advance(1);
+  t.equal(p.takeEvents(), EV_ERROR | EV_CLOSED);
+  t.equal(p.stack.tcb.at(p.flow).error, ETIMEDOUT);
+  p.release();
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.5: a half-open flow: SYN-ACK again 5 times, then dropped without a word', async (t) => {
+  const p = new Trace(t);
+  p.listen();
+  p.inject({ flags: 'S', seq: 0, mss: 1460 });
+  p.expect({ flags: 'SA', seq: 0, ack: 1 });
+  p.inject({ flags: 'S', seq: 0, mss: 1460 });
+  p.expect({ flags: 'SA', seq: 0, ack: 1 }, 'the SYN came again');
+  for (const ms of [1000, 2000, 4000, 8000, 16000]) {
+    t.equal(p.untilSent(70_000), ms);
+    p.expect({ flags: 'SA', seq: 0, ack: 1 });
+  }
+  p.advance(32_000);
+  p.expectNothing();
+  t.equal(p.events.size, 0);
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.10.7.4: SYN-RECEIVED', async (t) => {
+  t.test('a reset puts the listener back to where it was; the owner hears nothing', async (t) => {
+    const p = new Trace(t);
+    p.listen();
+    p.inject({ flags: 'S', seq: 0 });
+    p.expect({ flags: 'SA' });
+    p.inject({ flags: 'R', seq: 1 });
+    p.expectNothing();
+    t.equal(p.events.size, 0);
+    p.leftNothing();
+  });
+  t.test('a wrong acknowledgement is reset', async (t) => {
+    const p = new Trace(t);
+    p.listen();
+    p.inject({ flags: 'S', seq: 0 });
+    p.expect({ flags: 'SA' });
+    p.inject({ flags: 'A', seq: 1, ack: 5 });
+    p.expect({ flags: 'R', seq: 5 });
+    p.inject({ flags: 'A', seq: 1, ack: 1 });
+    t.equal(p.state, 'ESTABLISHED');
+    p.abort();
+    p.discard();
+    p.leftNothing();
+  });
+  t.test('the acknowledgement may carry text, and the FIN', async (t) => {
+    const p = new Trace(t);
+    p.listen();
+    p.inject({ flags: 'S', seq: 0 });
+    p.expect({ flags: 'SA' });
+    p.inject({ flags: 'FA', seq: 1, ack: 1, data: 'all of it' });
+    p.expect({ flags: 'A', seq: 1, ack: 11 });
+    t.equal(p.takeEvents(), EV_ACCEPTED | EV_READABLE | EV_EOF);
+    t.equal(p.read(), 'all of it');
+    p.release();
+    p.expect({ flags: 'FA', seq: 1, ack: 11 });
+    p.inject({ flags: 'A', seq: 11, ack: 2 });
+    p.leftNothing();
+  });
+  t.test('the end of the listener resets it', async (t) => {
+    const p = new Trace(t);
+    const listener = p.listen();
+    p.inject({ flags: 'S', seq: 0 });
+    p.expect({ flags: 'SA' });
+    p.stack.unlisten(listener);
+    p.turn();
+    p.expect({ flags: 'RA', seq: 1, ack: 1 });
+    p.leftNothing();
+  });
+});
+
+t.test('RFC 9293 3.5.2: reset of an established connection', async (t) => {
+  for (const state of ['ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2', 'CLOSE-WAIT'] as const) {
+    const p = new Trace(t);
+    p.accept();
+    let seq = 1;
+    if (state === 'CLOSE-WAIT') {
+      p.inject({ flags: 'FA', seq: 1, ack: 1 });
+      seq = 2;
+    } else if (state !== 'ESTABLISHED') {
+      p.shutdown();
+      if (state === 'FIN-WAIT-2') p.inject({ flags: 'A', seq: 1, ack: 2 });
+    }
+    t.equal(p.state, state);
+    p.discard();
+    p.takeEvents();
+    p.inject({ flags: 'R', seq });
+    t.equal(p.takeEvents(), EV_ERROR | EV_CLOSED);
+    t.equal(p.stack.tcb.at(p.flow).error, ECONNRESET);
+    p.release();
+    p.expectNothing();
+    p.leftNothing();
+  }
+});
+
+t.test('RFC 2525 2.17: a flow released with unread bytes is reset, and one that more bytes come for', async (t) => {
+  const p = new Trace(t);
+  p.accept();
+  p.inject({ flags: 'A', seq: 1, ack: 1, data: 'unread' });
+  p.expect({ flags: 'A', ack: 7 });
+  p.release();
+  p.expect({ flags: 'RA', seq: 1, ack: 7 });
+  p.leftNothing();
+
+  p.peerPort++;
+  p.accept();
+  p.release();
+  p.expect({ flags: 'FA', seq: 1, ack: 1 });
+  p.inject({ flags: 'A', seq: 1, ack: 2 });
+  p.inject({ flags: 'PA', seq: 1, ack: 2, data: 'too late' });
+  p.expect({ flags: 'RA', seq: 2, ack: 1 });
+  t.equal(p.stat('TcpExtTCPAbortOnData'), 1);
+  p.leftNothing();
+});
+
+t.test('Linux tcp_fin_timeout: a released flow waits 60 s in FIN-WAIT-2, one that is held does not end', async (t) => {
+  const p = new Trace(t);
+  p.accept();
+  p.shutdown();
+  p.inject({ flags: 'A', seq: 1, ack: 2 });
+  p.discard();
+  p.advance(600_000);
+  t.equal(p.state, 'FIN-WAIT-2');
+  p.release();
+  p.advance(59_999);
+  t.equal(p.state, 'FIN-WAIT-2');
+  p.advance(1);
+  p.expectNothing();
+  p.leftNothing();
+});
+
+t.test('RFC 1122 4.2.2.13, RFC 6191: a SYN opens a connection in TIME-WAIT anew', async (t) => {
+  t.test('by sequence number', async (t) => {
+    const p = new Trace(t);
+    p.accept();
+    p.release();
+    p.expect({ flags: 'FA', seq: 1 });
+    p.inject({ flags: 'FA', seq: 1, ack: 2 });
+    p.expect({ flags: 'A', ack: 2 });
+    const before = p.iss;
+    p.inject({ flags: 'S', seq: 1 });
+    p.expect({ flags: 'A', seq: 2, ack: 2 }, 'not one that could be old');
+    p.inject({ flags: 'S', seq: 5000, mss: 1460 });
+    const synAck = p.expect({ flags: 'SA', ack: 5001 });
+    t.ok(((synAck.seq - before) | 0) > 65536, 'our numbers go on too');
+    p.inject({ flags: 'A', seq: 5001, ack: 1 });
+    t.equal(p.state, 'ESTABLISHED');
+    t.equal(p.stack.timeWaitCount, 0);
+    p.abort();
+    p.discard();
+    p.leftNothing();
+  });
+  t.test('by timestamp, though the sequence number is lower', async (t) => {
+    const p = new Trace(t);
+    p.ts = [1000, 0];
+    p.accept();
+    p.release();
+    p.expect({ flags: 'FA', seq: 1 });
+    p.inject({ flags: 'FA', seq: 1, ack: 2 });
+    p.expect({ flags: 'A', ack: 2 });
+    p.ts = [999, 0];
+    p.inject({ flags: 'S', seq: 9000 });
+    p.expect({ flags: 'A', seq: 2, ack: 2 });
+    p.ts = [1001, 0];
+    p.inject({ flags: 'S', seq: -9000 });
+    p.expect({ flags: 'SA', ack: -8999 });
+    p.inject({ flags: 'R', seq: -8999 });
+    p.leftNothing();
+  });
+});
+
+t.test('bounds: backlog, flow table, TIME-WAIT and orphans', async (t) => {
+  t.test('a SYN beyond the backlog is dropped and counted', async (t) => {
+    const p = new Trace(t);
+    p.listen(80, 3);
+    for (let i = 0; i < 5; i++) p.put({ flags: 'S', seq: 0, port: 1000 + i });
+    p.turn();
+    t.equal(p.discard().length, 3);
+    t.equal(p.stat('TcpExtListenOverflows'), 2);
+    p.advance(64_000);
+    p.discard();
+    p.leftNothing();
+  });
+  t.test('the oldest flow in TIME-WAIT makes room', async (t) => {
+    const p = new Trace(t, { limits: { timeWait: 4 } });
+    for (let i = 0; i < 40; i++) {
+      p.peerPort = 2000 + i;
+      p.accept();
+      p.release();
+      p.expect({ flags: 'FA', seq: 1 });
+      p.inject({ flags: 'FA', seq: 1, ack: 2 });
+      p.expect({ flags: 'A', ack: 2 });
+    }
+    t.equal(p.stack.timeWaitCount, 4);
+    t.equal(p.stack.flowsInUse, 4);
+    p.advance(60_000);
+    p.leftNothing();
+  });
+  t.test('a full table refuses, and forgets TIME-WAIT first', async (t) => {
+    const p = new Trace(t, { limits: { timeWait: 100 } });
+    for (let i = 0; i < 40; i++) {
+      p.peerPort = 2000 + i;
+      p.accept();
+      p.release();
+      p.inject({ flags: 'FA', seq: 1, ack: 2 });
+      p.discard();
+    }
+    t.equal(p.stack.flowsInUse, 28, 'a share of the records is kept free');
+    p.advance(60_000);
+    for (let i = 0; i < 33; i++) p.put({ flags: 'S', seq: 0, port: 5000 + i });
+    p.stack.limits.synAckRetries = 0;
+    p.turn();
+    t.equal(p.stat('TcpExtListenOverflows'), 33 - 16, 'the backlog of 16');
+    p.discard();
+    p.advance(5000);
+    p.leftNothing();
+  });
+  t.test('an orphan too many is reset', async (t) => {
+    const p = new Trace(t, { limits: { orphans: 1 } });
+    p.accept();
+    p.release();
+    p.expect({ flags: 'FA' });
+    p.peerPort++;
+    p.accept();
+    p.release();
+    p.expect({ flags: 'RA' });
+    t.equal(p.stat('TcpExtTCPAbortOnMemory'), 1);
+  });
+});
+
+t.test('RFC 9293 3.9.1: text written before and after shutdown() and release()', async (t) => {
+  const p = new Trace(t);
+  p.open();
+  p.write('last words');
+  p.expect({ flags: 'PA', seq: 1, data: 'last words' });
+  p.shutdown();
+  p.expect({ flags: 'FA', seq: 11, data: 0 });
+  p.inject({ flags: 'A', seq: 1, ack: 12 });
+  p.release();
+  p.inject({ flags: 'FA', seq: 1, ack: 12 });
+  p.expect({ flags: 'A', seq: 12, ack: 2 });
+  p.advance(60_000);
+  p.leftNothing();
+
+  p.open();
+  p.stack.setNoDelay(p.flow, false);
+  const position = p.stack.tcb.at(p.flow).written;
+  p.payload.put(p.flow, position, Buffer.from('with its end'));
+  p.stack.write(p.flow, position + 12);
+  p.stack.release(p.flow);
+  p.turn();
+  p.expect({ flags: 'FPA', seq: 1, data: 'with its end' }, 'text and FIN in one segment');
+  p.inject({ flags: 'FA', seq: 1, ack: 14 });
+  p.expect({ flags: 'A', seq: 14, ack: 2 });
+  p.advance(60_000);
+  p.leftNothing();
+});
