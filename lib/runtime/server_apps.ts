@@ -230,11 +230,12 @@ export class ServerApps {
     const flags = words[at];
     let level = flows.level[flow];
     if ((flags & FLOW_TAKEN) !== 0 && (level & LEVEL_UNTAKEN) !== 0) {
-      channel.untaken--;
+      this.#listeners.taken(flows.stackListener[flow], channel);
       level &= ~LEVEL_UNTAKEN;
     }
     level = (flags & FLOW_WAITING) === 0 ? level & ~LEVEL_WAITING : level | LEVEL_WAITING;
     flows.level[flow] = level;
+    if ((level & LEVEL_WAITING) !== 0 && words[at + 3] === this.#tcb.at(flow).acknowledged) channel.starve();
     if ((level & (LEVEL_FREED | LEVEL_RELEASED)) === 0) {
       const violation = this.#positions(flow, words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
       if (violation !== 0) return violation;
@@ -303,7 +304,7 @@ export class ServerApps {
   /** The app thread has nothing more to do with the flow; the stack may still have. */
   #unbind(channel: ServerChannel, flow: number): void {
     const level = this.#flows.level[flow];
-    if ((level & LEVEL_UNTAKEN) !== 0) channel.untaken--;
+    if ((level & LEVEL_UNTAKEN) !== 0) this.#listeners.taken(this.#flows.stackListener[flow], channel);
     channel.flows--;
     this.#flows.unbind(flow);
     this.#payload.reset(flow);
@@ -341,22 +342,22 @@ export class ServerApps {
   }
 
   #accept(flow: number, listener: number, generation: number): void {
-    const member = this.#listeners.choose(listener);
+    const member = this.#listeners.give(listener);
     if (member === undefined) {
       this.#stack.abort(flow);
       return;
     }
     this.#bind(member.channel, flow, generation, LEVEL_ACCEPT | LEVEL_UNTAKEN, member.request);
-    member.channel.untaken++;
+    this.#flows.stackListener[flow] = listener;
     this.#mark(member.channel, flow, true);
   }
 
-  /** Send memory came free: worth telling when the app waits for it, or when all of it did. */
+  /** Send memory came free: worth telling when the app waits for it, or when all of the flow's did. */
   #acknowledged(channel: ServerChannel, flow: number): void {
     const flows = this.#flows;
     const acknowledged = this.#tcb.at(flow).acknowledged;
     const waiting = (flows.level[flow] & LEVEL_WAITING) !== 0;
-    if (acknowledged === flows.written[flow]) this.#mark(channel, flow, waiting);
+    if (acknowledged === flows.written[flow]) this.#mark(channel, flow, waiting || channel.starved);
     else if (waiting && ((acknowledged - flows.toldAcknowledged[flow]) | 0) >= ROOM_WORTH_TELLING) this.#mark(channel, flow, true);
   }
 

@@ -20,9 +20,8 @@ export class ServerChannel {
   readonly tid: number;
   readonly submissions: QueueConsumer;
   readonly completions: QueueProducer;
-  /** Flows that the app thread holds, and how many of them it has not taken over yet. */
+  /** Flows that the app thread holds. */
   flows = 0;
-  untaken = 0;
   /** Local address of the next connect. */
   readonly bindAddress = new Int32Array(4);
   bound = false;
@@ -31,6 +30,8 @@ export class ServerChannel {
   dirtyLast = NONE;
   /** Answers to requests that found the queue full, in order: triples of request, result, detail. */
   readonly replies: number[] = [];
+  /** A flow of the app thread found every block of the send arena taken: whatever is acknowledged next is urgent. */
+  starved = false;
   #pushed = false;
   #urgent = false;
   readonly #words: Int32Array;
@@ -75,6 +76,13 @@ export class ServerChannel {
     this.#pushed = false;
     if (!this.#urgent) return;
     this.#urgent = false;
+    this.starved = false;
+    this.wake();
+  }
+
+  /** See `starved`. What was acknowledged already may lie unseen in the queue, so the app thread looks once more. */
+  starve(): void {
+    this.starved = true;
     this.wake();
   }
 

@@ -1,6 +1,9 @@
 /**
  * Who listens where. Several app threads may listen on one address and port: the stack knows one listener, and each new
  * connection goes to the app thread that holds the fewest.
+ *
+ * A backlog bounds the connections that wait for the app, half-open ones and established ones alike. The stack counts the
+ * half-open ones; so what an app thread has not taken over yet is taken off what the stack may hold.
  */
 import { EADDRINUSE } from '../tcp/errno.js';
 import type { Stack } from '../tcp/stack.js';
@@ -11,6 +14,8 @@ interface Member {
   /** The app thread's own number of the listener. */
   readonly request: number;
   readonly backlog: number;
+  /** Connections that it was given and has not taken over yet. */
+  untaken: number;
 }
 
 interface Group {
@@ -32,14 +37,15 @@ export class ServerListeners {
 
   /** @returns the port (the one chosen for port 0), or -errno. */
   listen(channel: ServerChannel, request: number, address: Int32Array, port: number, backlog: number): number {
-    const member = { channel, request, backlog };
+    const member = { channel, request, backlog: Math.max(backlog, 1), untaken: 0 };
     const known = this.#byKey.get(keyOf(address, port));
     if (known !== undefined) {
       if (known.members.some((other) => other.channel === channel)) return -EADDRINUSE;
       known.members.push(member);
+      this.#fit(known);
       return port;
     }
-    const listener = this.#stack.listen(address, port, backlog);
+    const listener = this.#stack.listen(address, port, member.backlog);
     if (listener < 0) return listener;
     const chosen = this.#stack.listenerPort(listener);
     const group = { key: keyOf(address, chosen), listener, members: [member] };
@@ -57,24 +63,51 @@ export class ServerListeners {
     for (const group of this.#byListener.values()) this.#remove(group, (m) => m.channel === channel);
   }
 
-  /** The app thread for a new connection: the one with the fewest flows among those whose backlog has room; undefined: none has. */
-  choose(listener: number): Member | undefined {
+  /**
+   * Gives a new connection of a stack's listener to an app thread: the one with the fewest flows among those whose backlog has
+   * room; undefined where none has. It counts in the backlog until `taken`.
+   */
+  give(listener: number): Member | undefined {
     const group = this.#byListener.get(listener);
     if (group === undefined) return undefined;
     let best: Member | undefined;
     for (const member of group.members) {
-      if (member.channel.untaken >= member.backlog) continue;
+      if (member.untaken >= member.backlog) continue;
       if (best === undefined || member.channel.flows < best.channel.flows) best = member;
     }
-    if (best === undefined) this.overflows++;
+    if (best === undefined) {
+      this.overflows++;
+      return undefined;
+    }
+    best.untaken++;
+    this.#fit(group);
     return best;
+  }
+
+  /** The app thread has taken the connection over, or it is gone. */
+  taken(listener: number, channel: ServerChannel): void {
+    const group = this.#byListener.get(listener);
+    const member = group?.members.find((each) => each.channel === channel);
+    if (group === undefined || member === undefined || member.untaken === 0) return;
+    member.untaken--;
+    this.#fit(group);
+  }
+
+  /** The stack may hold as many half-open connections as the app threads could still take. */
+  #fit(group: Group): void {
+    let room = 0;
+    for (const member of group.members) room += Math.max(member.backlog - member.untaken, 0);
+    this.#stack.setBacklog(group.listener, room);
   }
 
   #remove(group: Group, gone: (member: Member) => boolean): void {
     const at = group.members.findIndex(gone);
     if (at < 0) return;
     group.members.splice(at, 1);
-    if (group.members.length > 0) return;
+    if (group.members.length > 0) {
+      this.#fit(group);
+      return;
+    }
     this.#stack.unlisten(group.listener);
     this.#byKey.delete(group.key);
     this.#byListener.delete(group.listener);

@@ -183,6 +183,11 @@ export class Stack implements TransportSink, TimerSink {
     return -EADDRINUSE;
   }
 
+  /** Changes how many half-open connections a listener may have; 0: every SYN is dropped and counted. */
+  setBacklog(listener: number, backlog: number): void {
+    if (this.#core.listeners.isOpen(listener)) this.#core.listeners.backlogs[listener] = backlog;
+  }
+
   listenerPort(listener: number): number {
     return this.#core.listeners.ports[listener];
   }

@@ -4,6 +4,7 @@ import type { AppFlow, FlowHandler, ListenHandler } from '../../lib/runtime/app_
 import type { AppPort } from '../../lib/runtime/app_port.js';
 import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
 import { SUBMIT_FLOW } from '../../lib/runtime/messages.js';
+import * as stats from '../../lib/tcp/stats.js';
 import { EADDRINUSE, ECONNREFUSED, ECONNRESET } from '../../lib/tcp/errno.js';
 import { randomOf } from '../support/random.js';
 import { Turns } from '../support/turns.js';
@@ -151,6 +152,28 @@ t.test('several app threads on one port: new connections go to the one with the 
   servers[1].detach();
   for (let i = 0; i < 10; i++) connect(client, 8000);
   t.ok(await turns.until(() => accepting[0].accepted.length + accepting[2].accepted.length === 30), 'who has left gets none');
+  turns.end();
+});
+
+t.test('a busy app thread: a backlog bounds what waits for it, and the rest comes in later', async (t) => {
+  const turns = new Turns();
+  const [server, client] = [turns.attach(), turns.attach()];
+  const accepting = new Accepting();
+  server.listen({ host: null, port: 0, backlog: 8 }, accepting);
+  await turns.until(() => accepting.port > 0);
+  const clients = Array.from({ length: 20 }, () => connect(client, accepting.port));
+  await new Promise((resolve) => process.nextTick(resolve));
+  // The event loop does not get a turn, so the app takes nothing over.
+  turns.pass(500_000);
+  t.equal(turns.stack.stats[stats.LISTEN_OVERFLOWS] > 0, true, 'what does not fit is dropped and counted');
+  t.equal(turns.stack.stats[stats.PASSIVE_OPENS], 8, 'as many as the backlog says are established');
+  for (let i = 0; i < 10; i++) {
+    await turns.until(() => false, 10);
+    turns.pass(1_000_000);
+  }
+  await turns.until(() => accepting.accepted.length === 20);
+  t.equal(accepting.accepted.length, 20, 'the others got in when they tried again');
+  t.ok(clients.every((each) => each.events.includes('connect')));
   turns.end();
 });
 
