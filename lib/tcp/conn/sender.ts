@@ -61,7 +61,10 @@ function retransmit(core: Core, t: Tcb): number {
   while (before(t.rtxNxt, t.recover)) {
     // What lies beyond rtxNxt counts as lost, so only what was sent again is in flight.
     const room = t.cwnd - ((t.rtxNxt - t.sndUna) | 0);
-    if (room < Math.min(t.sndMss, (t.recover - t.rtxNxt) | 0)) return 0;
+    if (room < Math.min(t.sndMss, (t.recover - t.rtxNxt) | 0)) {
+      t.mark(CWND_LIMITED);
+      return 0;
+    }
     const sent = resend(core, t, t.rtxNxt, t.sndMss);
     if (sent <= 0) return sent;
     t.rtxNxt = (t.rtxNxt + sent) | 0;
@@ -122,7 +125,8 @@ function advance(core: Core, t: Tcb, sent: number, length: number): void {
   t.sndNxt = (t.sndNxt + sent) | 0;
   t.sentAt = core.ticks;
   t.unmark(SWS_OVERRIDE);
-  if (length % t.sndMss !== 0) t.sndSml = t.sndNxt;
+  // Small because nothing more was there, not because a packet has only so many pieces.
+  if (sent >= length && length % t.sndMss !== 0) t.sndSml = t.sndNxt;
   if (!t.has(RTT_TIMING) && t.recovery === RECOVERY_OPEN) {
     t.mark(RTT_TIMING);
     t.rttSeq = t.sndNxt;
