@@ -64,7 +64,7 @@ t.test('medians and ratios', (t) => {
 
 t.test('a short run against kernel TCP', { skip: missing('ip', 'wrk') }, (t) => {
   const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, '--json', '--rounds', '1', '--duration', '1', '--warmup', '0'], { encoding: 'utf8' });
-  t.equal(status, 0, stderr);
+  t.equal(status, 0, 'ends well', { stderr });
   const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as Row);
   t.strictSame([...new Set(lines.map(({ bench }) => bench))], ['http', 'raw']);
   for (const line of lines) t.strictSame(Object.keys(line), ['bench', 'metric', 'unit', 'offload', 'kernel', 'ratio', 'rounds']);

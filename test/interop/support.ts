@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { bytes } from '../../examples/http.js';
 import { mayMakeNetworks, openNetwork } from '../../examples/support/network.js';
 import type { Network } from '../../examples/support/network.js';
@@ -65,13 +66,15 @@ export function noise(path: string, count: number): string {
   return hash.digest('hex');
 }
 
-/** The checksum of everything that a stream delivers. */
-export async function digest(stream: AsyncIterable<Buffer>): Promise<{ sha256: string; length: number }> {
+/** The checksum of everything that a stream delivers until its end; the other direction stays open. */
+export function digest(stream: Readable): Promise<{ sha256: string; length: number }> {
   const hash: Hash = createHash('sha256');
   let length = 0;
-  for await (const chunk of stream) {
+  stream.on('data', (chunk: Buffer) => {
     hash.update(chunk);
     length += chunk.length;
-  }
-  return { sha256: hash.digest('hex'), length };
+  });
+  return new Promise((resolve, reject) => {
+    stream.once('end', () => resolve({ sha256: hash.digest('hex'), length })).once('error', reject);
+  });
 }
