@@ -20,6 +20,8 @@ export class ChannelFlow implements AppFlow {
   generation = 0;
   /** In the port's list of flows to submit. */
   dirty = false;
+  /** In the port's list of flows that found no block to write in. */
+  starved = false;
   readonly #port: AppPort;
   readonly #send: SendStream;
   readonly #receive: ReceiveStream;
@@ -71,7 +73,11 @@ export class ChannelFlow implements AppFlow {
   write(bytes: Uint8Array, offset: number, length: number): number {
     if (this.#closed || length === 0 || (this.#submit & (FLOW_END | FLOW_RESET)) !== 0) return 0;
     const taken = this.#send.write(bytes, offset, length);
-    if (taken < length) this.#submit |= FLOW_WAITING;
+    if (taken < length) {
+      this.#submit |= FLOW_WAITING;
+      // No acknowledgement of its own will make room: it waits for a block that another flow gives back.
+      if (this.#send.unacknowledged === 0) this.#port.waitForBlock(this);
+    }
     this.#port.submitLater(this, true);
     return taken;
   }
@@ -166,6 +172,12 @@ export class ChannelFlow implements AppFlow {
   /** Called from the event loop after `callLater`. */
   called(): void {
     if (this.#overWaits && this.#receive.length === 0) this.#over();
+  }
+
+  /** There are free blocks again after `waitForBlock`. */
+  blockCame(): void {
+    this.starved = false;
+    if (!this.#closed) this.#roomCame();
   }
 
   #roomCame(): void {

@@ -48,6 +48,8 @@ export class AppPort {
   /** Flows to submit at the end of the tick; requests are pushed at once. */
   #dirty: ChannelFlow[] = [];
   #called: ChannelFlow[] = [];
+  /** Flows that found every block of the send arena taken, in the order they came. */
+  #starved: ChannelFlow[] = [];
   #flushPlanned = false;
   #urgent = false;
   #looks = 0;
@@ -152,6 +154,13 @@ export class AppPort {
     this.#planFlush();
   }
 
+  /** `flow.blockCame()` follows once the send arena has a block. */
+  waitForBlock(flow: ChannelFlow): void {
+    if (flow.starved) return;
+    flow.starved = true;
+    this.#starved.push(flow);
+  }
+
   /** `flow.called()` follows from the event loop. */
   callLater(flow: ChannelFlow): void {
     this.#called.push(flow);
@@ -251,6 +260,7 @@ export class AppPort {
     } finally {
       if (count > 0) completions.release();
     }
+    if (this.#starved.length > 0) this.#feed();
     return count;
   }
 
@@ -300,6 +310,15 @@ export class AppPort {
       request.listening = true;
       request.handler.onListening(request.host, result);
     }
+  }
+
+  /** As many flows as there are blocks may write; who gets none after all comes back to the end of the list. */
+  #feed(): void {
+    const fed = this.#starved.splice(0, this.memory.arena.available);
+    for (const flow of fed) flow.blockCame();
+    // The TCP server hears of it again: it told of the blocks once.
+    const [hungry] = this.#starved;
+    if (hungry !== undefined && fed.length > 0) this.submitLater(hungry, true);
   }
 
   #callCalled(): void {
@@ -362,6 +381,7 @@ export class AppPort {
     this.#flows.length = 0;
     this.#requests.clear();
     this.#dirty.length = 0;
+    this.#starved.length = 0;
   }
 
   /** Changes the channel's state and has the TCP server look at it. */
