@@ -1,4 +1,5 @@
 /** Opens what the TCP server is configured with: the NIC, the decorators around it, and the loopback beside it. */
+import { performance } from 'node:perf_hooks';
 import type { Device, DeviceMemory } from '../nic/device.js';
 import { fault } from '../nic/fault.js';
 import { LoopbackDevice } from '../nic/loopback.js';
@@ -46,7 +47,7 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
 function decorate(device: Device, config: ServerConfig, memory: Uint8Array, clock: () => number): Device {
   let decorated = device;
   if (config.fault !== null) decorated = fault(decorated, memory, faultOptions(config.fault), clock);
-  if (config.pcap !== null) decorated = pcap(decorated, config.pcap, memory, () => Date.now() * 1000);
+  if (config.pcap !== null) decorated = pcap(decorated, config.pcap, memory, () => (performance.timeOrigin + performance.now()) * 1000);
   return decorated;
 }
 
