@@ -54,7 +54,7 @@ function isDuplicate(core: Core, t: Tcb, windowBefore: number): boolean {
 /** Takes over the window from a segment that is not older than the one it was last taken from. */
 export function updateWindow(t: Tcb, seq: number, ack: number, field: number): void {
   if (!before(t.sndWl1, seq) && !(t.sndWl1 === seq && notAfter(t.sndWl2, ack))) return;
-  t.sndWnd = field * 2 ** t.sndWndShift;
+  t.sndWnd = field << t.sndWndShift;
   t.sndWl1 = seq;
   t.sndWl2 = ack;
   if (t.sndWnd > t.sndWndMax) t.sndWndMax = t.sndWnd;

@@ -11,7 +11,7 @@ export const FIELD_MAX = 65535;
 /** Shift with which windows up to `bytes` can be told (RFC 7323 2.3), 0 to 14. */
 export function shiftFor(bytes: number): number {
   let shift = 0;
-  while (shift < 14 && FIELD_MAX * 2 ** shift < bytes) shift++;
+  while (shift < 14 && FIELD_MAX << shift < bytes) shift++;
   return shift;
 }
 
@@ -61,7 +61,7 @@ export function advertise(core: Core, t: Tcb): number {
 /** True where the reader has made so much room that the peer should hear of it: the window would at least double. */
 export function updateDue(t: Tcb): boolean {
   const current = rcvWnd(t);
-  const space = Math.min(room(t), FIELD_MAX * 2 ** shiftOf(t));
+  const space = Math.min(room(t), FIELD_MAX << shiftOf(t));
   return space - current >= Math.min(t.rcvBuf >> 1, t.rcvMss) && space >= 2 * current;
 }
 
