@@ -39,12 +39,11 @@ export function onAckTimer(core: Core, t: Tcb): void {
 export function answerInvalid(core: Core, t: Tcb, carriesData: boolean): void {
   if (!carriesData) {
     const since = (core.ticks - t.invalidAt) | 0;
-    if (t.invalidAt !== 0 && since >= 0 && since < core.limits.invalidAckMs * TICKS_PER_MS) {
+    if (since >= 0 && since < core.limits.invalidAckMs * TICKS_PER_MS) {
       core.stats[stat.ACK_SKIPPED]++;
       return;
     }
-    // 0 stands for "never".
-    t.invalidAt = core.ticks | 1;
+    t.invalidAt = core.ticks;
   }
   ackAtOnce(core, t);
 }

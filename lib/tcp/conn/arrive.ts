@@ -22,8 +22,8 @@ import { rcvWnd } from './window.js';
 
 /** How much later the sequence numbers begin of a connection that takes over from one in TIME-WAIT (RFC 9293 3.4.3). */
 const ISS_STEP = 65537;
-/** TS.Recent of a connection idle for longer says nothing (RFC 7323 5.5): 24 days, in ms. */
-const TS_RECENT_MAX_MS = 24 * 86_400_000;
+/** TS.Recent of a connection idle for longer says nothing (RFC 7323 5.5): 24 days, in s. */
+const TS_RECENT_MAX_S = 24 * 86_400;
 
 /** One segment for this host. */
 export function arrive(core: Core, arrival: Arrival): void {
@@ -114,7 +114,7 @@ function checkTimestamp(core: Core, t: Tcb): boolean {
     return false;
   }
   if (!before(segment.options.tsVal, t.tsRecent)) return true;
-  if (((core.ms - t.tsRecentAt) | 0) > TS_RECENT_MAX_MS) return true;
+  if (((core.seconds - t.tsRecentAt) | 0) > TS_RECENT_MAX_S) return true;
   core.stats[stat.PAWS_ESTAB]++;
   answerInvalid(core, t, segment.length > 0);
   return false;
@@ -157,7 +157,7 @@ function updateTsRecent(core: Core, t: Tcb): void {
   const segment = core.segment;
   if (!t.has(TIMESTAMPS_ON) || after(segment.seq, t.lastAckSent)) return;
   t.tsRecent = segment.options.tsVal;
-  t.tsRecentAt = core.ms;
+  t.tsRecentAt = core.seconds;
 }
 
 /** Fifth, in SYN-RECEIVED: is it our SYN that is acknowledged? */

@@ -62,10 +62,11 @@ export class Core {
 
   /** The time of this turn in µs, as handed in. */
   now = 0;
-  /** The same since the epoch, as int32 that wrap: in ticks, µs and ms. */
+  /** The same since the epoch, as int32 that wrap: in ticks, µs, ms and s. */
   ticks = 0;
   us = 0;
   ms = 0;
+  seconds = 0;
 
   /** Half-open flows, a queue for each listener. */
   readonly halfOpen: FlowQueues;
@@ -113,6 +114,7 @@ export class Core {
     this.ticks = Math.floor(elapsed / TICK_US + 0.001) | 0;
     this.us = Math.floor(elapsed) | 0;
     this.ms = Math.floor(elapsed / 1000) | 0;
+    this.seconds = Math.floor(elapsed / 1_000_000) | 0;
   }
 
   /** The time in µs of a tick not far from now. */

@@ -4,6 +4,7 @@ import * as stat from '../stats.js';
 import { ackNow } from './ack.js';
 import { measure, updateWindow } from './acknowledge.js';
 import { fail } from './close.js';
+import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { beginKeepAlive } from './keepalive.js';
 import { ipHeader, ownMss, refuse, sendSyn } from './output.js';
@@ -54,6 +55,8 @@ function newFlow(core: Core): number {
   t.rcvMss = MSS_DEFAULT_4;
   t.quickAcks = core.limits.quickAcks;
   t.heardAt = core.ticks;
+  // Long enough ago for the first answer.
+  t.invalidAt = (core.ticks - core.limits.invalidAckMs * TICKS_PER_MS) | 0;
   beginRto(core, t);
   return flow;
 }
@@ -130,7 +133,7 @@ function learn(core: Core, t: Tcb): void {
   if (options.windowScale < 0) t.unmark(SCALING_ON);
   if (t.has(TIMESTAMPS_ON)) {
     t.tsRecent = options.tsVal;
-    t.tsRecentAt = core.ms;
+    t.tsRecentAt = core.seconds;
   }
   t.sndWndShift = t.has(SCALING_ON) ? options.windowScale : 0;
   t.sndWnd = segment.window;

@@ -14,6 +14,8 @@ export class RangePool {
   readonly nexts: Int32Array;
   /** Ranges that the last call of `insert` or `absorb` added to the list; negative where it took some out. */
   change = 0;
+  /** Where `absorb` has brought the stream. */
+  reached = 0;
   #free: number;
 
   constructor(count: number) {
@@ -80,20 +82,21 @@ export class RangePool {
     return head;
   }
 
-  /** How far the stream reaches from `seq` on with the ranges that adjoin it. */
-  reach(head: number, seq: number): number {
-    if (head === NONE || after(this.starts[head], seq)) return seq;
-    return later(this.ends[head], seq);
-  }
-
-  /** Takes out the ranges that begin at or before `seq`, which the stream has reached. Returns the new head. */
+  /**
+   * The stream has come to `seq`: takes out the ranges that it reaches, each of which may carry it on to the next.
+   * `reached` is where it has come to then.
+   *
+   * @returns the new head.
+   */
   absorb(head: number, seq: number): number {
     this.change = 0;
     while (head !== NONE && notAfter(this.starts[head], seq)) {
       const next = this.nexts[head];
+      seq = later(seq, this.ends[head]);
       this.#give(head);
       head = next;
     }
+    this.reached = seq;
     return head;
   }
 

@@ -7,7 +7,7 @@ import type { Core } from './core.js';
 import { noteOutOfOrder } from './sack.js';
 import { after, before, notAfter } from './seq.js';
 import {
-  CLOSE_WAIT, CLOSING, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, RELEASED, SACK_ON,
+  CLOSE_WAIT, CLOSING, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, NONE, RELEASED, SACK_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { enterTimeWait } from './time_wait.js';
@@ -78,9 +78,9 @@ function acceptInOrder(core: Core, t: Tcb): void {
 
 function joinRanges(core: Core, t: Tcb): void {
   const ranges = core.ranges;
-  t.rcvNxt = ranges.reach(t.ranges, t.rcvNxt);
   t.ranges = ranges.absorb(t.ranges, t.rcvNxt);
   t.rangeCount += ranges.change;
+  t.rcvNxt = ranges.reached;
 }
 
 /** Bytes ahead of their turn: they are stored in their place, and the peer hears of the gap at once. */
@@ -135,7 +135,7 @@ function finInOrder(core: Core, t: Tcb): void {
   t.mark(FIN_RECEIVED);
   if (t.rangeCount > 0) {
     core.ranges.drop(t.ranges);
-    t.ranges = -1;
+    t.ranges = NONE;
     t.rangeCount = 0;
   }
   t.received = (t.finSeq - t.irs - 1) | 0;

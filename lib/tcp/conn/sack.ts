@@ -1,4 +1,4 @@
-/** SACK blocks that we send (RFC 2018 4): the range that grew last first, then those that grew before it. */
+/** SACK blocks that we send (RFC 2018 4): the range that grew last first, then those that grew before it, then others. */
 import type { Core } from './core.js';
 import { NONE } from './state.js';
 import { SACK_RECENT } from './tcb.js';
@@ -20,17 +20,23 @@ export function noteOutOfOrder(core: Core, t: Tcb, seq: number): void {
 
 /** Fills `core.sackEdges` with up to `most` blocks. Returns how many: at least one where the flow has a range. */
 export function fillBlocks(core: Core, t: Tcb, most: number): number {
-  const edges = core.sackEdges;
   const ranges = core.ranges;
   let count = 0;
   for (let i = 0; i < RECENT && count < most; i++) {
     const range = ranges.holding(t.ranges, core.words[t.base + SACK_RECENT + i]);
     if (range === NONE || isListed(core, count, ranges.starts[range])) continue;
-    edges[2 * count] = ranges.starts[range];
-    edges[2 * count + 1] = ranges.ends[range];
-    count++;
+    count = add(core, count, range);
+  }
+  for (let range = t.ranges; range !== NONE && count < most; range = ranges.nexts[range]) {
+    if (!isListed(core, count, ranges.starts[range])) count = add(core, count, range);
   }
   return count;
+}
+
+function add(core: Core, count: number, range: number): number {
+  core.sackEdges[2 * count] = core.ranges.starts[range];
+  core.sackEdges[2 * count + 1] = core.ranges.ends[range];
+  return count + 1;
 }
 
 function isListed(core: Core, count: number, start: number): boolean {

@@ -153,7 +153,7 @@ export const SACK_RECENT = 69;
 // Timestamps (RFC 7323).
 /** TS.Recent. */
 export const TS_RECENT = 73;
-/** When it was set, in ms of the core's clock. */
+/** When it was set, in s of the core's clock. */
 export const TS_RECENT_AT = 74;
 /** Added to the clock in ms to make TSval. */
 export const TS_OFFSET = 75;
