@@ -31,7 +31,7 @@ export function startMonitor(requests: () => number): Monitor {
     const rate = Math.round((count - lastRequests) * 1e9 / elapsed);
     lastRequests = count;
     let line = `${rate} requests/s`;
-    for (const thread of threads.values()) {
+    for (const thread of [...threads.values()].sort(byName)) {
       const cpu = cpuTime(thread.pid, thread.thread);
       line += `  ${thread.name} ${Math.round((cpu - thread.cpu) * 100 / elapsed)} %`;
       thread.cpu = cpu;
@@ -42,9 +42,13 @@ export function startMonitor(requests: () => number): Monitor {
   }, 1000);
   return {
     add: (thread) => { threads.set(thread.name, { ...thread, cpu: cpuTime(thread.pid, thread.thread) }); },
-    describe: () => [...threads.values()]
+    describe: () => [...threads.values()].sort(byName)
       .map(({ name, pid, thread }) => `  ${name.padEnd(14)} thread ${thread}, CPU ${allowedCpus(pid, thread)}\n`).join(''),
     say: (text) => { process.stdout.write(terminal ? `\r\x1b[K${text}\n` : `${text}\n`); },
     stop: () => clearInterval(timer),
   };
+}
+
+function byName(a: MonitoredThread, b: MonitoredThread): number {
+  return a.name.localeCompare(b.name, 'en', { numeric: true });
 }
