@@ -45,12 +45,12 @@ export class LoopbackDevice implements Device {
     this.#spans.append(offset, length);
   }
 
-  /** Nothing can damage a frame on its way through memory, so its checksum is never completed nor looked at. */
-  commit(length: number, _checksumStart: number, _segmentSize: number): void {
+  /** Nothing damages a frame in memory, so a checksum left to this device is never completed nor looked at; a complete one is. */
+  commit(length: number, checksumStart: number, _segmentSize: number): void {
     const total = length + this.#spans.bytes;
     this.#spans.gather(this.tx, this.tx, this.#at + length);
     this.#spans.clear();
-    this.#queue.commit(total, RX_CHECKSUM_VALID, 0);
+    this.#queue.commit(total, checksumStart === 0 ? 0 : RX_CHECKSUM_VALID, 0);
     this.stats.txBytes += total;
   }
 
