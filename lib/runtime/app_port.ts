@@ -260,7 +260,7 @@ export class AppPort {
     } finally {
       if (count > 0) completions.release();
     }
-    if (this.#starved.length > 0) this.#feed();
+    if (count > 0 && this.#starved.length > 0) this.#feed();
     return count;
   }
 
@@ -316,9 +316,9 @@ export class AppPort {
   #feed(): void {
     const fed = this.#starved.splice(0, this.memory.arena.available);
     for (const flow of fed) flow.blockCame();
-    // The TCP server hears of it again: it told of the blocks once.
+    // The TCP server is told again: what it had to tell of was taken just now.
     const [hungry] = this.#starved;
-    if (hungry !== undefined && fed.length > 0) this.submitLater(hungry, true);
+    if (hungry !== undefined) this.submitLater(hungry, true);
   }
 
   #callCalled(): void {

@@ -357,8 +357,10 @@ export class ServerApps {
     const flows = this.#flows;
     const acknowledged = this.#tcb.at(flow).acknowledged;
     const waiting = (flows.level[flow] & LEVEL_WAITING) !== 0;
-    if (acknowledged === flows.written[flow]) this.#mark(channel, flow, waiting || channel.starved);
-    else if (waiting && ((acknowledged - flows.toldAcknowledged[flow]) | 0) >= ROOM_WORTH_TELLING) this.#mark(channel, flow, true);
+    if (acknowledged === flows.written[flow]) {
+      this.#mark(channel, flow, waiting || channel.starved);
+      channel.starved = false;
+    } else if (waiting && ((acknowledged - flows.toldAcknowledged[flow]) | 0) >= ROOM_WORTH_TELLING) this.#mark(channel, flow, true);
   }
 
   // ---- completions

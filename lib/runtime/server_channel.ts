@@ -30,7 +30,7 @@ export class ServerChannel {
   dirtyLast = NONE;
   /** Answers to requests that found the queue full, in order: triples of request, result, detail. */
   readonly replies: number[] = [];
-  /** A flow of the app thread found every block of the send arena taken: whatever is acknowledged next is urgent. */
+  /** A flow of the app thread found every block of the send arena taken: what is acknowledged next is urgent, once. */
   starved = false;
   #pushed = false;
   #urgent = false;
@@ -76,7 +76,6 @@ export class ServerChannel {
     this.#pushed = false;
     if (!this.#urgent) return;
     this.#urgent = false;
-    this.starved = false;
     this.wake();
   }
 
