@@ -31,7 +31,7 @@ export interface StackLimits {
   rtoInitialMs: number;
   /** Least RTO in ms; RFC 6298 2.4 says 1 s, this is Linux's and that of every stack met in the field. */
   rtoMinMs: number;
-  /** Largest RTO, and longest interval of zero-window probes, in ms (RFC 6298 2.5). */
+  /** Largest RTO, and longest interval of zero-window probes, in ms, at most 500 000 (RFC 6298 2.5). */
   rtoMaxMs: number;
   /** Longest delay of an acknowledgement, in ms (RFC 9293 3.8.6.3 allows 500; Linux's least is 40). */
   delayedAckMs: number;
@@ -92,6 +92,7 @@ export function stackLimits(given: Partial<StackLimits>, maxFlows: number): Stac
   if (given.orphans === undefined) limits.orphans = Math.max(1, maxFlows >> 1);
   if (given.ranges === undefined) limits.ranges = Math.max(64, Math.min(65536, maxFlows * 4));
   limits.receiveBuffer = Math.min(limits.receiveBuffer, 1 << 30);
+  limits.rtoMaxMs = Math.min(limits.rtoMaxMs, 500_000);
   limits.receiveBufferInitial = Math.min(limits.receiveBufferInitial, limits.receiveBuffer);
   return limits;
 }

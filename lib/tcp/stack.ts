@@ -130,6 +130,7 @@ export class Stack implements TransportSink, TimerSink {
       else if (t.state >= SYN_SENT) sendHandshake(core, t);
       flow = next;
     }
+    core.unflushed = false;
     this.ip.flush();
   }
 
@@ -138,6 +139,7 @@ export class Stack implements TransportSink, TimerSink {
     const core = this.#core;
     let at = this.ip.pollAt();
     if (core.wheel.armed > 0) at = Math.min(at, core.timeOf(core.wheel.next()));
+    if (core.unflushed) return core.now;
     if (core.flows.anyTouched) at = Math.min(at, core.congested ? core.now + CONGESTED_RETRY_US : core.now);
     return at;
   }

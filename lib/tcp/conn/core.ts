@@ -79,6 +79,8 @@ export class Core {
   challengeFrom = 0;
   /** A send found no room in the device this turn. */
   congested = false;
+  /** Segments wait in the devices for a flush. */
+  unflushed = false;
   /** Edges of SACK blocks to be written. */
   readonly sackEdges = new Int32Array(8);
 

@@ -36,6 +36,12 @@ function beginTo(core: Core, words: Int32Array, localAt: number, remoteAt: numbe
   return at;
 }
 
+function end(core: Core, length: number, segmentSize: number): void {
+  core.output.end(length, segmentSize);
+  core.stats[stat.OUT_SEGS]++;
+  core.unflushed = true;
+}
+
 /** What holds for every segment that acknowledges `rcvNxt`. */
 function acknowledged(t: Tcb): void {
   t.lastAckSent = t.rcvNxt;
@@ -69,8 +75,7 @@ function sendEmpty(core: Core, t: Tcb, seq: number): boolean {
     header += emitSack(bytes, at + header, core.sackEdges, 0, count);
   }
   emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, ACK, advertise(core, t), header);
-  core.output.end(header, 0);
-  core.stats[stat.OUT_SEGS]++;
+  end(core, header, 0);
   acknowledged(t);
   return true;
 }
@@ -98,8 +103,7 @@ export function sendText(core: Core, t: Tcb, seq: number, length: number, fin: b
   const ends = fin && last && t.has(FIN_QUEUED);
   if (ends) flags |= FIN;
   emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, flags, advertise(core, t), header);
-  core.output.end(header, sent > t.sndMss ? t.sndMss : 0);
-  core.stats[stat.OUT_SEGS]++;
+  end(core, header, sent > t.sndMss ? t.sndMss : 0);
   acknowledged(t);
   return sent + (ends ? 1 : 0);
 }
@@ -117,8 +121,7 @@ export function sendSyn(core: Core, t: Tcb): boolean {
   emitTcp(
     bytes, at, t.localPort, t.remotePort, t.iss, opening ? 0 : t.rcvNxt, opening ? SYN : SYN | ACK, window, header,
   );
-  core.output.end(header, 0);
-  core.stats[stat.OUT_SEGS]++;
+  end(core, header, 0);
   if (!opening) {
     t.lastAckSent = t.rcvNxt;
     t.unmark(ACK_NOW);
@@ -142,8 +145,7 @@ export function sendReset(core: Core, t: Tcb): void {
   let header = TCP_HEADER;
   if (t.has(TIMESTAMPS_ON)) header += emitTimestamps(bytes, at + header, tsNow(core, t), t.tsRecent);
   emitTcp(bytes, at, t.localPort, t.remotePort, t.sndNxt, t.rcvNxt, RST | ACK, 0, header);
-  core.output.end(header, 0);
-  core.stats[stat.OUT_SEGS]++;
+  end(core, header, 0);
   core.stats[stat.OUT_RSTS]++;
 }
 
@@ -159,8 +161,7 @@ export function refuse(core: Core): void {
   emitTcp(
     core.output.bytes, at, segment.destinationPort, segment.sourcePort, seq, ack, flags, 0, TCP_HEADER,
   );
-  core.output.end(TCP_HEADER, 0);
-  core.stats[stat.OUT_SEGS]++;
+  end(core, TCP_HEADER, 0);
   core.stats[stat.OUT_RSTS]++;
 }
 

@@ -56,8 +56,11 @@ export function armPersist(core: Core, t: Tcb): void {
   armIn(core, t, TIMER_RETRANSMIT, backedOff(core, t.rto, t.persistBackoff));
 }
 
+/** Doubled in int32: this runs for every segment, and a double would be garbage. */
 function backedOff(core: Core, rto: number, backoff: number): number {
-  return Math.min(rto * 2 ** backoff, core.limits.rtoMaxMs * US_PER_MS);
+  const most = core.limits.rtoMaxMs * US_PER_MS;
+  for (; backoff > 0 && rto < most; backoff--) rto <<= 1;
+  return rto < most ? rto : most;
 }
 
 /** Nothing is in flight any more. */

@@ -4,9 +4,9 @@ import type { Core } from './core.js';
 import { TIMER_ACK, TIMER_LIFE, TIMER_RETRANSMIT } from './state.js';
 import type { Tcb } from './tcb.js';
 
-/** Arms one timer of the flow at hand to run out in `us` microseconds. */
+/** Arms one timer of the flow at hand to run out in `us` microseconds, at most 2^30. */
 export function armIn(core: Core, t: Tcb, timer: number, us: number): void {
-  armAt(core, t, timer, (core.ticks + Math.ceil(us / TICK_US)) | 0);
+  armAt(core, t, timer, (core.ticks + (((us + TICK_US - 1) / TICK_US) | 0)) | 0);
 }
 
 /** As `armIn`, in milliseconds; what does not fit in a day counts as a day. */
