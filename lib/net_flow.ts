@@ -37,11 +37,11 @@ export interface FlowOwner {
   read(size?: number): unknown;
   destroy(error?: Error): unknown;
   /** Bytes moved: the idle time begins anew. */
-  touch(): void;
+  _touch(): void;
   /** The active open is done. */
-  opened(): void;
+  _opened(): void;
   /** The active open failed. */
-  refused(errno: number): void;
+  _refused(errno: number): void;
 }
 
 /** A socket's end of its flow. */
@@ -127,7 +127,7 @@ export class SocketFlow implements FlowHandler, PortUser {
       callback(transferError(EPIPE, 'write'));
       return;
     }
-    this.owner.touch();
+    this.owner._touch();
     if (this.put(chunk, encoding)) callback();
     else this.wait(callback);
   }
@@ -138,7 +138,7 @@ export class SocketFlow implements FlowHandler, PortUser {
       callback(transferError(EPIPE, 'write'));
       return;
     }
-    this.owner.touch();
+    this.owner._touch();
     this.entries = entries;
     this.entry = 0;
     if (this.putEntries()) callback();
@@ -203,7 +203,7 @@ export class SocketFlow implements FlowHandler, PortUser {
   onConnect(): void {
     if (this.flow === null) return;
     this.opening = false;
-    this.owner.opened();
+    this.owner._opened();
     this.settle();
   }
 
@@ -222,7 +222,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     if (!this.putEntries()) return;
     const callback = this.callback;
     this.callback = null;
-    this.owner.touch();
+    this.owner._touch();
     this.settle();
     callback();
   }
@@ -239,7 +239,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     }
     if (this.opening) {
       this.opening = false;
-      this.owner.refused(errno);
+      this.owner._refused(errno);
       return;
     }
     this.failed = errno;
@@ -269,7 +269,7 @@ export class SocketFlow implements FlowHandler, PortUser {
   private pump(): void {
     const flow = this.flow;
     if (flow === null) return;
-    if (flow.readableLength > 0 || flow.ended) this.owner.touch();
+    if (flow.readableLength > 0 || flow.ended) this.owner._touch();
     while (this.reading && (this.onread === null ? this.pushChunk(flow) : this.fillBuffer(flow, this.onread)));
     // Callbacks of the app ran: the flow may be gone.
     if (!this.reading || this.flow === null || !flow.ended) return;

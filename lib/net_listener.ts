@@ -102,7 +102,7 @@ export class Listener implements ListenHandler, PortUser {
       readableHighWaterMark: owner.highWaterMark,
       writableHighWaterMark: owner.highWaterMark,
     });
-    const link = socket.adopt(flow, this.port, owner);
+    const link = socket._adopt(flow, this.port, owner);
     owner._connections++;
     socket.server = owner;
     socket._server = owner;

@@ -134,9 +134,9 @@ export class Server extends EventEmitter implements ListenOwner {
   _connections = 0;
   /** @internal */
   _handle: Listener | null = null;
-  private unreferenced = false;
+  private _unref = false;
   /** Counts calls of `listen` and `close`, so that a lookup can tell that it is out of date. */
-  private calls = 0;
+  private _listeningId = 0;
 
   constructor(options?: ServerOptions | ((socket: Socket) => void) | null, listener?: (socket: Socket) => void) {
     super();
@@ -170,10 +170,10 @@ export class Server extends EventEmitter implements ListenOwner {
   listen(...args: unknown[]): this {
     if (this._handle !== null) throw alreadyListening();
     const place = listenArguments(args);
-    const call = ++this.calls;
-    listenAt(this, place, () => call === this.calls);
+    const call = ++this._listeningId;
+    listenAt(this, place, () => call === this._listeningId);
     if (place.listener !== null) this.once('listening', place.listener);
-    if (this.unreferenced) this.once('listening', this.unref);
+    if (this._unref) this.once('listening', this.unref);
     closeOnAbort(this, place.signal);
     return this;
   }
@@ -184,7 +184,7 @@ export class Server extends EventEmitter implements ListenOwner {
    * @param callback called at 'close'; with ERR_SERVER_NOT_RUNNING where the server does not listen.
    */
   close(callback?: (error?: Error) => void): this {
-    this.calls++;
+    this._listeningId++;
     if (typeof callback === 'function') {
       if (this._handle === null) this.once('close', () => callback(serverNotRunning()));
       else this.once('close', callback);
@@ -220,14 +220,14 @@ export class Server extends EventEmitter implements ListenOwner {
 
   /** Lets the server keep the process alive: the default. */
   ref(): this {
-    this.unreferenced = false;
+    this._unref = false;
     this._handle?.ref();
     return this;
   }
 
   /** Lets the process end though the server listens. */
   unref(): this {
-    this.unreferenced = true;
+    this._unref = true;
     this._handle?.unref();
     return this;
   }

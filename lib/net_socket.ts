@@ -110,21 +110,21 @@ export class Socket extends SocketState implements FlowOwner, Idler {
   _parent: null = null;
   /** @internal For the use of `node:http`. */
   _hadError = false;
-  private timer: IdleTimer | null = null;
-  private noDelay: boolean;
-  private keepAlive: boolean;
-  private keepAliveSeconds: number;
-  private onread: OnRead | null;
-  private resetting = false;
-  private target: SocketAddress | null = null;
-  private source: { address: string; port: number } | null = null;
+  private _timer: IdleTimer | null = null;
+  private _noDelay: boolean;
+  private _keepAlive: boolean;
+  private _keepAliveSeconds: number;
+  private _onread: OnRead | null;
+  private _resetting = false;
+  private _target: SocketAddress | null = null;
+  private _source: { address: string; port: number } | null = null;
 
   constructor(options: SocketOptions = {}) {
     super(streamOptions(options));
-    this.noDelay = Boolean(options.noDelay);
-    this.keepAlive = Boolean(options.keepAlive);
-    this.keepAliveSeconds = Math.max(0, Math.trunc((options.keepAliveInitialDelay ?? 0) / 1000));
-    this.onread = isOnRead(options.onread) ? options.onread : null;
+    this._noDelay = Boolean(options.noDelay);
+    this._keepAlive = Boolean(options.keepAlive);
+    this._keepAliveSeconds = Math.max(0, Math.trunc((options.keepAliveInitialDelay ?? 0) / 1000));
+    this._onread = isOnRead(options.onread) ? options.onread : null;
     this.on('end', onEnd);
   }
 
@@ -144,114 +144,114 @@ export class Socket extends SocketState implements FlowOwner, Idler {
     // A socket may be used again after its connection has closed.
     if (this.write !== Socket.prototype.write) this.write = Socket.prototype.write;
     internals(this)._undestroy();
-    this.peer = null;
-    link.onread = this.onread;
-    this.link = link;
+    this._peer = null;
+    link.onread = this._onread;
+    this._link = link;
     this.connecting = true;
-    this.touch();
+    this._touch();
     const host = options.host || 'localhost';
-    if (isIP(host) !== 0) process.nextTick(() => this.open(link, host, options));
-    else this.lookUp(link, host, options);
+    if (isIP(host) !== 0) process.nextTick(() => this._open(link, host, options));
+    else this._lookUp(link, host, options);
     return this;
   }
 
-  private lookUp(link: SocketFlow, host: string, options: ConnectOptions): void {
+  private _lookUp(link: SocketFlow, host: string, options: ConnectOptions): void {
     this._host = host;
     findAddress(
       host,
       options,
       (error, address, family) => this.emit('lookup', error, address, family, host),
       (error, address) => {
-        if (this.link !== link || !this.connecting) return;
-        if (error === null) this.open(link, address, options);
+        if (this._link !== link || !this.connecting) return;
+        if (error === null) this._open(link, address, options);
         // The caller of `connect` has had no chance to listen yet where the lookup answered at once.
         else process.nextTick(() => this.destroy(error));
       },
     );
   }
 
-  private open(link: SocketFlow, address: string, options: ConnectOptions): void {
-    if (this.link !== link || !this.connecting) return;
-    this.touch();
+  private _open(link: SocketFlow, address: string, options: ConnectOptions): void {
+    if (this._link !== link || !this.connecting) return;
+    this._touch();
     const port = Number(options.port);
     const family = isIP(address);
-    this.target = { address, family: `IPv${family}`, port };
-    this.source = options.localAddress && options.localPort ? { address: options.localAddress, port: options.localPort } : null;
+    this._target = { address, family: `IPv${family}`, port };
+    this._source = options.localAddress && options.localPort ? { address: options.localAddress, port: options.localPort } : null;
     this.emit('connectionAttempt', address, port, family);
-    if (this.link !== link || !this.connecting) return;
+    if (this._link !== link || !this.connecting) return;
     if (family === 4) link.connect(address, port, options.localAddress, options.localPort);
-    else this.refused(ENETUNREACH);
+    else this._refused(ENETUNREACH);
   }
 
   /** @internal */
-  opened(): void {
-    const link = this.link;
+  _opened(): void {
+    const link = this._link;
     if (link === null || this.destroyed) return;
     this.connecting = false;
-    this.touch();
-    this.configure(link);
+    this._touch();
+    this._configure(link);
     this.emit('connect');
     this.emit('ready');
     if (!this.destroyed && !this.isPaused()) this.read(0);
   }
 
   /** @internal */
-  refused(errno: number): void {
-    const target = this.target;
+  _refused(errno: number): void {
+    const target = this._target;
     if (target === null || this.destroyed) return;
-    const error = connectError(errno, target.address, target.port, this.source ?? undefined);
+    const error = connectError(errno, target.address, target.port, this._source ?? undefined);
     this.emit('connectionAttemptFailed', target.address, target.port, target.family === 'IPv6' ? 6 : 4, error);
     this.destroy(error);
   }
 
   /** @internal Takes a connection that a listener has accepted. */
-  adopt(flow: AppFlow, port: Port, options: AcceptOptions): SocketFlow {
+  _adopt(flow: AppFlow, port: Port, options: AcceptOptions): SocketFlow {
     const link = new SocketFlow(this, port);
-    link.onread = this.onread;
-    this.link = link;
+    link.onread = this._onread;
+    this._link = link;
     link.accept(flow);
-    this.noDelay = options.noDelay;
-    this.keepAlive = options.keepAlive;
-    this.keepAliveSeconds = options.keepAliveInitialDelay;
-    this.configure(link);
+    this._noDelay = options.noDelay;
+    this._keepAlive = options.keepAlive;
+    this._keepAliveSeconds = options.keepAliveInitialDelay;
+    this._configure(link);
     if (options.pauseOnConnect) internals(this).readableFlowing = false;
     else this.read(0);
     return link;
   }
 
-  private configure(link: SocketFlow): void {
-    if (this.noDelay) link.flow?.setNoDelay(true);
-    if (this.keepAlive) link.flow?.setKeepAlive(true, this.keepAliveSeconds * 1000);
+  private _configure(link: SocketFlow): void {
+    if (this._noDelay) link.flow?.setNoDelay(true);
+    if (this._keepAlive) link.flow?.setKeepAlive(true, this._keepAliveSeconds * 1000);
   }
 
   /** @internal */
   override _read(): void {
-    if (this.connecting || this.link === null) this.once('connect', () => this._read());
-    else this.link.start();
+    if (this.connecting || this._link === null) this.once('connect', () => this._read());
+    else this._link.start();
   }
 
   /** @internal */
   override _write(chunk: Uint8Array | string, encoding: BufferEncoding, callback: WriteCallback): void {
-    if (this.connecting) this.defer(chunk, encoding, callback);
-    else if (this.link === null) callback(socketClosed());
-    else this.link.write(chunk, encoding, callback);
+    if (this.connecting) this._defer(chunk, encoding, callback);
+    else if (this._link === null) callback(socketClosed());
+    else this._link.write(chunk, encoding, callback);
   }
 
   /** @internal */
   override _writev(entries: WriteEntry[], callback: WriteCallback): void {
-    if (this.connecting) this.defer(entries, 'utf8', callback);
-    else if (this.link === null) callback(socketClosed());
-    else this.link.writev(entries, callback);
+    if (this.connecting) this._defer(entries, 'utf8', callback);
+    else if (this._link === null) callback(socketClosed());
+    else this._link.writev(entries, callback);
   }
 
   /** Keeps the first write until there is a connection; the stream keeps those after it. */
-  private defer(chunk: Uint8Array | string | WriteEntry[], encoding: BufferEncoding, callback: WriteCallback): void {
-    this.waiting = chunk;
-    this.waitingEncoding = encoding;
+  private _defer(chunk: Uint8Array | string | WriteEntry[], encoding: BufferEncoding, callback: WriteCallback): void {
+    this._waiting = chunk;
+    this._waitingEncoding = encoding;
     const onClose = (): void => callback(closedBeforeConnection());
     this.once('connect', () => {
       this.off('close', onClose);
-      this.waiting = null;
+      this._waiting = null;
       if (Array.isArray(chunk)) this._writev(chunk, callback);
       else this._write(chunk, encoding, callback);
     });
@@ -264,7 +264,7 @@ export class Socket extends SocketState implements FlowOwner, Idler {
       this.once('connect', () => this._final(callback));
       return;
     }
-    this.link?.end();
+    this._link?.end();
     // 'finish' comes with the next turn, as from a system call: what follows `end` in this one still finds the socket open.
     setImmediate(callback);
   }
@@ -272,14 +272,14 @@ export class Socket extends SocketState implements FlowOwner, Idler {
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.connecting = false;
-    this.timer?.clear();
-    const link = this.link;
+    this._timer?.clear();
+    const link = this._link;
     if (link) {
-      this.finalRead = link.bytesRead;
-      this.finalWritten = link.bytesWritten;
-      this.link = null;
-      link.release(this.resetting);
-      this.resetting = false;
+      this._finalRead = link.bytesRead;
+      this._finalWritten = link.bytesWritten;
+      this._link = null;
+      link.release(this._resetting);
+      this._resetting = false;
       // After this turn's events, as Node closes its handles.
       setImmediate(emitClose, this, link, Boolean(error));
       callback(error);
@@ -302,14 +302,14 @@ export class Socket extends SocketState implements FlowOwner, Idler {
 
   /** Resets the connection (RST, RFC 9293 3.10.5) and destroys the socket. One that is connecting is reset once connected. */
   resetAndDestroy(): this {
-    if (this.link === null) this.destroy(socketClosed());
-    else if (this.connecting) this.once('connect', () => this.resetNow());
-    else this.resetNow();
+    if (this._link === null) this.destroy(socketClosed());
+    else if (this.connecting) this.once('connect', () => this._resetNow());
+    else this._resetNow();
     return this;
   }
 
-  private resetNow(): void {
-    this.resetting = true;
+  private _resetNow(): void {
+    this._resetting = true;
     this.destroy();
   }
 
@@ -323,8 +323,8 @@ export class Socket extends SocketState implements FlowOwner, Idler {
     if (this.destroyed) return this;
     this.timeout = msecs;
     const time = duration(msecs, 'msecs');
-    if (this.timer === null && time > 0) this.timer = new IdleTimer(this);
-    this.timer?.set(time);
+    if (this._timer === null && time > 0) this._timer = new IdleTimer(this);
+    this._timer?.set(time);
     if (callback === undefined) return this;
     if (typeof callback !== 'function') throw invalidType('callback', ['function'], callback);
     if (time === 0) this.removeListener('timeout', callback);
@@ -333,21 +333,21 @@ export class Socket extends SocketState implements FlowOwner, Idler {
   }
 
   /** @internal */
-  idle(): void {
-    if (this.link !== null && this.link.advanced()) this.timer?.set(this.timeout ?? 0);
+  _idle(): void {
+    if (this._link !== null && this._link.advanced()) this._timer?.set(this.timeout ?? 0);
     else this.emit('timeout');
   }
 
   /** @internal Bytes have moved. */
-  touch(): void {
-    if (this.timer !== null) this.timer.touch();
+  _touch(): void {
+    if (this._timer !== null) this._timer.touch();
   }
 
   /** Turns the Nagle algorithm (RFC 9293 3.7.4) off, or on again. */
   setNoDelay(noDelay = true): this {
-    const changed = this.noDelay !== Boolean(noDelay);
-    this.noDelay = Boolean(noDelay);
-    if (changed && !this.connecting) this.link?.flow?.setNoDelay(this.noDelay);
+    const changed = this._noDelay !== Boolean(noDelay);
+    this._noDelay = Boolean(noDelay);
+    if (changed && !this.connecting) this._link?.flow?.setNoDelay(this._noDelay);
     return this;
   }
 
@@ -358,39 +358,39 @@ export class Socket extends SocketState implements FlowOwner, Idler {
    */
   setKeepAlive(enable = false, initialDelay = 0): this {
     const seconds = Math.trunc(Number(initialDelay) / 1000) || 0;
-    const changed = this.keepAlive !== Boolean(enable) || (Boolean(enable) && this.keepAliveSeconds !== seconds);
-    this.keepAlive = Boolean(enable);
-    this.keepAliveSeconds = seconds;
-    if (changed && !this.connecting) this.link?.flow?.setKeepAlive(this.keepAlive, seconds * 1000);
+    const changed = this._keepAlive !== Boolean(enable) || (Boolean(enable) && this._keepAliveSeconds !== seconds);
+    this._keepAlive = Boolean(enable);
+    this._keepAliveSeconds = seconds;
+    if (changed && !this.connecting) this._link?.flow?.setKeepAlive(this._keepAlive, seconds * 1000);
     return this;
   }
 
   /** Lets the socket keep the process alive: the default. */
   ref(): this {
-    if (this.link === null) this.once('connect', this.ref);
-    else this.link.ref();
+    if (this._link === null) this.once('connect', this.ref);
+    else this._link.ref();
     return this;
   }
 
   /** Lets the process end though the socket is open. */
   unref(): this {
-    if (this.link === null) this.once('connect', this.unref);
-    else this.link.unref();
+    if (this._link === null) this.once('connect', this.unref);
+    else this._link.unref();
     return this;
   }
 
   override pause(): this {
-    if (this.onread !== null && !this.connecting) this.link?.stop();
+    if (this._onread !== null && !this.connecting) this._link?.stop();
     return super.pause();
   }
 
   override resume(): this {
-    if (this.onread !== null && !this.connecting) this.link?.start();
+    if (this._onread !== null && !this.connecting) this._link?.start();
     return super.resume();
   }
 
   override read(size?: number): unknown {
-    if (this.onread !== null && !this.connecting && size !== 0) this.link?.start();
+    if (this._onread !== null && !this.connecting && size !== 0) this._link?.start();
     return super.read(size);
   }
 }

@@ -15,56 +15,56 @@ export class SocketState extends Duplex {
   /** A connection is being made. */
   connecting = false;
   /** The flow, from `connect` or accept to the end of the connection. */
-  protected link: SocketFlow | null = null;
-  protected peer: SocketAddress | null = null;
+  protected _link: SocketFlow | null = null;
+  protected _peer: SocketAddress | null = null;
   /** A write that waits for the connection. */
-  protected waiting: Uint8Array | string | WriteEntry[] | null = null;
-  protected waitingEncoding: BufferEncoding = 'utf8';
+  protected _waiting: Uint8Array | string | WriteEntry[] | null = null;
+  protected _waitingEncoding: BufferEncoding = 'utf8';
   /** What was moved in all, once the flow is gone. */
-  protected finalRead = 0;
-  protected finalWritten = 0;
+  protected _finalRead = 0;
+  protected _finalWritten = 0;
 
   /** This side's address; `{}` where there is no connection. */
   address(): SocketAddress | Record<string, never> {
-    const flow = this.link?.flow;
+    const flow = this._link?.flow;
     if (!flow || this.connecting) return {};
     return { address: flow.localAddress, family: flow.family, port: flow.localPort };
   }
 
-  private peerAddress(): SocketAddress | null {
-    const flow = this.link?.flow;
-    if (this.peer !== null || !flow || this.connecting) return this.peer;
-    this.peer = { address: flow.remoteAddress, family: flow.family, port: flow.remotePort };
-    return this.peer;
+  private _peerAddress(): SocketAddress | null {
+    const flow = this._link?.flow;
+    if (this._peer !== null || !flow || this.connecting) return this._peer;
+    this._peer = { address: flow.remoteAddress, family: flow.family, port: flow.remotePort };
+    return this._peer;
   }
 
   get localAddress(): string | undefined {
-    return this.connecting ? undefined : this.link?.flow?.localAddress;
+    return this.connecting ? undefined : this._link?.flow?.localAddress;
   }
 
   get localPort(): number | undefined {
-    return this.connecting ? undefined : this.link?.flow?.localPort;
+    return this.connecting ? undefined : this._link?.flow?.localPort;
   }
 
   get localFamily(): string | undefined {
-    return this.connecting ? undefined : this.link?.flow?.family;
+    return this.connecting ? undefined : this._link?.flow?.family;
   }
 
   get remoteAddress(): string | undefined {
-    return this.peerAddress()?.address;
+    return this._peerAddress()?.address;
   }
 
   get remotePort(): number | undefined {
-    return this.peerAddress()?.port;
+    return this._peerAddress()?.port;
   }
 
   get remoteFamily(): string | undefined {
-    return this.peerAddress()?.family;
+    return this._peerAddress()?.family;
   }
 
   /** There is no connection yet: none asked for, or not made yet. Also true after it has closed. */
   get pending(): boolean {
-    return this.link === null || this.connecting;
+    return this._link === null || this.connecting;
   }
 
   get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
@@ -75,21 +75,21 @@ export class SocketState extends Duplex {
 
   /** Bytes that were read from the connection. */
   get bytesRead(): number {
-    return this.link?.bytesRead ?? this.finalRead;
+    return this._link?.bytesRead ?? this._finalRead;
   }
 
   /** Bytes that were written, those that still wait included. */
   get bytesWritten(): number {
-    let bytes = this.link?.bytesWritten ?? this.finalWritten;
-    const waiting = this.waiting;
+    let bytes = this._link?.bytesWritten ?? this._finalWritten;
+    const waiting = this._waiting;
     if (Array.isArray(waiting)) for (const entry of waiting) bytes += entryLength(entry);
-    else if (waiting !== null) bytes += entryLength({ chunk: waiting, encoding: this.waitingEncoding });
+    else if (waiting !== null) bytes += entryLength({ chunk: waiting, encoding: this._waitingEncoding });
     for (const entry of (this as unknown as { writableBuffer?: WriteEntry[] }).writableBuffer ?? []) bytes += entryLength(entry);
     return bytes;
   }
 
   /** Bytes that wait to be written. Deprecated in Node: use `writableLength`. */
   get bufferSize(): number | undefined {
-    return this.link === null ? undefined : this.writableLength;
+    return this._link === null ? undefined : this.writableLength;
   }
 }

@@ -4,7 +4,7 @@ import { invalidType, outOfRange } from './errors.js';
 /** What may be idle. */
 export interface Idler {
   /** The time has passed without activity. */
-  idle(): void;
+  _idle(): void;
 }
 
 /** Longest time a timer can run, ms: what Node's own timers take. */
@@ -24,7 +24,7 @@ function look(timer: IdleTimer): void {
 }
 
 /**
- * Calls `idle` once `set` milliseconds have passed since the last `touch`.
+ * Calls `_idle` once `set` milliseconds have passed since the last `touch`.
  *
  * The timer behind it is armed once and left alone. When it fires early, because of activity since or a longer time set
  * since, it is armed again for what is left. It never keeps the process alive.
@@ -70,7 +70,7 @@ export class IdleTimer {
     if (this.time === 0) return;
     const left = this.since + this.time - performance.now();
     if (left > 0.5) this.arm(left);
-    else this.owner.idle();
+    else this.owner._idle();
   }
 
   private arm(ms: number): void {

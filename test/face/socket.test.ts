@@ -238,7 +238,7 @@ t.test('a signal closes a server', async (t) => {
 
 t.test('the idle timer', async (t) => {
   let fired = 0;
-  const timer = new IdleTimer({ idle: () => fired++ });
+  const timer = new IdleTimer({ _idle: () => fired++ });
   const awake = setInterval(() => timer.touch(), 5);
   timer.set(40);
   await new Promise((resolve) => setTimeout(resolve, 100));
