@@ -10,8 +10,9 @@
  * `abort`; when the stack too is done with it, it reports EV_FREED, and the record is used again after `recycle`.
  */
 import type { Device } from '../nic/device.js';
-import { NewReno } from './conn/cc/newreno.js';
+import { ackNow } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
+import { NewReno } from './conn/cc/newreno.js';
 import { abort, release, resetAndFinish, shutdown } from './conn/close.js';
 import { Core } from './conn/core.js';
 import { expire } from './conn/expire.js';
@@ -20,11 +21,10 @@ import { connect, sendHandshake } from './conn/handshake.js';
 import { setKeepAlive } from './conn/keepalive.js';
 import { RangePool } from './conn/ranges.js';
 import { send } from './conn/sender.js';
-import { CLOSED, ESTABLISHED, NO_DELAY, NONE, RECYCLABLE, RELEASED, SYN_SENT } from './conn/state.js';
+import { CLOSED, ESTABLISHED, FIN_QUEUED, NO_DELAY, NONE, RECYCLABLE, RELEASED, SYN_SENT } from './conn/state.js';
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
 import { grow, updateDue } from './conn/window.js';
-import { ackNow } from './conn/ack.js';
 import { Demux } from './demux.js';
 import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
 import { Ip } from './ip/ip.js';
@@ -216,10 +216,10 @@ export class Stack implements TransportSink, TimerSink {
     return connect(this.#core, remote, remotePort, local, localPort);
   }
 
-  /** The owner's stream now reaches `position`. */
+  /** The owner's stream now reaches `position`. After `shutdown` nothing more is taken. */
   write(flow: number, position: number): void {
     const t = this.#take(flow);
-    if (t === null || ((position - t.written) | 0) <= 0) return;
+    if (t === null || t.has(FIN_QUEUED) || ((position - t.written) | 0) <= 0) return;
     t.written = position;
     if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
   }
@@ -233,7 +233,7 @@ export class Stack implements TransportSink, TimerSink {
     if (t.state >= ESTABLISHED && updateDue(t)) ackNow(this.#core, t);
   }
 
-  /** FIN follows everything written. Writing more after it is the owner's mistake. */
+  /** FIN follows everything written so far. */
   shutdown(flow: number): void {
     const t = this.#take(flow);
     if (t !== null) shutdown(this.#core, t);

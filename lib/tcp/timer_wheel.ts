@@ -38,6 +38,9 @@ export class TimerWheel {
   readonly #heads: Int32Array;
   /** Two words of bits a level: slots that are not empty. */
   readonly #occupied: Int32Array;
+  /** What `next` found, while it holds. */
+  #earliest = 0;
+  #earliestHolds = false;
 
   constructor(nodes: number, time: number) {
     this.time = time | 0;
@@ -83,6 +86,14 @@ export class TimerWheel {
    * next. Means nothing where `armed` is 0.
    */
   next(): number {
+    if (!this.#earliestHolds) {
+      this.#earliest = this.#findEarliest();
+      this.#earliestHolds = true;
+    }
+    return this.#earliest;
+  }
+
+  #findEarliest(): number {
     for (let level = 0; level < LEVELS; level++) {
       const slot = this.#firstSlot(level);
       if (slot === NONE) continue;
@@ -110,9 +121,11 @@ export class TimerWheel {
       const due = this.#slotTime(level, slot);
       if (((due - time) | 0) > 0) break;
       this.time = due;
+      this.#earliestHolds = false;
       this.#empty(level, slot, sink);
     }
     if (((time - this.time) | 0) > 0) this.time = time | 0;
+    if (((this.#earliest - this.time) | 0) <= 0) this.#earliestHolds = false;
   }
 
   #empty(level: number, slot: number, sink: TimerSink): void {
@@ -136,6 +149,7 @@ export class TimerWheel {
     this.#previous[node] = NONE;
     if (head !== NONE) this.#previous[head] = node;
     this.#heads[index] = node;
+    if (this.#earliestHolds && (this.armed === 0 || ((deadline - this.#earliest) | 0) < 0)) this.#earliest = deadline;
     this.#occupied[level * 2 + (place >>> 5)] |= 1 << (place & 31);
     this.armed++;
   }
@@ -151,6 +165,7 @@ export class TimerWheel {
       if (next === NONE) this.#occupied[(index >> BITS) * 2 + ((index >>> 5) & 1)] &= ~(1 << (index & 31));
     }
     this.#slots[node] = NONE;
+    if (this.#deadlines[node] === this.#earliest) this.#earliestHolds = false;
     this.armed--;
   }
 

@@ -31,7 +31,7 @@ t.test('RFC 9293 3.4: comparison of sequence numbers, also where they wrap', asy
 t.test('timer wheel: as a sorted list, over wraps of the tick counter', async (t) => {
   for (let seed = 1; seed <= 12; seed++) {
     const random = randomOf(seed);
-    const nodes = seed % 3 === 0 ? 200 : 20;
+    const nodes = seed % 3 === 0 ? 400 : 20;
     let now = seed % 2 === 0 ? 0x7fff_ff00 : (random() | 0);
     const wheel = new TimerWheel(nodes, now);
     const model = new Map<number, number>();
@@ -69,7 +69,7 @@ t.test('timer wheel: as a sorted list, over wraps of the tick counter', async (t
       if (model.size > 0) {
         const least = Math.min(...[...model.values()].map((deadline) => (deadline - now) | 0));
         const next = (wheel.next() - now) | 0;
-        if (model.size <= 32 ? next !== least : next > least) wrong++;
+        if (next <= 0 || (model.size <= 32 ? next !== least : next > least)) wrong++;
       }
     }
     t.equal(wrong, 0, `seed ${seed}: ${last} expired`);

@@ -3,17 +3,17 @@
  */
 import * as stat from '../stats.js';
 import { NO_ROOM } from '../transport.js';
+import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { ipHeader, sendAck, sendText } from './output.js';
 import { armPersist, armRetransmit } from './rto.js';
 import { after, before } from './seq.js';
 import {
-  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, INTERACTIVE, NO_DELAY, PERSISTING, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN,
-  RETRANSMIT_NOW, RTT_TIMING, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT, TIMESTAMPS_ON,
+  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, INTERACTIVE, NO_DELAY, PERSISTING, RECOVERY_FAST, RECOVERY_LOSS,
+  RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT, TIMESTAMPS_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm, isArmed } from './timers.js';
-import { TICK_US, TICKS_PER_MS } from './core.js';
 
 /** Header bytes of a segment with timestamps, and without. */
 const HEADER_STAMPED = 32;
@@ -76,12 +76,12 @@ function retransmit(core: Core, t: Tcb): number {
 /** Sends one segment again from `seq` on. Returns the sequence numbers sent, NO_ROOM, or 0 where nothing is there. */
 function resend(core: Core, t: Tcb, seq: number, most: number): number {
   const text = (endOfText(t) - seq) | 0;
-  const unsent = (t.sndNxt - seq) | 0;
-  const length = Math.min(text, unsent, most);
-  if (length < 0 || unsent <= 0) return 0;
+  const out = (t.sndNxt - seq) | 0;
+  const length = Math.min(text, out, most);
+  if (length < 0 || out <= 0) return 0;
   // Karn: what is acknowledged now may be either copy.
   t.unmark(RTT_TIMING);
-  const sent = sendText(core, t, seq, length, unsent > text);
+  const sent = sendText(core, t, seq, length, out > text);
   if (sent === NO_ROOM) {
     core.flows.touch(t);
     return NO_ROOM;

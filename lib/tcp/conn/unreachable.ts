@@ -1,12 +1,12 @@
 /** ICMP errors about our segments (RFC 9293 3.9.2.2, RFC 1122 4.2.3.9), with the checks of RFC 5927. */
 import * as stat from '../stats.js';
+import { TCP_HEADER } from '../wire/tcp.js';
 import { fail } from './close.js';
 import type { Core } from './core.js';
 import { ipHeader } from './output.js';
 import { after, before } from './seq.js';
 import { ESTABLISHED, NONE, RETRANSMIT_NOW, RTT_TIMING, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
-import { TCP_HEADER } from '../wire/tcp.js';
 
 /** No path is believed to carry less (RFC 9293 3.7.2 leaves it open; Linux: min_pmtu). */
 const MTU_LEAST = 552;
@@ -29,7 +29,7 @@ export function unreachable(
     if (t.state >= ESTABLISHED && t.state !== TIME_WAIT) shrink(core, t, mtu);
     return true;
   }
-  // RFC 5927 5.2: on a connection that stands even a hard error is no reason to give it up; it may be forged.
+  // While opening, another address may do better (RFC 5461 3, and Linux). RFC 5927 5.2: on a connection that stands even a hard error is no reason to give it up; it may be forged.
   const opening = t.state === SYN_SENT || (t.state === SYN_RECEIVED && hard);
   if (opening) fail(core, t, errno);
   return true;
