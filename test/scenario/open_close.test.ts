@@ -3,8 +3,11 @@ import t from 'tap';
 import {
   EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, EV_READABLE,
 } from '../../lib/tcp/conn/state.js';
-import { ECONNREFUSED, ECONNRESET, ETIMEDOUT } from '../../lib/tcp/errno.js';
-import { Trace } from './trace.js';
+import {
+  EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, ENETUNREACH, ENOBUFS, ETIMEDOUT,
+} from '../../lib/tcp/errno.js';
+import { parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
+import { PEER_ADDRESS, Trace } from './trace.js';
 
 t.test('RFC 9293 3.5: three-way handshake, passive; close by the peer first', async (t) => {
   const p = new Trace(t);
@@ -446,4 +449,132 @@ t.test('RFC 9293 3.9.1: text written before and after shutdown() and release()',
   p.expect({ flags: 'A', seq: 14, ack: 2 });
   p.advance(60_000);
   p.leftNothing();
+});
+
+t.test('connect(): addresses and ports that cannot be', async (t) => {
+  const p = new Trace(t);
+  const near = new Int32Array(4);
+  const far = new Int32Array(4);
+  setMapped(near, 0, parseDotted(PEER_ADDRESS));
+  setMapped(far, 0, parseDotted('198.51.100.1'));
+  t.equal(p.stack.connect(far, 80, null, 0), -ENETUNREACH);
+  t.equal(p.stack.connect(near, 80, far, 0), -EADDRNOTAVAIL);
+  const flow = p.stack.connect(near, 80, null, 5000);
+  t.ok(flow >= 0);
+  t.equal(p.stack.connect(near, 80, null, 5000), -EADDRINUSE);
+  t.equal(p.stack.listen(far, 80, 1), -EADDRNOTAVAIL);
+  const listener = p.stack.listen(new Int32Array(4), 0, 1);
+  t.ok(p.stack.listenerPort(listener) >= 32768);
+  t.equal(p.stack.listen(new Int32Array(4), p.stack.listenerPort(listener), 1), -EADDRINUSE);
+  t.equal(p.stack.connect(near, 81, null, p.stack.listenerPort(listener)), -EADDRINUSE);
+  p.stack.unlisten(listener);
+  p.stack.unlisten(listener);
+  p.stack.abort(flow);
+  p.turn();
+  p.discard();
+  p.leftNothing();
+  t.test('a full table, and every port taken', async (t) => {
+    const q = new Trace(t, { limits: { ephemeralFirst: 40_000, ephemeralLast: 40_002 } });
+    const flows = [1, 2, 3].map(() => q.stack.connect(near, 80, null, 0));
+    t.strictSame(flows.map((each) => q.stack.tcb.at(each).localPort).sort(), [40_000, 40_001, 40_002]);
+    t.equal(q.stack.connect(near, 80, null, 0), -EADDRNOTAVAIL);
+    for (let port = 1; q.stack.flowsInUse < 32; port++) flows.push(q.stack.connect(near, 1000 + port, null, 0));
+    t.equal(q.stack.connect(near, 99, null, 0), -ENOBUFS);
+    t.equal(q.stat('TcpExtFlowTableFull'), 1);
+    for (const each of flows) q.stack.release(each);
+    q.turn();
+    q.discard();
+    q.leftNothing();
+  });
+});
+
+t.test('RFC 9293 3.10.7.4: a reset in CLOSING, LAST-ACK and TIME-WAIT ends the flow without an error', async (t) => {
+  for (const state of ['CLOSING', 'LAST-ACK', 'TIME-WAIT'] as const) {
+    const p = new Trace(t, { irs: -2 });
+    p.accept();
+    if (state === 'LAST-ACK') {
+      p.inject({ flags: 'FA', seq: 1, ack: 1 });
+      p.shutdown();
+    } else {
+      p.shutdown();
+      p.inject({ flags: 'FA', seq: 1, ack: state === 'CLOSING' ? 1 : 2 });
+    }
+    t.equal(p.state, state);
+    p.inject({ flags: 'R', seq: 2 });
+    t.equal(p.state, 'CLOSED');
+    t.equal(p.takeEvents() & (EV_ERROR | EV_CLOSED), EV_CLOSED);
+    p.release();
+    p.discard();
+    p.leftNothing();
+  }
+});
+
+t.test('a FIN that is lost is sent again, from each state that waits for its acknowledgement', async (t) => {
+  for (const state of ['FIN-WAIT-1', 'CLOSING', 'LAST-ACK'] as const) {
+    const p = new Trace(t);
+    p.accept();
+    if (state === 'LAST-ACK') p.inject({ flags: 'FA', seq: 1, ack: 1 });
+    p.write('bye');
+    p.shutdown();
+    if (state === 'CLOSING') p.inject({ flags: 'FA', seq: 1, ack: 1 });
+    t.equal(p.state, state);
+    p.discard();
+    p.untilSent(1000);
+    p.expect({ flags: 'FPA', seq: 1, data: 'bye' });
+    p.inject({ flags: 'A', seq: state === 'FIN-WAIT-1' ? 1 : 2, ack: 4 });
+    p.discard();
+    p.untilSent(2000);
+    p.expect({ flags: 'FA', seq: 4, data: 0 });
+    p.abort();
+    p.discard();
+    p.leftNothing();
+  }
+});
+
+t.test('release() before the connection is there', async (t) => {
+  const p = new Trace(t);
+  p.connect();
+  p.expect({ flags: 'S' });
+  p.release();
+  p.expectNothing();
+  p.leftNothing();
+  p.inject({ flags: 'SA', seq: 0, ack: 1 });
+  p.expect({ flags: 'R', seq: 1 }, 'the answer comes too late');
+  t.test('shutdown() before it: FIN follows the handshake', async (t) => {
+    const q = new Trace(t);
+    q.connect();
+    q.expect({ flags: 'S' });
+    q.write('early');
+    q.shutdown();
+    q.expectNothing();
+    q.inject({ flags: 'SA', seq: 0, ack: 1 });
+    q.expect({ flags: 'FPA', seq: 1, ack: 1, data: 'early' });
+    t.equal(q.state, 'FIN-WAIT-1');
+    q.abort();
+    q.discard();
+    q.leftNothing();
+  });
+});
+
+t.test('a record comes back only when its owner has recycled it, with another generation', async (t) => {
+  const p = new Trace(t);
+  p.accept();
+  const flow = p.flow;
+  const generation = p.stack.tcb.at(flow).generation;
+  p.stack.recycle(flow);
+  t.equal(p.stack.flowsInUse, 1, 'not while it lives');
+  p.stack.abort(flow);
+  t.equal(p.stack.flowsInUse, 1);
+  p.stack.abort(flow);
+  p.stack.release(flow);
+  p.stack.write(flow, 100);
+  p.stack.consume(flow, 100);
+  p.turn();
+  p.expect({ flags: 'RA' });
+  p.expectNothing();
+  t.equal(p.stack.flowsInUse, 0);
+  t.equal(p.stack.tcb.at(flow).generation, generation + 1);
+  p.stack.recycle(flow);
+  t.equal(p.stack.tcb.at(flow).generation, generation + 1);
+  t.equal(p.stack.takeChanged(), -1);
 });

@@ -29,7 +29,8 @@ export function unreachable(
     if (t.state >= ESTABLISHED && t.state !== TIME_WAIT) shrink(core, t, mtu);
     return true;
   }
-  // While opening, another address may do better (RFC 5461 3, and Linux). RFC 5927 5.2: on a connection that stands even a hard error is no reason to give it up; it may be forged.
+  // While opening, another address may do better (RFC 5461 3, and Linux). On a connection that stands even a hard error is
+  // no reason to give it up (RFC 5927 5.2): it may be forged.
   const opening = t.state === SYN_SENT || (t.state === SYN_RECEIVED && hard);
   if (opening) fail(core, t, errno);
   return true;

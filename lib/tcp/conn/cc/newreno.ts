@@ -1,5 +1,5 @@
 /** Slow start, congestion avoidance and the window of fast recovery: RFC 5681, RFC 6582, initial window of RFC 6928. */
-import { CWND_LIMITED } from '../state.js';
+import { CWND_LIMITED, RECOVERY_LOSS } from '../state.js';
 import type { Tcb } from '../tcb.js';
 import type { CongestionControl } from './congestion.js';
 
@@ -23,8 +23,10 @@ export class NewReno implements CongestionControl {
     if (!t.has(CWND_LIMITED)) return;
     const mss = t.sndMss;
     if (t.cwnd < t.ssthresh) {
-      // RFC 3465 with L = 2: an acknowledgement of two segments grows the window by two.
-      t.cwnd = Math.min(t.cwnd + Math.min(acked, 2 * mss), CWND_MAX);
+      // By what was acknowledged, as Linux does: receivers that coalesce acknowledge dozens of segments at once, and a
+      // bound of one or two for each would hold slow start up. While losses are repaired it is one (RFC 3465 2.3).
+      const most = t.recovery === RECOVERY_LOSS ? mss : acked;
+      t.cwnd = Math.min(t.cwnd + Math.min(acked, most), CWND_MAX);
       return;
     }
     // Bytes acknowledged since the window last grew (RFC 5681 3.1): one segment for each window of them.
