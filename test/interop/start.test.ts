@@ -17,7 +17,9 @@ interface Started {
 }
 
 async function start(command: string, ...args: string[]): Promise<Started> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // tap's own hooks would want to write where another user may not.
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let said = '';
   const listening = new Promise<void>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
@@ -135,6 +137,6 @@ t.test('an interface that is not there', { skip: missing('ip') }, (t) => {
 function mayNotIsolate(): string | false {
   const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
   if (spawnSync('setpriv', [...user, 'unshare', '-Urn', 'true']).status !== 0) return 'needs user namespaces';
-  if (spawnSync('setpriv', [...user, process.execPath, PROGRAM, '--help']).status !== 0) return 'another user cannot read this folder';
+  if (spawnSync('setpriv', [...user, 'unshare', '-Urn', process.execPath, PROGRAM, '--help']).status !== 0) return 'another user cannot read this folder';
   return false;
 }

@@ -53,5 +53,5 @@ t.test('the kernel finds this host by ARP, takes its errors and its segments, an
   await until(() => seen(SYN));
   t.match(transport.segments.at(-1), { from: KERNEL_ADDRESS, to: OWN_ADDRESS });
   t.match(ip.stats, { IpInHdrErrors: 0, TcpInErrs: 0, IcmpInErrors: 0 });
-  t.ok(ip.stats.ArpOutReplies >= 1 && ip.stats.ArpInReplies === 1);
+  t.ok(ip.stats.ArpOutReplies >= 1 && ip.stats.ArpInReplies >= 1);
 });
