@@ -60,6 +60,8 @@ export interface StackConfig {
   /** µs. */
   now: number;
   limits?: Partial<StackLimits>;
+  /** Where to count: STATS_LENGTH doubles, in shared memory for others to read. Its own array where none is given. */
+  stats?: Float64Array;
 }
 
 /** How long to wait before trying a device again that was full, in µs. */
@@ -77,7 +79,7 @@ export class Stack implements TransportSink, TimerSink {
   constructor(config: StackConfig) {
     const { words, tcbBase, maxFlows, payload, random, secret, now } = config;
     this.limits = stackLimits(config.limits ?? {}, maxFlows);
-    this.stats = new Float64Array(STATS_LENGTH);
+    this.stats = config.stats ?? new Float64Array(STATS_LENGTH);
     this.tcb = new Tcb(words, tcbBase);
     const ip = new Ip({ interfaces: config.interfaces, transport: this, random });
     this.ip = ip;
