@@ -121,6 +121,11 @@ export class TcpServer extends EventEmitter {
     return this.running.status();
   }
 
+  /** Counters of its TCP since it started, named as `nstat` names the kernel's: TcpPassiveOpens, TcpRetransSegs, ... */
+  get counters(): Record<string, number> {
+    return this.running.counters();
+  }
+
   /** Ends it: what was written is still sent, for a second at most; then sockets and servers of this thread are closed. */
   close(): Promise<void> {
     this.closing ??= this.end();

@@ -2,11 +2,11 @@
  * The memory that a TCP server shares with its app threads: one SharedArrayBuffer, and this file says what lies where.
  *
  * ```
- * control words │ channel 0 … n-1 │ flow table (TCBs) │ block links │ payload blocks │ device region
- *               │  state          │                   │             │  receive pool, │
- *               │  doorbell       │                   │             │  then one send │
+ * control words │ channel 0 … n-1 │ flow table (TCBs) │ block links │ payload blocks  │ device region
+ * and counters  │  state          │                   │             │  receive pool,  │
+ *               │  doorbell       │                   │             │  then one send  │
  *               │  submissions    │                   │             │  arena a channel│
- *               │  completions    │                   │             │                │
+ *               │  completions    │                   │             │                 │
  * ```
  *
  * Words are int32, and their places are counted in words; places of bytes are counted in bytes. What two threads write
@@ -14,6 +14,7 @@
  */
 import { DEVICE_REGION_LENGTH } from '../nic/device.js';
 import { TCB_WORDS } from '../tcp/conn/tcb.js';
+import { STATS_LENGTH } from '../tcp/stats.js';
 
 const LINE = 16;
 const PAGE_BYTES = 4096;
@@ -41,7 +42,9 @@ export const CTRL_TURNS = 4 * LINE;
 export const CTRL_SLEEPS = 4 * LINE + 1;
 /** Doorbells that app threads were sent. Writer: TCP server. */
 export const CTRL_WAKES = 4 * LINE + 2;
-const CTRL_WORDS = 8 * LINE;
+/** First of the stack's counters, STATS_LENGTH of 64 bits (tcp/stats.ts). Writer: TCP server. */
+export const CTRL_COUNTERS = 8 * LINE;
+const CTRL_WORDS = alignWords(CTRL_COUNTERS + 2 * STATS_LENGTH);
 
 export const STATE_STARTING = 0;
 export const STATE_RUNNING = 1;

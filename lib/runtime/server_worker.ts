@@ -8,8 +8,9 @@ import { alias } from '../nic/memory.js';
 import { enterNamespace } from '../nic/netns.js';
 import { eventfd, gettid } from '../nic/syscalls.js';
 import { Stack } from '../tcp/stack.js';
+import { STATS_LENGTH } from '../tcp/stats.js';
 import type { ServerConfig } from './config.js';
-import { CTRL_CPU, CTRL_EVENTFD, CTRL_STATE, CTRL_TID, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
+import { CTRL_COUNTERS, CTRL_CPU, CTRL_EVENTFD, CTRL_STATE, CTRL_TID, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
 import { place } from './placement.js';
 import { randomWords } from './random.js';
 import { ServerApps } from './server_apps.js';
@@ -45,6 +46,7 @@ function serve(): void {
     payload,
     interfaces,
     random: randomWords(),
+    stats: new Float64Array(memory, CTRL_COUNTERS * 4, STATS_LENGTH),
     secret: randomBytes(16),
     now: clock(),
     limits: { receiveBuffer: config.receiveBuffer },

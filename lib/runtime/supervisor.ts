@@ -4,8 +4,9 @@ import { getEnvironmentData, setEnvironmentData, Worker } from 'node:worker_thre
 import { AppPort } from './app_port.js';
 import type { ServerConfig, ServerHandle } from './config.js';
 import { ringApp, ringServer } from './doorbell.js';
-import { CH_SLEEP, CTRL_CPU, CTRL_EVENTFD, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION, CTRL_WAKES, LAYOUT_VERSION, Layout,
+import { CH_SLEEP, CTRL_COUNTERS, CTRL_CPU, CTRL_EVENTFD, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION, CTRL_WAKES, LAYOUT_VERSION, Layout,
   STATE_DEAD, STATE_RUNNING } from './layout.js';
+import { STAT_NAMES } from '../tcp/stats.js';
 import type { ServerWorkerData } from './server_worker.js';
 
 /** Key under which threads started later find the TCP server of their process. */
@@ -59,6 +60,12 @@ export class RunningServer {
   status(): ServerStatus {
     const words = this.#words;
     return { threadId: words[CTRL_TID], cpu: words[CTRL_CPU], turns: words[CTRL_TURNS] >>> 0, sleeps: words[CTRL_SLEEPS] >>> 0, wakes: words[CTRL_WAKES] >>> 0 };
+  }
+
+  /** Counters of its TCP since it started, named as `nstat` names the kernel's. Read from shared memory: nobody is disturbed. */
+  counters(): Record<string, number> {
+    const values = new Float64Array(this.handle.memory, CTRL_COUNTERS * 4, STAT_NAMES.length);
+    return Object.fromEntries(STAT_NAMES.map((name, i) => [name, values[i]]));
   }
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */
