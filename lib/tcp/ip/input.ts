@@ -5,16 +5,19 @@ import { RX_CHECKSUM_VALID } from '../../nic/device.js';
 import { Arrival } from '../transport.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, isLoopback4, setMapped } from '../wire/address.js';
-import { pseudoHeader4, verify } from '../wire/checksum.js';
+import { put16 } from '../wire/bytes.js';
+import { add, complement, pseudoHeader4, verify } from '../wire/checksum.js';
 import { UNREACHABLE_PORT, UNREACHABLE_PROTOCOL } from '../wire/icmp.js';
 import {
-  FRAGMENT_OFFSET, IPV4_BAD_CHECKSUM, IPV4_HEADER, IPV4_OK, IPV4_TRUNCATED, MORE_FRAGMENTS, PROTOCOL_ICMP,
-  PROTOCOL_TCP, PROTOCOL_UDP, checkIPv4, ipv4Destination, ipv4Fragment, ipv4HeaderLength, ipv4Protocol, ipv4Source,
-  ipv4SourceRouted, ipv4Tos, ipv4TotalLength,
+  FRAGMENT_OFFSET, IPV4_BAD_CHECKSUM, IPV4_CHECKSUM, IPV4_FRAGMENT, IPV4_HEADER, IPV4_MAX, IPV4_OK, IPV4_TOS,
+  IPV4_TOTAL_LENGTH, IPV4_TRUNCATED, MORE_FRAGMENTS, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, checkIPv4,
+  ipv4Destination, ipv4Fragment, ipv4HeaderLength, ipv4Identification, ipv4Protocol, ipv4Source, ipv4SourceRouted,
+  ipv4Tos, ipv4TotalLength,
 } from '../wire/ipv4.js';
-import { TCP_OK, checkTcp } from '../wire/tcp.js';
+import { TCP_HEADER, TCP_OK, checkTcp } from '../wire/tcp.js';
 import type { Icmp } from './icmp.js';
 import type { Interface } from './interface.js';
+import type { Reassembly } from './reassembly.js';
 import type { Routes } from './routes.js';
 import type { IpStats } from './stats.js';
 
@@ -23,11 +26,13 @@ export class Input {
   private readonly icmp: Icmp;
   private readonly transport: TransportSink;
   private readonly stats: IpStats;
+  private readonly reassembly: Reassembly;
   private readonly arrival = new Arrival();
 
-  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, stats: IpStats) {
+  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, reassembly: Reassembly, stats: IpStats) {
     this.routes = routes;
     this.icmp = icmp;
+    this.reassembly = reassembly;
     this.transport = transport;
     this.stats = stats;
   }
@@ -57,7 +62,7 @@ export class Input {
       stats.IpInDiscards++;
       return;
     }
-    if ((ipv4Fragment(bytes, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) !== 0) this.fragment();
+    if ((ipv4Fragment(bytes, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) !== 0) this.fragment(from, bytes, at, header, now);
     else this.deliver(from, bytes, at, header, ipv4TotalLength(bytes, at), flags, segmentSize, now);
   }
 
@@ -86,10 +91,50 @@ export class Input {
     return true;
   }
 
-  /** Fragments are not put together: TCP sends none, with path MTU discovery (RFC 1191) on. */
-  private fragment(): void {
-    this.stats.IpReasmReqds++;
-    this.stats.IpReasmFails++;
+  /** A part of a packet. The checksum of TCP is looked at when it is whole: no device can know it before. */
+  private fragment(from: Interface, bytes: Uint8Array, at: number, header: number, now: number): void {
+    const { reassembly, stats } = this;
+    const { fragment } = reassembly;
+    stats.IpReasmReqds++;
+    const field = ipv4Fragment(bytes, at);
+    fragment.bytes = bytes;
+    setMapped(fragment.addresses, 0, ipv4Source(bytes, at));
+    setMapped(fragment.addresses, ADDRESS_WORDS, ipv4Destination(bytes, at));
+    fragment.identification = ipv4Identification(bytes, at);
+    fragment.protocol = ipv4Protocol(bytes, at);
+    fragment.headerAt = at;
+    fragment.header = header;
+    fragment.dataAt = at + header;
+    fragment.length = ipv4TotalLength(bytes, at) - header;
+    fragment.offset = (field & FRAGMENT_OFFSET) << 3;
+    fragment.more = (field & MORE_FRAGMENTS) !== 0;
+    fragment.ecn = ipv4Tos(bytes, at) & 3;
+    if (fragment.protocol === PROTOCOL_TCP && cutsTcpHeader(fragment.offset, fragment.length)) {
+      stats.IpReasmFails++;
+      return;
+    }
+    const slot = reassembly.add(now);
+    if (slot >= 0) this.reassembled(from, slot, now);
+  }
+
+  /** A packet of which all parts have come. */
+  private reassembled(from: Interface, slot: number, now: number): void {
+    const { reassembly } = this;
+    const { bytes } = reassembly;
+    const header = reassembly.headerOf(slot);
+    const at = reassembly.dataOf(slot) - header;
+    const total = header + reassembly.lengthOf(slot);
+    const fits = total <= IPV4_MAX;
+    if (fits) {
+      const tos = ipv4Tos(bytes, at);
+      bytes[at + IPV4_TOS] = (tos & ~3) | reassembly.ecnOf(slot, tos & 3);
+      put16(bytes, at + IPV4_TOTAL_LENGTH, total);
+      put16(bytes, at + IPV4_FRAGMENT, 0);
+      put16(bytes, at + IPV4_CHECKSUM, 0);
+      put16(bytes, at + IPV4_CHECKSUM, complement(add(0, bytes, at, header)));
+      this.deliver(from, bytes, at, header, total, 0, 0, now);
+    }
+    reassembly.release(slot, !fits);
   }
 
   /** A whole packet for this host. */
@@ -139,4 +184,12 @@ export class Input {
     arrival.segmentSize = segmentSize;
     this.transport.segment(arrival);
   }
+}
+
+/**
+ * True for a fragment of TCP that a filter looking for ports and flags cannot judge: a first one without the whole
+ * header, or one that lies in the header (RFC 1858 3.2 and 4.2, RFC 3128).
+ */
+function cutsTcpHeader(offset: number, length: number): boolean {
+  return offset === 0 ? length < TCP_HEADER : offset < TCP_HEADER;
 }

@@ -14,6 +14,7 @@ import { Input } from './input.js';
 import { Interface } from './interface.js';
 import { Output } from './output.js';
 import { PathMtu } from './path_mtu.js';
+import { Reassembly } from './reassembly.js';
 import { NO_INTERFACE, Routes } from './routes.js';
 import { IpStats } from './stats.js';
 
@@ -44,6 +45,7 @@ export class Ip implements TransportOutput {
   private readonly routes = new Routes();
   private readonly pathMtu: PathMtu;
   private readonly output: Output;
+  private readonly reassembly = new Reassembly(this.stats);
   private now: number;
   /** The interface that `receive` asks first, so that a busy one does not starve the others. */
   private first = 0;
@@ -57,7 +59,7 @@ export class Ip implements TransportOutput {
     this.output = new Output(interfaces, routes, this.pathMtu, stats, config.random());
     const linkMtu = (index: number): number => interfaces[index]!.mtu;
     const icmp = new Icmp(this.output, routes, this.pathMtu, config.transport, stats, linkMtu);
-    const input = new Input(routes, icmp, config.transport, stats);
+    const input = new Input(routes, icmp, config.transport, this.reassembly, stats);
     for (const [index, { device, memory, address }] of config.interfaces.entries()) {
       const own = parseDotted(address);
       const { medium, mac } = device.capabilities;
@@ -93,6 +95,7 @@ export class Ip implements TransportOutput {
   /** Does what is due at `now`. */
   advance(now: number): void {
     this.now = now;
+    this.reassembly.advance(now);
     for (let i = 0; i < this.interfaces.length; i++) {
       const arp = this.interfaces[i]!.arp;
       if (arp !== null) arp.neighbours.advance(now);
@@ -101,7 +104,7 @@ export class Ip implements TransportOutput {
 
   /** When `advance` next has something to do, in µs; Infinity where it has not. */
   pollAt(): number {
-    let at = Infinity;
+    let at = this.reassembly.pollAt();
     for (let i = 0; i < this.interfaces.length; i++) {
       const arp = this.interfaces[i]!.arp;
       if (arp !== null) at = Math.min(at, arp.neighbours.pollAt());

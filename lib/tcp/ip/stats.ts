@@ -19,8 +19,16 @@ export class IpStats {
   /** No room in the device or among the packets that wait for a neighbour. */
   IpOutDiscards = 0;
   IpOutNoRoutes = 0;
+  /** Fragments that arrived. */
   IpReasmReqds = 0;
+  /** Packets put together of them. */
+  IpReasmOKs = 0;
+  /** Packets given up: refused, too late, or forgotten to make room for others. */
   IpReasmFails = 0;
+  /** Packets that did not become whole in time. Counts in IpReasmFails too. */
+  IpReasmTimeout = 0;
+  /** Packets of which two fragments overlapped. Counts in IpReasmFails too. */
+  IpExtReasmOverlaps = 0;
   /** Frame shorter than the packet says it is. Counts in IpInHdrErrors too. */
   IpExtInTruncatedPkts = 0;
   /** Wrong header checksum. Counts in IpInHdrErrors too. */
@@ -29,6 +37,12 @@ export class IpStats {
   IpExtOutOctets = 0;
   /** Source addresses that cannot be. Counts in IpInAddrErrors too. */
   IpExtInMartians = 0;
+
+  Ip6ReasmReqds = 0;
+  Ip6ReasmOKs = 0;
+  Ip6ReasmFails = 0;
+  Ip6ReasmTimeout = 0;
+  Ip6ReasmOverlaps = 0;
 
   /** Segments with a bad header or checksum. */
   TcpInErrs = 0;
