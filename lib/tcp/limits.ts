@@ -11,6 +11,8 @@ export interface StackLimits {
   ranges: number;
   /** Out-of-order ranges of one flow. */
   rangesPerFlow: number;
+  /** Runs of segments in flight (conn/runs.ts) of all flows together, beyond the one that each flow has. */
+  runs: number;
   /** Receive buffer of a new flow in bytes: the window it begins with (Linux: tcp_rmem[1]). */
   receiveBufferInitial: number;
   /** Largest receive buffer of a flow in bytes, at most 2^30; it grows while the reader keeps up. */
@@ -52,6 +54,8 @@ export interface StackLimits {
   timestamps: boolean;
   sack: boolean;
   windowScaling: boolean;
+  /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
+  congestion: 'cubic' | 'newreno';
 }
 
 const DEFAULTS: StackLimits = {
@@ -59,7 +63,8 @@ const DEFAULTS: StackLimits = {
   orphans: 0,
   listeners: 1024,
   ranges: 0,
-  rangesPerFlow: 64,
+  rangesPerFlow: 512,
+  runs: 0,
   receiveBufferInitial: 128 * 1024,
   receiveBuffer: 1024 * 1024,
   challengeAcks: 1000,
@@ -83,6 +88,7 @@ const DEFAULTS: StackLimits = {
   timestamps: true,
   sack: true,
   windowScaling: true,
+  congestion: 'cubic',
 };
 
 /** The limits of a stack: defaults for what is not given. Bounds of tables follow the number of flows. */
@@ -90,7 +96,8 @@ export function stackLimits(given: Partial<StackLimits>, maxFlows: number): Stac
   const limits: StackLimits = { ...DEFAULTS, ...given };
   if (given.timeWait === undefined) limits.timeWait = Math.max(1, maxFlows >> 1);
   if (given.orphans === undefined) limits.orphans = Math.max(1, maxFlows >> 1);
-  if (given.ranges === undefined) limits.ranges = Math.max(64, Math.min(65536, maxFlows * 4));
+  if (given.ranges === undefined) limits.ranges = Math.max(4096, Math.min(65536, maxFlows * 4));
+  if (given.runs === undefined) limits.runs = Math.max(4096, Math.min(262_144, maxFlows * 4));
   limits.receiveBuffer = Math.min(limits.receiveBuffer, 1 << 30);
   limits.rtoMaxMs = Math.min(limits.rtoMaxMs, 500_000);
   limits.receiveBufferInitial = Math.min(limits.receiveBufferInitial, limits.receiveBuffer);

@@ -12,6 +12,7 @@
 import type { Device } from '../nic/device.js';
 import { ackNow } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
+import { Cubic } from './conn/cc/cubic.js';
 import { NewReno } from './conn/cc/newreno.js';
 import { abort, release, resetAndFinish, shutdown } from './conn/close.js';
 import { Core } from './conn/core.js';
@@ -20,6 +21,7 @@ import { FlowTable } from './conn/flow_table.js';
 import { connect, sendHandshake } from './conn/handshake.js';
 import { setKeepAlive } from './conn/keepalive.js';
 import { RangePool } from './conn/ranges.js';
+import { RunPool } from './conn/runs.js';
 import { send } from './conn/sender.js';
 import { CLOSED, ESTABLISHED, FIN_QUEUED, NO_DELAY, NONE, RECYCLABLE, RELEASED, SYN_SENT } from './conn/state.js';
 import { Tcb } from './conn/tcb.js';
@@ -91,8 +93,9 @@ export class Stack implements TransportSink, TimerSink {
       listeners: new Listeners(this.limits.listeners),
       wheel: new TimerWheel(maxFlows, 0),
       ranges: new RangePool(this.limits.ranges),
+      runs: new RunPool(this.limits.runs, maxFlows),
       isn: new IsnGenerator(secret),
-      congestion: new NewReno(),
+      congestion: this.limits.congestion === 'cubic' ? new Cubic() : new NewReno(),
       payload,
       output: ip,
       flush: () => ip.flush(),
@@ -307,6 +310,10 @@ export class Stack implements TransportSink, TimerSink {
 
   get rangesInUse(): number {
     return this.limits.ranges - this.#core.ranges.available;
+  }
+
+  get runsInUse(): number {
+    return this.#core.runs.capacity - this.#core.runs.available;
   }
 
   get timeWaitCount(): number {

@@ -44,7 +44,19 @@ export const FROM_ZERO_WINDOW = 39;
 export const DUPLICATE_DATA = 40;
 export const OUT_OF_WINDOW_ICMPS = 41;
 export const NO_PORTS = 42;
-export const STATS_LENGTH = 43;
+export const SACK_RECOVERY = 43;
+export const SACK_RENEGING = 44;
+export const SACK_REORDER = 45;
+export const LOST_RETRANSMIT = 46;
+export const LOSS_PROBES = 47;
+export const LOSS_PROBE_RECOVERY = 48;
+export const FULL_UNDO = 49;
+export const LOSS_UNDO = 50;
+export const DSACK_UNDO = 51;
+export const DSACK_RECV = 52;
+export const DSACK_OLD_SENT = 53;
+export const DSACK_OFO_SENT = 54;
+export const STATS_LENGTH = 55;
 
 export const STAT_NAMES: readonly string[] = [
   'TcpActiveOpens', 'TcpPassiveOpens', 'TcpAttemptFails', 'TcpEstabResets', 'TcpInSegs', 'TcpOutSegs',
@@ -56,5 +68,7 @@ export const STAT_NAMES: readonly string[] = [
   'TcpExtTCPAbortOnLinger', 'TcpExtTCPAbortFailed', 'TcpExtTCPChallengeACK', 'TcpExtTCPSYNChallenge',
   'TcpExtTCPACKSkippedChallenge', 'TcpExtTCPWinProbe', 'TcpExtTCPKeepAlive', 'TcpExtTCPSynRetrans',
   'TcpExtTCPToZeroWindowAdv', 'TcpExtTCPFromZeroWindowAdv', 'TcpExtTCPDuplicateData', 'TcpExtOutOfWindowIcmps',
-  'TcpExtTCPNoEphemeralPorts',
+  'TcpExtTCPNoEphemeralPorts', 'TcpExtTCPSackRecovery', 'TcpExtTCPSACKReneging', 'TcpExtTCPSACKReorder',
+  'TcpExtTCPLostRetransmit', 'TcpExtTCPLossProbes', 'TcpExtTCPLossProbeRecovery', 'TcpExtTCPFullUndo',
+  'TcpExtTCPLossUndo', 'TcpExtTCPDSACKUndo', 'TcpExtTCPDSACKRecv', 'TcpExtTCPDSACKOldSent', 'TcpExtTCPDSACKOfoSent',
 ];

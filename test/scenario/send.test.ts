@@ -89,7 +89,7 @@ t.test('RFC 5681 3.1, RFC 6928: initial window of ten segments, then two for eac
 });
 
 t.test('RFC 5681 3.2: the third duplicate acknowledgement sends the segment again; RFC 3042: the first two let new ones go', async (t) => {
-  const p = new Trace(t);
+  const p = new Trace(t, { limits: { congestion: 'newreno' } });
   p.accept({ mss: 1000 });
   p.write(30_000);
   p.discard();
@@ -130,7 +130,7 @@ t.test('RFC 5681 2: no duplicate acknowledgement where text, FIN or another wind
 });
 
 t.test('RFC 6582 3.2 step 2: after a timeout duplicates of what was sent before it start no fast recovery', async (t) => {
-  const p = new Trace(t);
+  const p = new Trace(t, { limits: { congestion: 'newreno' } });
   p.accept({ mss: 1000 });
   p.write(6000);
   p.discard();

@@ -3,11 +3,14 @@ import { TICK_US } from './core.js';
 import type { Core } from './core.js';
 import { challenge } from './ack.js';
 import { tsNow } from './output.js';
+import { probeAnswered } from './probe.js';
 import { advanced, duplicate } from './recovery.js';
+import { repair } from './repair.js';
 import { armRetransmit, disarmRetransmit, measured } from './rto.js';
+import { isDsack, noteMinRtt, takeBlocks, trim } from './scoreboard.js';
 import { endOfText } from './sender.js';
 import { after, before, later, notAfter } from './seq.js';
-import { EV_ACKED, FIN_QUEUED, RECOVERY_OPEN, RTT_TIMING, TIMESTAMPS_ON } from './state.js';
+import { EV_ACKED, FIN_QUEUED, PROBING, RECOVERY_OPEN, RTT_TIMING, SACK_ON, TIMESTAMPS_ON, TLP_OUT } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** How often a neighbour is confirmed at most, in ticks of 50 µs: once a second. */
@@ -31,7 +34,9 @@ export function takeAck(core: Core, t: Tcb): boolean {
   t.probes = 0;
   const windowBefore = t.sndWnd;
   if (!before(ack, t.sndUna)) updateWindow(t, segment.seq, ack, segment.window);
-  if (after(ack, t.sndUna)) {
+  if (t.has(SACK_ON)) {
+    takeScored(core, t, ack);
+  } else if (after(ack, t.sndUna)) {
     takeNew(core, t, ack);
   } else if (ack === t.sndUna && isDuplicate(core, t, windowBefore)) {
     duplicate(core, t);
@@ -60,15 +65,47 @@ export function updateWindow(t: Tcb, seq: number, ack: number, field: number): v
   if (t.sndWnd > t.sndWndMax) t.sndWndMax = t.sndWnd;
 }
 
+/** From a peer with SACK: the scoreboard takes it, then recovery. */
+function takeScored(core: Core, t: Tcb, ack: number): void {
+  const acked = Math.max((ack - t.sndUna) | 0, 0);
+  const blocks = core.segment.options.sackCount;
+  if (acked === 0 && blocks === 0 && t.recovery === RECOVERY_OPEN && !t.has(TLP_OUT)) return;
+  const tally = core.tally;
+  tally.begin(t);
+  if (blocks > 0) tally.dsack = isDsack(core, t, ack);
+  if (acked > 0) trim(core, t, ack);
+  if (blocks > 0) takeBlocks(core, t, ack, tally.dsack ? 1 : 0);
+  t.delivered = (t.delivered + tally.delivered) | 0;
+  if (tally.lastRtt > 0) {
+    measured(core, t, tally.firstRtt);
+    noteMinRtt(core, t, tally.lastRtt);
+  } else if (acked > 0) {
+    measure(core, t, ack);
+  }
+  if (acked > 0) move(core, t, ack);
+  if (t.has(TLP_OUT)) probeAnswered(core, t, ack, acked);
+  repair(core, t, acked);
+  if (acked > 0 && t.sndNxt === ack) disarmRetransmit(t);
+  // Blocks make a probe needless: the timer is that of the timeout from now on.
+  else if (acked > 0 || (t.has(PROBING) && t.sacked > 0)) armRetransmit(core, t);
+}
+
+/** From a peer without SACK. */
 function takeNew(core: Core, t: Tcb, ack: number): void {
   const acked = (ack - t.sndUna) | 0;
   measure(core, t, ack);
-  t.sndUna = ack;
+  t.delivered = (t.delivered + acked) | 0;
   t.rtxNxt = later(t.rtxNxt, ack);
-  t.retries = 0;
+  move(core, t, ack);
   advanced(core, t, acked);
   if (t.sndNxt === ack) disarmRetransmit(t);
   else armRetransmit(core, t);
+}
+
+/** `sndUna` moves: the owner hears of it. */
+function move(core: Core, t: Tcb, ack: number): void {
+  t.sndUna = ack;
+  t.retries = 0;
   const position = (ack - t.iss - 1) | 0;
   const text = after(position, t.written) ? t.written : position;
   if (text !== t.acknowledged) {
@@ -87,7 +124,10 @@ export function measure(core: Core, t: Tcb, ack: number): void {
   if (t.has(RTT_TIMING)) {
     if (before(ack, t.rttSeq)) return;
     t.unmark(RTT_TIMING);
-    measured(core, t, (core.us - t.rttAt) | 0);
+    const rtt = Math.max((core.us - t.rttAt) | 0, 1);
+    measured(core, t, rtt);
+    noteMinRtt(core, t, rtt);
+    if (t.rackRtt === 0) t.rackRtt = rtt;
     return;
   }
   if (!t.has(TIMESTAMPS_ON) || !core.segment.options.hasTimestamps) return;

@@ -10,6 +10,7 @@ import type { Core } from './core.js';
 import { arriveAtListener, arriveInSynSent, establish } from './handshake.js';
 import { refuse } from './output.js';
 import { acceptText } from './receiver.js';
+import { noteDuplicate } from './sack.js';
 import { endOfText } from './sender.js';
 import { after, before, notAfter } from './seq.js';
 import {
@@ -136,6 +137,11 @@ function checkSequence(core: Core, t: Tcb): boolean {
     return true;
   }
   if (t.state === TIME_WAIT && segment.isFin) restartTimeWait(core, t);
+  const end = (segment.seq + segment.textLength) | 0;
+  if (segment.textLength > 0 && notAfter(end, t.rcvNxt)) {
+    core.stats[stat.DUPLICATE_DATA]++;
+    noteDuplicate(core, t, segment.seq, end);
+  }
   answerInvalid(core, t, length > 0);
   return false;
 }

@@ -21,6 +21,7 @@ function detach(core: Core, t: Tcb): void {
     t.ranges = NONE;
     t.rangeCount = 0;
   }
+  core.runs.drop(t);
   disarmAll(core, t);
   t.state = CLOSED;
 }

@@ -10,6 +10,8 @@ import type { CongestionControl } from './cc/congestion.js';
 import { FlowQueues } from './flow_queues.js';
 import type { FlowTable } from './flow_table.js';
 import type { RangePool } from './ranges.js';
+import type { RunPool } from './runs.js';
+import { Tally } from './scoreboard.js';
 import { Segment } from './segment.js';
 import { Tcb } from './tcb.js';
 
@@ -25,6 +27,7 @@ export interface CoreParts {
   listeners: Listeners;
   wheel: TimerWheel;
   ranges: RangePool;
+  runs: RunPool;
   isn: IsnGenerator;
   congestion: CongestionControl;
   payload: Payload;
@@ -43,12 +46,14 @@ export class Core {
   /** For a glance at another flow while one is at hand. */
   readonly other: Tcb;
   readonly segment = new Segment();
+  readonly tally = new Tally();
   readonly words: Int32Array;
   readonly flows: FlowTable;
   readonly demux: Demux;
   readonly listeners: Listeners;
   readonly wheel: TimerWheel;
   readonly ranges: RangePool;
+  readonly runs: RunPool;
   readonly isn: IsnGenerator;
   readonly congestion: CongestionControl;
   readonly payload: Payload;
@@ -93,6 +98,7 @@ export class Core {
     this.listeners = parts.listeners;
     this.wheel = parts.wheel;
     this.ranges = parts.ranges;
+    this.runs = parts.runs;
     this.isn = parts.isn;
     this.congestion = parts.congestion;
     this.payload = parts.payload;

@@ -48,6 +48,8 @@ function newFlow(core: Core): number {
   }
   const t = core.t.at(flow);
   t.ranges = NONE;
+  t.runs = NONE;
+  t.runTail = NONE;
   t.listener = NONE;
   t.rcvBuf = core.limits.receiveBufferInitial;
   t.rcvBufMax = core.limits.receiveBuffer;

@@ -6,7 +6,7 @@ import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER } from '../wire/tcp.js';
 import type { Core } from './core.js';
 import { fillBlocks } from './sack.js';
 import {
-  ACK_NOW, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON,
+  ACK_NOW, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm } from './timers.js';
@@ -70,7 +70,7 @@ function sendEmpty(core: Core, t: Tcb, seq: number): boolean {
   let header = TCP_HEADER;
   const stamped = t.has(TIMESTAMPS_ON);
   if (stamped) header += emitTimestamps(bytes, at + header, tsNow(core, t), t.tsRecent);
-  if (t.rangeCount > 0 && t.has(SACK_ON)) {
+  if (t.has(SACK_ON) && (t.rangeCount > 0 || t.has(DSACK_DUE))) {
     const count = fillBlocks(core, t, stamped ? BLOCKS_BESIDE_TIMESTAMPS : BLOCKS_ALONE);
     header += emitSack(bytes, at + header, core.sackEdges, 0, count);
   }

@@ -4,7 +4,7 @@ import { FIN } from '../wire/tcp.js';
 import { ackAtOnce, ackNow, acknowledgeText } from './ack.js';
 import { resetAndFinish } from './close.js';
 import type { Core } from './core.js';
-import { noteOutOfOrder } from './sack.js';
+import { noteDuplicate, noteOutOfOrder } from './sack.js';
 import { after, before, notAfter } from './seq.js';
 import {
   CLOSE_WAIT, CLOSING, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, NONE, RELEASED, SACK_ON,
@@ -40,9 +40,12 @@ function trim(core: Core, t: Tcb): boolean {
     if (old > segment.textLength || (old === segment.textLength && !segment.isFin)) {
       // All of it was here before: the acknowledgement was lost, or the peer's timer ran out too early.
       core.stats[stat.DUPLICATE_DATA]++;
+      if (segment.textLength > 0) noteDuplicate(core, t, segment.seq, (segment.seq + segment.textLength) | 0);
       ackAtOnce(core, t);
       return false;
     }
+    noteDuplicate(core, t, segment.seq, t.rcvNxt);
+    ackNow(core, t);
     segment.trimFront(old);
   }
   const beyond = (segment.seq + segment.textLength - t.rcvAdv) | 0;
@@ -105,6 +108,7 @@ function acceptOutOfOrder(core: Core, t: Tcb): void {
     core.stats[stat.OFO_DROP]++;
     segment.flags &= ~FIN;
   }
+  if (known) noteDuplicate(core, t, start, end);
   if (t.has(SACK_ON)) noteOutOfOrder(core, t, start);
   ackAtOnce(core, t);
 }

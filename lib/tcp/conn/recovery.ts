@@ -1,5 +1,6 @@
-/** Loss found by duplicate acknowledgements, and its repair: RFC 5681 3.2 with NewReno's changes (RFC 6582). */
+/** For peers without SACK: loss found by duplicate acknowledgements, and its repair (RFC 5681 3.2, RFC 6582). */
 import * as stat from '../stats.js';
+import { CWND_MAX } from './cc/congestion.js';
 import type { Core } from './core.js';
 import { before, notAfter } from './seq.js';
 import { RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW } from './state.js';
@@ -7,17 +8,20 @@ import type { Tcb } from './tcb.js';
 
 /** Duplicate acknowledgements that count as a loss. */
 const DUP_THRESHOLD = 3;
+/** Segments that the third of them has shown to have left the network (RFC 5681 3.2). */
+const DUP_ACK_SEGMENTS = 3;
 
 /** One more duplicate acknowledgement. */
 export function duplicate(core: Core, t: Tcb): void {
   if (t.recovery === RECOVERY_LOSS) return;
   t.dupAcks++;
   if (t.recovery === RECOVERY_FAST) {
-    core.congestion.inflate(t);
+    t.cwnd = Math.min(t.cwnd + t.sndMss, CWND_MAX);
   } else if (t.dupAcks === DUP_THRESHOLD) {
     // RFC 6582 3.2 step 2: duplicates of what an earlier recovery sent twice are no sign of a loss.
     if (notAfter(t.sndUna, t.recover)) return;
-    core.congestion.lost(t, (t.sndNxt - t.sndUna) | 0);
+    core.congestion.lost(t);
+    t.cwnd = t.ssthresh + DUP_ACK_SEGMENTS * t.sndMss;
     t.recovery = RECOVERY_FAST;
     t.recover = t.sndNxt;
     t.mark(RETRANSMIT_NOW);
@@ -32,11 +36,12 @@ export function advanced(core: Core, t: Tcb, acked: number): void {
   t.dupAcks = 0;
   if (t.recovery === RECOVERY_FAST) {
     if (before(t.sndUna, t.recover)) {
-      core.congestion.partial(t, acked);
+      t.cwnd = Math.max(t.cwnd - acked + (acked >= t.sndMss ? t.sndMss : 0), t.sndMss);
       t.mark(RETRANSMIT_NOW);
       core.flows.touch(t);
     } else {
-      core.congestion.recovered(t, (t.sndNxt - t.sndUna) | 0);
+      // RFC 6582 3.2 step 3, first option: no burst after a window that was acknowledged at once.
+      t.cwnd = Math.min(t.ssthresh, Math.max((t.sndNxt - t.sndUna) | 0, t.sndMss) + t.sndMss);
       t.recovery = RECOVERY_OPEN;
     }
     return;
@@ -49,5 +54,5 @@ export function advanced(core: Core, t: Tcb, acked: number): void {
     // Follows, so that it never falls 2^31 behind and seems to be ahead.
     t.recover = (t.sndUna - 1) | 0;
   }
-  core.congestion.acknowledged(t, acked);
+  core.congestion.acknowledged(t, acked, core.ms, -1);
 }

@@ -4,8 +4,11 @@ import { ETIMEDOUT } from '../errno.js';
 import { fail } from './close.js';
 import type { Core } from './core.js';
 import { sendProbe } from './output.js';
+import { sendTailProbe } from './probe.js';
+import { repairOnTimeout } from './repair.js';
 import {
-  PERSISTING, RECOVERY_FAST, RECOVERY_LOSS, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SWS_OVERRIDE, TIMER_RETRANSMIT,
+  NONE, PERSISTING, PROBING, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SACK_ON,
+  SWS_OVERRIDE, TIMER_RETRANSMIT, TLP_OUT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { armIn, disarm } from './timers.js';
@@ -13,6 +16,8 @@ import { armIn, disarm } from './timers.js';
 /** Doublings are counted no further than this; the bound of the RTO is reached long before. */
 const BACKOFF_MAX = 16;
 const US_PER_MS = 1000;
+/** Added to the time of a tail loss probe for what the peer's machine and ours take (Linux: TCP_TIMEOUT_MIN), in µs. */
+const PROBE_SLACK_US = 2000;
 
 /** The state of a flow that has measured nothing. */
 export function beginRto(core: Core, t: Tcb): void {
@@ -40,15 +45,36 @@ export function measured(core: Core, t: Tcb, sample: number): void {
   t.backoff = 0;
 }
 
-/** (Re)starts the timer for what is in flight. */
+/** (Re)starts the timer for what is in flight: for a tail loss probe where one is due first, else for the timeout. */
 export function armRetransmit(core: Core, t: Tcb): void {
+  if (!mayProbe(t)) {
+    armTimeout(core, t);
+    return;
+  }
   t.unmark(PERSISTING);
+  t.mark(PROBING);
+  // TLP_calc_PTO (RFC 8985 7.2): twice the round trip, and where a single segment is out the peer's delay of its answer.
+  const single = ((t.sndNxt - t.sndUna) | 0) <= t.sndMss;
+  const delay = single ? core.limits.rtoMinMs * US_PER_MS : PROBE_SLACK_US;
+  armIn(core, t, TIMER_RETRANSMIT, Math.min(2 * t.srtt + delay, t.rto));
+}
+
+/** RFC 8985 7.2: SACK, nothing of it reported or under repair, a round trip measured, no probe out already. */
+function mayProbe(t: Tcb): boolean {
+  return (t.flags & (SACK_ON | TLP_OUT)) === SACK_ON && t.runs !== NONE && t.sacked === 0 && t.recovery === RECOVERY_OPEN &&
+    t.srtt > 0 && t.backoff === 0;
+}
+
+/** (Re)starts the timer for the timeout. */
+export function armTimeout(core: Core, t: Tcb): void {
+  t.unmark(PERSISTING | PROBING);
   armIn(core, t, TIMER_RETRANSMIT, backedOff(core, t.rto, t.backoff));
 }
 
 /** Starts the timer for a window that is closed, or too small to send into. */
 export function armPersist(core: Core, t: Tcb): void {
   if (!t.has(PERSISTING)) {
+    t.unmark(PROBING);
     t.mark(PERSISTING);
     t.persistBackoff = 0;
     t.probes = 0;
@@ -81,6 +107,10 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
   }
   const flight = (t.sndNxt - t.sndUna) | 0;
   if (flight <= 0) return;
+  if (t.has(PROBING)) {
+    sendTailProbe(core, t);
+    return;
+  }
   const limits = core.limits;
   core.stats[stat.TIMEOUTS]++;
   if (t.retries >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries)) {
@@ -88,14 +118,18 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
     fail(core, t, ETIMEDOUT);
     return;
   }
-  core.congestion.timeout(t, flight, t.retries === 0 || t.recovery === RECOVERY_FAST);
+  if (t.has(SACK_ON)) {
+    repairOnTimeout(core, t);
+  } else {
+    core.congestion.timeout(t, flight, t.retries === 0 || t.recovery === RECOVERY_FAST);
+    t.recovery = RECOVERY_LOSS;
+    t.recover = t.sndNxt;
+    t.rtxNxt = t.sndUna;
+    t.dupAcks = 0;
+  }
   t.retries++;
   backOff(t);
   t.unmark(RTT_TIMING);
-  t.recovery = RECOVERY_LOSS;
-  t.recover = t.sndNxt;
-  t.rtxNxt = t.sndUna;
-  t.dupAcks = 0;
   t.mark(RETRANSMIT_NOW);
   armRetransmit(core, t);
   core.flows.touch(t);

@@ -1,6 +1,11 @@
-/** SACK blocks that we send (RFC 2018 4): the range that grew last first, then those that grew before it, then others. */
+/**
+ * SACK blocks that we send (RFC 2018 4): the range that grew last first, then those that grew before it, then others.
+ * Ahead of them, once, what has arrived twice (DSACK, RFC 2883).
+ */
+import * as stat from '../stats.js';
 import type { Core } from './core.js';
-import { NONE } from './state.js';
+import { before } from './seq.js';
+import { DSACK_DUE, NONE, SACK_ON } from './state.js';
 import { SACK_RECENT } from './tcb.js';
 import type { Tcb } from './tcb.js';
 
@@ -18,17 +23,33 @@ export function noteOutOfOrder(core: Core, t: Tcb, seq: number): void {
   words[at] = seq;
 }
 
-/** Fills `core.sackEdges` with up to `most` blocks. Returns how many: at least one where the flow has a range. */
+/** The next acknowledgement tells that `start` to `end` came a second time. */
+export function noteDuplicate(core: Core, t: Tcb, start: number, end: number): void {
+  if (!t.has(SACK_ON)) return;
+  core.stats[before(start, t.rcvNxt) ? stat.DSACK_OLD_SENT : stat.DSACK_OFO_SENT]++;
+  t.mark(DSACK_DUE);
+  t.dsackStart = start;
+  t.dsackEnd = end;
+}
+
+/** Fills `core.sackEdges` with up to `most` blocks. Returns how many: at least one where the flow has a range or a duplicate. */
 export function fillBlocks(core: Core, t: Tcb, most: number): number {
   const ranges = core.ranges;
   let count = 0;
+  let first = 0;
+  if (t.has(DSACK_DUE)) {
+    t.unmark(DSACK_DUE);
+    core.sackEdges[0] = t.dsackStart;
+    core.sackEdges[1] = t.dsackEnd;
+    count = first = 1;
+  }
   for (let i = 0; i < RECENT && count < most; i++) {
     const range = ranges.holding(t.ranges, core.words[t.base + SACK_RECENT + i]);
-    if (range === NONE || isListed(core, count, ranges.starts[range])) continue;
+    if (range === NONE || isListed(core, first, count, ranges.starts[range])) continue;
     count = add(core, count, range);
   }
   for (let range = t.ranges; range !== NONE && count < most; range = ranges.nexts[range]) {
-    if (!isListed(core, count, ranges.starts[range])) count = add(core, count, range);
+    if (!isListed(core, first, count, ranges.starts[range])) count = add(core, count, range);
   }
   return count;
 }
@@ -39,7 +60,7 @@ function add(core: Core, count: number, range: number): number {
   return count + 1;
 }
 
-function isListed(core: Core, count: number, start: number): boolean {
-  for (let i = 0; i < count; i++) if (core.sackEdges[2 * i] === start) return true;
+function isListed(core: Core, first: number, count: number, start: number): boolean {
+  for (let i = first; i < count; i++) if (core.sackEdges[2 * i] === start) return true;
   return false;
 }

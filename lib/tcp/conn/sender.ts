@@ -7,13 +7,16 @@ import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { ipHeader, sendAck, sendText } from './output.js';
 import { armPersist, armRetransmit } from './rto.js';
-import { after, before } from './seq.js';
+import { LOST, pipe, RETRANS } from './runs.js';
+import { after, before, later } from './seq.js';
 import {
-  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, INTERACTIVE, NO_DELAY, PERSISTING, RECOVERY_FAST, RECOVERY_LOSS,
-  RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT, TIMESTAMPS_ON,
+  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, INTERACTIVE, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
+  RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
+  TIMESTAMPS_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm, isArmed } from './timers.js';
+import { noteRetransmission } from './undo.js';
 
 /** Header bytes of a segment with timestamps, and without. */
 const HEADER_STAMPED = 32;
@@ -26,10 +29,11 @@ const INTERACTIVE_TICKS = 40 * TICKS_PER_MS;
 /** The send decision of the flow at hand, in any state with a synchronised peer. */
 export function send(core: Core, t: Tcb): void {
   if (t.state >= ESTABLISHED && t.state !== TIME_WAIT) {
-    const retransmitted = retransmit(core, t);
+    const from = t.sndNxt;
+    const retransmitted = t.has(SACK_ON) ? retransmitLost(core, t) : retransmit(core, t);
     if (retransmitted !== NO_ROOM) sendNew(core, t);
     if (t.sndNxt === t.sndUna) holdProbe(core, t);
-    else if (!isArmed(t, TIMER_RETRANSMIT) || t.has(PERSISTING)) armRetransmit(core, t);
+    else if (!isArmed(t, TIMER_RETRANSMIT) || t.has(PERSISTING) || (t.has(PROBING) && t.sndNxt !== from)) armRetransmit(core, t);
   }
   if (t.has(ACK_NOW)) {
     if (sendAck(core, t)) core.stats[stat.PURE_ACKS]++;
@@ -49,7 +53,51 @@ function flight(t: Tcb): number {
 
 // ---- again
 
-/** Sends again what counts as lost. Returns NO_ROOM where the device was full. */
+/** Sends again what counts as lost by the scoreboard. Returns NO_ROOM where the device was full. */
+function retransmitLost(core: Core, t: Tcb): number {
+  const runs = core.runs;
+  for (let run = t.lost > 0 ? t.runs : NONE; run !== NONE && t.lost > 0; run = runs.nexts[run]) {
+    if ((runs.flags[run] & LOST) === 0) continue;
+    const mss = t.sndMss;
+    const length = runs.length(run);
+    const room = t.cwnd - pipe(t);
+    let most = mss;
+    if (room < Math.min(length, mss)) {
+      if (!t.has(RETRANSMIT_NOW)) {
+        t.mark(CWND_LIMITED);
+        return 0;
+      }
+    } else if (length > mss) {
+      most = Math.min(length, room, largest(core, t));
+      if (most < length) most -= most % mss;
+    }
+    const sent = resendRun(core, t, run, most);
+    if (sent <= 0) return sent;
+    t.unmark(RETRANSMIT_NOW);
+    core.stats[t.recovery === RECOVERY_LOSS ? stat.SLOW_START_RETRANS : stat.FAST_RETRANS]++;
+  }
+  return 0;
+}
+
+/** Sends the first `most` bytes of a run again; they are a run of their own then. Returns what `resend` does. */
+export function resendRun(core: Core, t: Tcb, run: number, most: number): number {
+  const runs = core.runs;
+  const length = runs.length(run);
+  const sent = Math.min(resend(core, t, runs.starts[run], Math.min(most, length)), length);
+  if (sent <= 0) return sent;
+  if (sent < length) runs.split(t, run, (runs.starts[run] + sent) | 0);
+  runs.clear(t, run, LOST);
+  runs.mark(t, run, RETRANS);
+  runs.times[run] = core.us;
+  t.rtxHigh = later(t.rtxHigh, runs.ends[run]);
+  if (t.recovery === RECOVERY_FAST) t.prrOut += sent;
+  t.bytesRetransmitted = (t.bytesRetransmitted + sent) | 0;
+  noteRetransmission(core, t, sent);
+  if (run === t.runs) armRetransmit(core, t);
+  return sent;
+}
+
+/** Sends again what counts as lost, for a peer without SACK. Returns NO_ROOM where the device was full. */
 function retransmit(core: Core, t: Tcb): number {
   if (t.has(RETRANSMIT_NOW)) {
     const sent = resend(core, t, t.sndUna, t.sndMss);
@@ -98,7 +146,7 @@ function resend(core: Core, t: Tcb, seq: number, most: number): number {
 
 /** Sends what is new, as far as windows and Nagle allow. */
 function sendNew(core: Core, t: Tcb): void {
-  if (t.recovery === RECOVERY_LOSS && before(t.rtxNxt, t.recover)) return;
+  if (t.has(SACK_ON) ? t.lost > 0 : t.recovery === RECOVERY_LOSS && before(t.rtxNxt, t.recover)) return;
   const end = endOfText(t);
   let unsent = (end - t.sndNxt) | 0;
   if (unsent < 0 || (unsent === 0 && !t.has(FIN_QUEUED))) return;
@@ -122,17 +170,32 @@ function sendNew(core: Core, t: Tcb): void {
 
 /** Notes that `sent` sequence numbers have left for the first time. */
 function advance(core: Core, t: Tcb, sent: number, length: number): void {
-  t.sndNxt = (t.sndNxt + sent) | 0;
+  const seq = t.sndNxt;
+  t.sndNxt = (seq + sent) | 0;
   t.sentAt = core.ticks;
   t.unmark(SWS_OVERRIDE);
   // Small because nothing more was there, not because a packet has only so many pieces.
   if (sent >= length && length % t.sndMss !== 0) t.sndSml = t.sndNxt;
-  if (!t.has(RTT_TIMING) && t.recovery === RECOVERY_OPEN) {
+  if (t.has(SACK_ON)) {
+    core.runs.append(t, seq, t.sndNxt, core.us);
+    if (t.recovery === RECOVERY_FAST) t.prrOut += sent;
+  } else if (!t.has(RTT_TIMING) && t.recovery === RECOVERY_OPEN) {
     t.mark(RTT_TIMING);
     t.rttSeq = t.sndNxt;
     t.rttAt = core.us;
   }
   if (((core.ticks - t.heardAt) | 0) < INTERACTIVE_TICKS && t.received !== 0) t.mark(INTERACTIVE);
+}
+
+/** One segment of what is new, whatever the congestion window says. Returns as `sendText`, 0 where there is none. */
+export function sendOneNew(core: Core, t: Tcb): number {
+  const unsent = (endOfText(t) - t.sndNxt) | 0;
+  const window = (t.sndUna + t.sndWnd - t.sndNxt) | 0;
+  const length = Math.min(unsent, t.sndMss);
+  if (length <= 0 || window < length) return 0;
+  const sent = sendText(core, t, t.sndNxt, length, length === unsent && length < window);
+  if (sent > 0) advance(core, t, sent, length);
+  return sent;
 }
 
 function restartAfterIdle(core: Core, t: Tcb): void {
@@ -168,8 +231,9 @@ function choose(core: Core, t: Tcb, unsent: number): number {
   return 0;
 }
 
-/** What the congestion window leaves, limited transmit (RFC 3042) included. */
+/** What the congestion window leaves, limited transmit (RFC 3042) included: SACK blocks make that room by themselves. */
 function congestionRoom(t: Tcb, inFlight: number): number {
+  if (t.has(SACK_ON)) return t.cwnd - pipe(t);
   const extra = t.recovery === RECOVERY_OPEN ? Math.min(t.dupAcks, LIMITED_TRANSMIT) * t.sndMss : 0;
   return t.cwnd + extra - inFlight;
 }
@@ -188,7 +252,7 @@ function largest(core: Core, t: Tcb): number {
   const packet = core.output.segmentation(core.words, t.remoteAt);
   const header = ipHeader(core.words, t.remoteAt) + (t.has(TIMESTAMPS_ON) ? HEADER_STAMPED : HEADER_PLAIN);
   const payload = packet - header;
-  return payload > t.sndMss && t.recovery !== RECOVERY_FAST ? payload - (payload % t.sndMss) : t.sndMss;
+  return payload > t.sndMss && (t.recovery !== RECOVERY_FAST || t.has(SACK_ON)) ? payload - (payload % t.sndMss) : t.sndMss;
 }
 
 /** Nothing is in flight: where something waits for the peer's window, the persist timer keeps asking (MUST-35, MUST-36). */

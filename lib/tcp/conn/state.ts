@@ -91,6 +91,16 @@ export const RECYCLABLE = 1 << 24;
 export const IN_DEMUX = 1 << 25;
 /** To be freed when the list of touched flows lets go of it. */
 export const FREE_PENDING = 1 << 26;
+/** The retransmission timer is set for a tail loss probe (RFC 8985 7.2). */
+export const PROBING = 1 << 27;
+/** A tail loss probe is out: `tlpEnd` tells what answers it. */
+export const TLP_OUT = 1 << 28;
+/** It carried bytes that had been sent before. */
+export const TLP_RETRANS = 1 << 29;
+/** Segments of this flow have changed places (RACK.reordering_seen). */
+export const REORDERED = 1 << 30;
+/** The next empty segment tells of bytes that came twice: `dsackStart` to `dsackEnd` (RFC 2883). */
+export const DSACK_DUE = 1 << 31;
 
 /** Timer bits of `Tcb.timers`. */
 /** Retransmission, or zero-window probe with PERSISTING. */
@@ -99,13 +109,15 @@ export const TIMER_RETRANSMIT = 1;
 export const TIMER_ACK = 2;
 /** Keepalive, FIN-WAIT-2 or TIME-WAIT: they follow one another. */
 export const TIMER_LIFE = 4;
+/** Segments that may only be late count as lost when it runs out (RFC 8985 6.2 step 5). */
+export const TIMER_REORDER = 8;
 
 /** Values of `Tcb.recovery`. */
 /** No loss is being repaired. */
 export const RECOVERY_OPEN = 0;
-/** Fast recovery (RFC 6582). */
+/** Fast recovery: by the scoreboard, or RFC 6582 for a peer without SACK. */
 export const RECOVERY_FAST = 1;
-/** After a retransmission timeout: everything from `rtxNxt` to `recover` counts as lost. */
+/** After a retransmission timeout. Without SACK everything from `rtxNxt` to `recover` counts as lost. */
 export const RECOVERY_LOSS = 2;
 
 /** No flow, no range, no listener: the end of an intrusive list. */

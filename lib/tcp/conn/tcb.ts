@@ -5,8 +5,8 @@
  * One record is TCB_WORDS words; words not named are spare. Sequence numbers, positions and times wrap (seq.ts).
  */
 
-/** Words of one record: six cache lines. */
-export const TCB_WORDS = 96;
+/** Words of one record: eight cache lines. */
+export const TCB_WORDS = 128;
 
 // Who.
 /** Four words, network order within the word, IPv4 as ::ffff:a.b.c.d. */
@@ -179,6 +179,98 @@ export const HEARD_AT = 83;
 export const INVALID_AT = 84;
 /** When the neighbour was last confirmed, in ticks. */
 export const CONFIRMED_AT = 85;
+
+// Segments in flight and the scoreboard (RFC 2018, RFC 6675), where the peer takes SACK.
+/** First run of what is in flight (runs.ts), or NONE. */
+export const RUNS = 86;
+/** Last one, or NONE. */
+export const RUN_TAIL = 87;
+/** Bytes in flight that the peer has by its SACK blocks. */
+export const SACKED = 88;
+/** Bytes in flight that count as lost and were not sent again since. */
+export const LOST = 89;
+/** End of the highest bytes that were ever sent again. */
+export const RTX_HIGH = 90;
+/** Bytes that the peer has by ACK or SACK, in all, modulo 2^32. */
+export const DELIVERED = 91;
+
+// RACK-TLP (RFC 8985).
+/** RACK.xmit_ts: when the most recently sent of the delivered segments was sent, in µs of the core's clock. */
+export const RACK_AT = 92;
+/** RACK.end_seq: its end. */
+export const RACK_END = 93;
+/** RACK.rtt: its round-trip time in µs. */
+export const RACK_RTT = 94;
+/** RACK.fack: end of the highest bytes that the peer has. */
+export const RACK_FACK = 95;
+/** Least round-trip time of late in µs, 0 before the first. */
+export const MIN_RTT = 96;
+/** When it was measured, in s of the core's clock. */
+export const MIN_RTT_AT = 97;
+/** Quarters of minRtt added to the reordering window. */
+export const REO_MULT = 98;
+/** Recoveries until they are taken back. */
+export const REO_PERSIST = 99;
+/** sndNxt when the last one was added. */
+export const REO_ROUND = 100;
+/** With TLP_OUT: sndNxt when the tail loss probe was sent. */
+export const TLP_END = 101;
+
+// Sending in recovery (RFC 6937), and its undoing (RFC 2883, RFC 4015).
+/** Bytes delivered since recovery began. */
+export const PRR_DELIVERED = 102;
+/** Bytes sent since recovery began. */
+export const PRR_OUT = 103;
+/** Bytes in flight when it began (RecoverFS). */
+export const PRR_FLIGHT = 104;
+/** cwnd before the last reduction, 0 where it is not to be undone. */
+export const UNDO_CWND = 105;
+/** ssthresh before it. */
+export const UNDO_SSTHRESH = 106;
+/** sndUna at that time. */
+export const UNDO_SEQ = 107;
+/** Bytes sent again since then that no DSACK has shown to have been needless. */
+export const UNDO_RETRANS = 108;
+/** TSval of the first of them (RFC 3522). */
+export const RETRANS_STAMP = 109;
+/** With DSACK_DUE: first byte that arrived twice. */
+export const DSACK_START = 110;
+/** And the end of them. */
+export const DSACK_END = 111;
+
+// Counted for reports, modulo 2^32.
+/** Bytes sent again. */
+export const BYTES_RETRANSMITTED = 112;
+/** Bytes that ever counted as lost. */
+export const LOST_COUNT = 113;
+/** DSACK blocks received. */
+export const DSACKS = 114;
+/** Acknowledgements that showed segments to have changed places. */
+export const REORDERINGS = 115;
+
+// More of the congestion control, and a timer.
+/** Of the congestion control alone. */
+export const CC_4 = 116;
+/** Of the congestion control alone. */
+export const CC_5 = 117;
+/** Of the congestion control alone. */
+export const CC_6 = 118;
+/** Of the congestion control alone. */
+export const CC_7 = 119;
+/** Of the congestion control alone. */
+export const CC_8 = 120;
+/** Of the congestion control alone. */
+export const CC_9 = 121;
+/** Of the congestion control alone. */
+export const CC_10 = 122;
+/** Of the congestion control alone. */
+export const CC_11 = 123;
+/** Of the congestion control alone. */
+export const CC_12 = 124;
+/** Of the congestion control alone. */
+export const CC_13 = 125;
+/** Deadline of TIMER_REORDER, in ticks. */
+export const REORDER_AT = 126;
 
 /**
  * A view of one record at a time: `tcb.at(flow).sndUna`. It is one object that moves, so a value that is needed after
@@ -383,4 +475,96 @@ export class Tcb {
   set invalidAt(value: number) { this.words[this.base + INVALID_AT] = value; }
   get confirmedAt(): number { return this.words[this.base + CONFIRMED_AT]; }
   set confirmedAt(value: number) { this.words[this.base + CONFIRMED_AT] = value; }
+
+  // Segments in flight and the scoreboard (RFC 2018, RFC 6675), where the peer takes SACK.
+  get runs(): number { return this.words[this.base + RUNS]; }
+  set runs(value: number) { this.words[this.base + RUNS] = value; }
+  get runTail(): number { return this.words[this.base + RUN_TAIL]; }
+  set runTail(value: number) { this.words[this.base + RUN_TAIL] = value; }
+  get sacked(): number { return this.words[this.base + SACKED]; }
+  set sacked(value: number) { this.words[this.base + SACKED] = value; }
+  get lost(): number { return this.words[this.base + LOST]; }
+  set lost(value: number) { this.words[this.base + LOST] = value; }
+  get rtxHigh(): number { return this.words[this.base + RTX_HIGH]; }
+  set rtxHigh(value: number) { this.words[this.base + RTX_HIGH] = value; }
+  get delivered(): number { return this.words[this.base + DELIVERED]; }
+  set delivered(value: number) { this.words[this.base + DELIVERED] = value; }
+
+  // RACK-TLP (RFC 8985).
+  get rackAt(): number { return this.words[this.base + RACK_AT]; }
+  set rackAt(value: number) { this.words[this.base + RACK_AT] = value; }
+  get rackEnd(): number { return this.words[this.base + RACK_END]; }
+  set rackEnd(value: number) { this.words[this.base + RACK_END] = value; }
+  get rackRtt(): number { return this.words[this.base + RACK_RTT]; }
+  set rackRtt(value: number) { this.words[this.base + RACK_RTT] = value; }
+  get rackFack(): number { return this.words[this.base + RACK_FACK]; }
+  set rackFack(value: number) { this.words[this.base + RACK_FACK] = value; }
+  get minRtt(): number { return this.words[this.base + MIN_RTT]; }
+  set minRtt(value: number) { this.words[this.base + MIN_RTT] = value; }
+  get minRttAt(): number { return this.words[this.base + MIN_RTT_AT]; }
+  set minRttAt(value: number) { this.words[this.base + MIN_RTT_AT] = value; }
+  get reoMult(): number { return this.words[this.base + REO_MULT]; }
+  set reoMult(value: number) { this.words[this.base + REO_MULT] = value; }
+  get reoPersist(): number { return this.words[this.base + REO_PERSIST]; }
+  set reoPersist(value: number) { this.words[this.base + REO_PERSIST] = value; }
+  get reoRound(): number { return this.words[this.base + REO_ROUND]; }
+  set reoRound(value: number) { this.words[this.base + REO_ROUND] = value; }
+  get tlpEnd(): number { return this.words[this.base + TLP_END]; }
+  set tlpEnd(value: number) { this.words[this.base + TLP_END] = value; }
+
+  // Sending in recovery (RFC 6937), and its undoing (RFC 2883, RFC 4015).
+  get prrDelivered(): number { return this.words[this.base + PRR_DELIVERED]; }
+  set prrDelivered(value: number) { this.words[this.base + PRR_DELIVERED] = value; }
+  get prrOut(): number { return this.words[this.base + PRR_OUT]; }
+  set prrOut(value: number) { this.words[this.base + PRR_OUT] = value; }
+  get prrFlight(): number { return this.words[this.base + PRR_FLIGHT]; }
+  set prrFlight(value: number) { this.words[this.base + PRR_FLIGHT] = value; }
+  get undoCwnd(): number { return this.words[this.base + UNDO_CWND]; }
+  set undoCwnd(value: number) { this.words[this.base + UNDO_CWND] = value; }
+  get undoSsthresh(): number { return this.words[this.base + UNDO_SSTHRESH]; }
+  set undoSsthresh(value: number) { this.words[this.base + UNDO_SSTHRESH] = value; }
+  get undoSeq(): number { return this.words[this.base + UNDO_SEQ]; }
+  set undoSeq(value: number) { this.words[this.base + UNDO_SEQ] = value; }
+  get undoRetrans(): number { return this.words[this.base + UNDO_RETRANS]; }
+  set undoRetrans(value: number) { this.words[this.base + UNDO_RETRANS] = value; }
+  get retransStamp(): number { return this.words[this.base + RETRANS_STAMP]; }
+  set retransStamp(value: number) { this.words[this.base + RETRANS_STAMP] = value; }
+  get dsackStart(): number { return this.words[this.base + DSACK_START]; }
+  set dsackStart(value: number) { this.words[this.base + DSACK_START] = value; }
+  get dsackEnd(): number { return this.words[this.base + DSACK_END]; }
+  set dsackEnd(value: number) { this.words[this.base + DSACK_END] = value; }
+
+  // Counted for reports, modulo 2^32.
+  get bytesRetransmitted(): number { return this.words[this.base + BYTES_RETRANSMITTED]; }
+  set bytesRetransmitted(value: number) { this.words[this.base + BYTES_RETRANSMITTED] = value; }
+  get lostCount(): number { return this.words[this.base + LOST_COUNT]; }
+  set lostCount(value: number) { this.words[this.base + LOST_COUNT] = value; }
+  get dsacks(): number { return this.words[this.base + DSACKS]; }
+  set dsacks(value: number) { this.words[this.base + DSACKS] = value; }
+  get reorderings(): number { return this.words[this.base + REORDERINGS]; }
+  set reorderings(value: number) { this.words[this.base + REORDERINGS] = value; }
+
+  // More of the congestion control, and a timer.
+  get cc4(): number { return this.words[this.base + CC_4]; }
+  set cc4(value: number) { this.words[this.base + CC_4] = value; }
+  get cc5(): number { return this.words[this.base + CC_5]; }
+  set cc5(value: number) { this.words[this.base + CC_5] = value; }
+  get cc6(): number { return this.words[this.base + CC_6]; }
+  set cc6(value: number) { this.words[this.base + CC_6] = value; }
+  get cc7(): number { return this.words[this.base + CC_7]; }
+  set cc7(value: number) { this.words[this.base + CC_7] = value; }
+  get cc8(): number { return this.words[this.base + CC_8]; }
+  set cc8(value: number) { this.words[this.base + CC_8] = value; }
+  get cc9(): number { return this.words[this.base + CC_9]; }
+  set cc9(value: number) { this.words[this.base + CC_9] = value; }
+  get cc10(): number { return this.words[this.base + CC_10]; }
+  set cc10(value: number) { this.words[this.base + CC_10] = value; }
+  get cc11(): number { return this.words[this.base + CC_11]; }
+  set cc11(value: number) { this.words[this.base + CC_11] = value; }
+  get cc12(): number { return this.words[this.base + CC_12]; }
+  set cc12(value: number) { this.words[this.base + CC_12] = value; }
+  get cc13(): number { return this.words[this.base + CC_13]; }
+  set cc13(value: number) { this.words[this.base + CC_13] = value; }
+  get reorderAt(): number { return this.words[this.base + REORDER_AT]; }
+  set reorderAt(value: number) { this.words[this.base + REORDER_AT] = value; }
 }

@@ -1,7 +1,7 @@
 /** The timers of a flow. They share one node of the wheel, which expires at the earliest of them or before it. */
 import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
-import { TIMER_ACK, TIMER_LIFE, TIMER_RETRANSMIT } from './state.js';
+import { TIMER_ACK, TIMER_LIFE, TIMER_REORDER, TIMER_RETRANSMIT } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** Arms one timer of the flow at hand to run out in `us` microseconds, at most 2^30. */
@@ -17,6 +17,7 @@ export function armInMs(core: Core, t: Tcb, timer: number, ms: number): void {
 function armAt(core: Core, t: Tcb, timer: number, tick: number): void {
   if (timer === TIMER_RETRANSMIT) t.retransmitAt = tick;
   else if (timer === TIMER_ACK) t.ackAt = tick;
+  else if (timer === TIMER_REORDER) t.reorderAt = tick;
   else t.lifeAt = tick;
   t.timers |= timer;
   core.wheel.armBy(t.flow, tick);
@@ -31,11 +32,16 @@ export function isArmed(t: Tcb, timer: number): boolean {
   return (t.timers & timer) !== 0;
 }
 
+function deadline(t: Tcb, timer: number): number {
+  if (timer === TIMER_RETRANSMIT) return t.retransmitAt;
+  if (timer === TIMER_ACK) return t.ackAt;
+  return timer === TIMER_REORDER ? t.reorderAt : t.lifeAt;
+}
+
 /** True where the timer is armed and its time has come; it is disarmed then. */
 export function takeDue(core: Core, t: Tcb, timer: number): boolean {
   if ((t.timers & timer) === 0) return false;
-  const at = timer === TIMER_RETRANSMIT ? t.retransmitAt : timer === TIMER_ACK ? t.ackAt : t.lifeAt;
-  if (((at - core.ticks) | 0) > 0) return false;
+  if (((deadline(t, timer) - core.ticks) | 0) > 0) return false;
   t.timers &= ~timer;
   return true;
 }
@@ -45,6 +51,7 @@ export function rearm(core: Core, t: Tcb): void {
   const timers = t.timers;
   if ((timers & TIMER_RETRANSMIT) !== 0) core.wheel.armBy(t.flow, t.retransmitAt);
   if ((timers & TIMER_ACK) !== 0) core.wheel.armBy(t.flow, t.ackAt);
+  if ((timers & TIMER_REORDER) !== 0) core.wheel.armBy(t.flow, t.reorderAt);
   if ((timers & TIMER_LIFE) !== 0) core.wheel.armBy(t.flow, t.lifeAt);
 }
 

@@ -4,8 +4,9 @@ import { TCP_HEADER } from '../wire/tcp.js';
 import { fail } from './close.js';
 import type { Core } from './core.js';
 import { ipHeader } from './output.js';
+import { resendAll } from './repair.js';
 import { after, before } from './seq.js';
-import { ESTABLISHED, NONE, RETRANSMIT_NOW, RTT_TIMING, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON, TIME_WAIT } from './state.js';
+import { ESTABLISHED, NONE, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** No path is believed to carry less (RFC 9293 3.7.2 leaves it open; Linux: min_pmtu). */
@@ -43,6 +44,8 @@ function shrink(core: Core, t: Tcb, mtu: number): void {
   if (mss >= t.sndMss) return;
   t.sndMss = mss;
   t.unmark(RTT_TIMING);
-  if (after(t.sndNxt, t.sndUna)) t.mark(RETRANSMIT_NOW);
+  if (!after(t.sndNxt, t.sndUna)) return;
+  if (t.has(SACK_ON)) resendAll(core, t);
+  t.mark(RETRANSMIT_NOW);
   core.flows.touch(t);
 }

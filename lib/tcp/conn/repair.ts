@@ -1,0 +1,101 @@
+/**
+ * Loss recovery for a peer with SACK: the scoreboard and RACK say what is lost, PRR how much is sent meanwhile.
+ *
+ * ```
+ *            loss found               sndUna reaches recover
+ *   OPEN ─────────────────► FAST ─────────────────────────────► OPEN
+ *     └──── timeout ───► LOSS ◄── timeout ── FAST
+ * ```
+ *
+ * A reduction that proves to have been wrong leads back to OPEN at once (undo.ts).
+ */
+import * as stat from '../stats.js';
+import type { Core } from './core.js';
+import { beginPrr, proportion } from './prr.js';
+import { detectLoss, loseAll, loseOnTimeout, narrowWindow, widenWindow } from './rack.js';
+import { pipe } from './runs.js';
+import { forgetReneged } from './scoreboard.js';
+import { before } from './seq.js';
+import { ESTABLISHED, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, REORDERED, RETRANSMIT_NOW, TLP_OUT, TLP_RETRANS } from './state.js';
+import type { Tcb } from './tcb.js';
+import { markUndo, undoByDsack, undoByTimestamp } from './undo.js';
+
+/** The acknowledgement at hand is in the scoreboard, and `sndUna` has moved by `acked`: what follows from it. */
+export function repair(core: Core, t: Tcb, acked: number): void {
+  const tally = core.tally;
+  if (tally.dsack) {
+    const { sack } = core.segment.options;
+    core.stats[stat.DSACK_RECV]++;
+    t.dsacks++;
+    widenWindow(t);
+    undoByDsack(core, t, sack[0], sack[1]);
+  }
+  if (acked > 0) undoByTimestamp(core, t);
+  const lost = t.sacked > 0 || t.recovery !== RECOVERY_OPEN ? detectLoss(core, t) : 0;
+  if (t.recovery !== RECOVERY_OPEN && !before(t.sndUna, t.recover)) leave(core, t);
+  if (t.recovery === RECOVERY_FAST) {
+    if (tally.delivered > 0) proportion(t, tally.delivered, acked > 0 && lost === 0);
+    core.flows.touch(t);
+    return;
+  }
+  if (t.recovery === RECOVERY_OPEN && t.lost > 0) {
+    enter(core, t, tally.delivered);
+    return;
+  }
+  // Blocks alone let the window grow only where segments change places: else they tell of a loss.
+  if (tally.delivered === 0 || (acked === 0 && !t.has(REORDERED))) return;
+  core.congestion.acknowledged(t, tally.delivered, core.ms, tally.lastRtt);
+}
+
+/** The reordering timer ran out: what was waited for counts as lost (RFC 8985 6.3, first part). */
+export function onReorderTimer(core: Core, t: Tcb): void {
+  if (t.state < ESTABLISHED || detectLoss(core, t) === 0) return;
+  if (t.recovery === RECOVERY_OPEN) enter(core, t, 0);
+  else if (t.recovery === RECOVERY_FAST) proportion(t, 0, false);
+  core.flows.touch(t);
+}
+
+/** Fast recovery begins: the window is reduced once for all that is lost of what is in flight now. */
+function enter(core: Core, t: Tcb, delivered: number): void {
+  markUndo(t);
+  beginPrr(t);
+  core.congestion.lost(t);
+  t.recovery = RECOVERY_FAST;
+  t.recover = t.sndNxt;
+  t.mark(RETRANSMIT_NOW);
+  t.unmark(TLP_OUT | TLP_RETRANS);
+  core.stats[stat.SACK_RECOVERY]++;
+  proportion(t, delivered, false);
+  core.flows.touch(t);
+}
+
+/** Everything that was in flight when recovery began is through. */
+function leave(core: Core, t: Tcb): void {
+  if (t.recovery === RECOVERY_FAST) t.cwnd = Math.max(t.ssthresh, t.sndMss);
+  t.recovery = RECOVERY_OPEN;
+  t.unmark(RETRANSMIT_NOW);
+  narrowWindow(t);
+  core.flows.touch(t);
+}
+
+/** The retransmission timer ran out. */
+export function repairOnTimeout(core: Core, t: Tcb): void {
+  const first = t.recovery === RECOVERY_OPEN || (t.recovery === RECOVERY_LOSS && t.retries === 0);
+  if (first) markUndo(t);
+  forgetReneged(core, t);
+  core.congestion.timeout(t, (t.sndNxt - t.sndUna) | 0, first);
+  loseOnTimeout(core, t);
+  t.unmark(TLP_OUT | TLP_RETRANS);
+  // What was sent only lately is still in the network, and no reason to hold the first segment back.
+  t.cwnd = pipe(t) + t.sndMss;
+  t.recovery = RECOVERY_LOSS;
+  t.recover = t.sndNxt;
+}
+
+/** Nothing in flight gets through, and congestion is not why (a smaller path MTU): all of it is sent again. */
+export function resendAll(core: Core, t: Tcb): void {
+  loseAll(core, t);
+  if (t.recovery === RECOVERY_OPEN) t.undoCwnd = 0;
+  t.recovery = RECOVERY_LOSS;
+  t.recover = t.sndNxt;
+}
