@@ -91,7 +91,6 @@ export function resendRun(core: Core, t: Tcb, run: number, most: number): number
   runs.times[run] = core.us;
   t.rtxHigh = later(t.rtxHigh, runs.ends[run]);
   if (t.recovery === RECOVERY_FAST) t.prrOut += sent;
-  t.bytesRetransmitted = (t.bytesRetransmitted + sent) | 0;
   noteRetransmission(core, t, sent);
   if (run === t.runs) armRetransmit(core, t);
   return sent;
@@ -137,6 +136,7 @@ function resend(core: Core, t: Tcb, seq: number, most: number): number {
   if (sent > 0) {
     core.stats[stat.RETRANS_SEGS]++;
     t.retransmitted++;
+    t.bytesRetransmitted = (t.bytesRetransmitted + sent) | 0;
     t.sentAt = core.ticks;
   }
   return sent;
