@@ -70,6 +70,7 @@ function takeScored(core: Core, t: Tcb, ack: number): void {
   const acked = Math.max((ack - t.sndUna) | 0, 0);
   const blocks = core.segment.options.sackCount;
   if (acked === 0 && blocks === 0 && t.recovery === RECOVERY_OPEN && !t.has(TLP_OUT)) return;
+  if (acked > 0 && blocks === 0 && t.sndNxt === ack && takeLast(core, t, ack, acked)) return;
   const tally = core.tally;
   tally.begin(t);
   if (blocks > 0) tally.dsack = isDsack(core, t, ack);
@@ -88,6 +89,22 @@ function takeScored(core: Core, t: Tcb, ack: number): void {
   if (acked > 0 && t.sndNxt === ack) disarmRetransmit(t);
   // Blocks make a probe needless: the timer is that of the timeout from now on.
   else if (acked > 0 || (t.has(PROBING) && t.sacked > 0)) armRetransmit(core, t);
+}
+
+/** The usual case, request and answer: all that was in flight left at one time, once, and is through. */
+function takeLast(core: Core, t: Tcb, ack: number, acked: number): boolean {
+  const head = t.runs;
+  if (head !== t.runTail || core.runs.flags[head] !== 0 || t.recovery !== RECOVERY_OPEN || t.has(TLP_OUT)) return false;
+  const rtt = Math.max((core.us - core.runs.times[head]) | 0, 1);
+  core.runs.shift(t);
+  t.delivered = (t.delivered + acked) | 0;
+  t.rackRtt = rtt;
+  measured(core, t, rtt);
+  noteMinRtt(core, t, rtt);
+  move(core, t, ack);
+  core.congestion.acknowledged(t, acked, core.ms, rtt);
+  disarmRetransmit(t);
+  return true;
 }
 
 /** From a peer without SACK. */

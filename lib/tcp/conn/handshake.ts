@@ -254,6 +254,7 @@ export function establish(core: Core, t: Tcb): void {
   }
   t.sndUna = segment.ack;
   t.recover = (t.sndUna - 1) | 0;
+  t.reoRound = t.sndUna;
   t.unmark(SYN_DUE | RTT_TIMING);
   disarm(t, TIMER_RETRANSMIT);
   core.congestion.begin(t);

@@ -59,7 +59,7 @@ export class RunPool {
       this.#without--;
       // All that was sent before is delivered: what is remembered of it begins here.
       t.rackAt = us;
-      t.rackEnd = t.rackFack = t.rtxHigh = t.reoRound = start;
+      t.rackEnd = t.rackFack = t.rtxHigh = start;
       return;
     }
     // What leaves in one turn is one run, as long as it divides into segments.

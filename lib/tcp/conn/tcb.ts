@@ -167,10 +167,14 @@ export const RETRANSMIT_AT = 77;
 export const ACK_AT = 78;
 /** Of TIMER_LIFE. */
 export const LIFE_AT = 79;
-/** Keepalive: idle time in ms. */
-export const KEEP_IDLE = 80;
-/** Between probes, in ms. */
-export const KEEP_INTERVAL = 81;
+
+// Read and written with every acknowledgement, so they lie beside what else is (RFC 8985).
+/** Least round-trip time of late in µs, 0 before the first. */
+export const MIN_RTT = 80;
+/** When it was measured, in s of the core's clock. */
+export const MIN_RTT_AT = 81;
+
+// Keepalive and rations; the other words of keepalive lie further on.
 /** Probes without an answer before ETIMEDOUT. */
 export const KEEP_COUNT = 82;
 /** When a segment of the flow last arrived, in ticks. */
@@ -203,10 +207,14 @@ export const RACK_END = 93;
 export const RACK_RTT = 94;
 /** RACK.fack: end of the highest bytes that the peer has. */
 export const RACK_FACK = 95;
-/** Least round-trip time of late in µs, 0 before the first. */
-export const MIN_RTT = 96;
-/** When it was measured, in s of the core's clock. */
-export const MIN_RTT_AT = 97;
+
+// Keepalive.
+/** Idle time in ms. */
+export const KEEP_IDLE = 96;
+/** Between probes, in ms. */
+export const KEEP_INTERVAL = 97;
+
+// More of RACK-TLP.
 /** Quarters of minRtt added to the reordering window. */
 export const REO_MULT = 98;
 /** Recoveries until they are taken back. */

@@ -34,7 +34,7 @@ export class Cubic implements CongestionControl {
   acknowledged(t: Tcb, acked: number, ms: number, rtt: number): void {
     if (!t.has(CWND_LIMITED)) {
       // RFC 9438 5.8: time in which the flow sent less than it might is none of the epoch's.
-      t.cc3 = 0;
+      if (t.cc3 !== 0) t.cc3 = 0;
       return;
     }
     if (t.cwnd < t.ssthresh) {
