@@ -56,7 +56,8 @@ export const DSACK_UNDO = 51;
 export const DSACK_RECV = 52;
 export const DSACK_OLD_SENT = 53;
 export const DSACK_OFO_SENT = 54;
-export const STATS_LENGTH = 55;
+export const SPURIOUS_RTOS = 55;
+export const STATS_LENGTH = 56;
 
 export const STAT_NAMES: readonly string[] = [
   'TcpActiveOpens', 'TcpPassiveOpens', 'TcpAttemptFails', 'TcpEstabResets', 'TcpInSegs', 'TcpOutSegs',
@@ -71,4 +72,5 @@ export const STAT_NAMES: readonly string[] = [
   'TcpExtTCPNoEphemeralPorts', 'TcpExtTCPSackRecovery', 'TcpExtTCPSACKReneging', 'TcpExtTCPSACKReorder',
   'TcpExtTCPLostRetransmit', 'TcpExtTCPLossProbes', 'TcpExtTCPLossProbeRecovery', 'TcpExtTCPFullUndo',
   'TcpExtTCPLossUndo', 'TcpExtTCPDSACKUndo', 'TcpExtTCPDSACKRecv', 'TcpExtTCPDSACKOldSent', 'TcpExtTCPDSACKOfoSent',
+  'TcpExtTCPSpuriousRTOs',
 ];

@@ -3,7 +3,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, REORDERED } from '../../lib/tcp/conn/state.js';
 import type { Tcb } from '../../lib/tcp/conn/tcb.js';
-import { Trace } from './trace.js';
+import { parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
+import { PEER_ADDRESS, STACK_ADDRESS, Trace } from './trace.js';
 import type { TraceOptions } from './trace.js';
 
 /** A connection with SACK and segments of 1000 bytes, on a path of 20 ms that was measured once. */
@@ -319,6 +320,56 @@ t.test('RFC 3522, RFC 4015 (Eifel): the acknowledgement echoes a timestamp from 
     t.equal(p.stat('TcpExtTCPLossUndo'), spurious ? 1 : 0);
     t.equal(tcb(p).lost === 0, spurious, 'what is in flight is left alone');
   }
+});
+
+t.test('RFC 5682 3.1 (F-RTO): after a timeout two new segments show whether the old ones are lost', async (t) => {
+  for (const spurious of [true, false]) {
+    const p = path(t);
+    p.write(10_000);
+    p.discard();
+    p.untilSent(1000);
+    p.discard();
+    p.untilSent(1000);
+    t.strictSame(sent(p), [1]);
+    t.equal(tcb(p).recovery, RECOVERY_LOSS);
+    p.write(10_000);
+    p.discard();
+    sack(p, 1001);
+    t.strictSame(sent(p), [10_001, 11_001], 'step 2b');
+    if (spurious) {
+      sack(p, 2001);
+      t.equal(tcb(p).recovery, RECOVERY_OPEN, 'step 3b: it was only late');
+      t.ok(tcb(p).cwnd >= 10_000);
+      t.equal(tcb(p).ssthresh, 0x7fffffff);
+    } else {
+      sack(p, 1001, [10_001, 11_001]);
+      t.equal(tcb(p).recovery, RECOVERY_LOSS, 'step 3a');
+      t.equal(sent(p)[0], 1001);
+    }
+    t.equal(p.stat('TcpExtTCPSpuriousRTOs'), spurious ? 1 : 0);
+  }
+});
+
+t.test('RFC 1191 6.4 with SACK: what is in flight is sent again in smaller segments, the window stays', async (t) => {
+  const p = path(t);
+  p.write(5000);
+  p.discard();
+  const words = new Int32Array(8);
+  setMapped(words, 0, parseDotted(STACK_ADDRESS));
+  setMapped(words, 4, parseDotted(PEER_ADDRESS));
+  t.ok(p.stack.unreachable(words, p.stackPort, p.peerPort, p.iss + 1, 0, false, 640));
+  p.turn();
+  const again = p.discard();
+  t.strictSame(again.map(({ length }) => length), [600, 600, 600, 600, 600, 600, 600, 600, 200]);
+  t.equal(tcb(p).cwnd, 10_000);
+  p.advance(20);
+  sack(p, 5001);
+  t.equal(tcb(p).recovery, RECOVERY_OPEN);
+  t.equal(tcb(p).ssthresh, 0x7fffffff);
+  p.abort();
+  p.discard();
+  p.leftNothing();
+  t.equal(p.stack.runsInUse, 0);
 });
 
 t.test('blocks that are damaged, old or a lie change nothing', async (t) => {

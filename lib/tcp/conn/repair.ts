@@ -16,9 +16,11 @@ import { detectLoss, loseAll, loseOnTimeout, narrowWindow, widenWindow } from '.
 import { pipe } from './runs.js';
 import { forgetReneged } from './scoreboard.js';
 import { before } from './seq.js';
-import { ESTABLISHED, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, REORDERED, RETRANSMIT_NOW, TLP_OUT, TLP_RETRANS } from './state.js';
+import {
+  ESTABLISHED, FRTO_OFF, FRTO_WATCH, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, REORDERED, RETRANSMIT_NOW, TLP_OUT, TLP_RETRANS,
+} from './state.js';
 import type { Tcb } from './tcb.js';
-import { markUndo, undoByDsack, undoByTimestamp } from './undo.js';
+import { markUndo, undoByDsack, undoByProgress, undoByTimestamp } from './undo.js';
 
 /** The acknowledgement at hand is in the scoreboard, and `sndUna` has moved by `acked`: what follows from it. */
 export function repair(core: Core, t: Tcb, acked: number): void {
@@ -31,6 +33,7 @@ export function repair(core: Core, t: Tcb, acked: number): void {
     undoByDsack(core, t, sack[0], sack[1]);
   }
   if (acked > 0) undoByTimestamp(core, t);
+  if (t.recovery === RECOVERY_LOSS && t.frto !== FRTO_OFF) undoByProgress(core, t, acked);
   const lost = t.sacked > 0 || t.recovery !== RECOVERY_OPEN ? detectLoss(core, t) : 0;
   if (t.recovery !== RECOVERY_OPEN && !before(t.sndUna, t.recover)) leave(core, t);
   if (t.recovery === RECOVERY_FAST) {
@@ -82,7 +85,8 @@ function leave(core: Core, t: Tcb): void {
 export function repairOnTimeout(core: Core, t: Tcb): void {
   const first = t.recovery === RECOVERY_OPEN || (t.recovery === RECOVERY_LOSS && t.retries === 0);
   if (first) markUndo(t);
-  forgetReneged(core, t);
+  const reneged = forgetReneged(core, t);
+  t.frto = first && !reneged ? FRTO_WATCH : FRTO_OFF;
   core.congestion.timeout(t, (t.sndNxt - t.sndUna) | 0, first);
   loseOnTimeout(core, t);
   t.unmark(TLP_OUT | TLP_RETRANS);

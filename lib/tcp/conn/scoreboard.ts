@@ -22,6 +22,8 @@ export class Tally {
   dsack = false;
   /** It showed that segments have changed places. */
   reordered = false;
+  /** It brought bytes that were sent once, no later than the timeout that is being looked into. */
+  original = false;
   /** `rackFack` before it. */
   fack = 0;
 
@@ -31,6 +33,7 @@ export class Tally {
     this.lastRtt = -1;
     this.dsack = false;
     this.reordered = false;
+    this.original = false;
     this.fack = t.rackFack;
   }
 }
@@ -129,6 +132,7 @@ function delivered(core: Core, t: Tcb, run: number, end: number): void {
   } else {
     if (tally.firstRtt < 0) tally.firstRtt = rtt;
     tally.lastRtt = rtt;
+    if (notAfter(end, t.recover)) tally.original = true;
     if (before(end, tally.fack) && !tally.reordered) noteReordering(core, t);
   }
   if (!sentAfter(time, end, t.rackAt, t.rackEnd)) return;
@@ -174,10 +178,11 @@ export function isDsack(core: Core, t: Tcb, ack: number): boolean {
   return sackCount > 1 && !before(start, sack[2]) && notAfter(end, sack[3]);
 }
 
-/** The timer ran out though the peer reported to have the first bytes: it has thrown them away (RFC 2018 8). */
-export function forgetReneged(core: Core, t: Tcb): void {
+/** The timer ran out: did the peer report to have the first bytes? Then it has thrown them away, and others (RFC 2018 8). */
+export function forgetReneged(core: Core, t: Tcb): boolean {
   const runs = core.runs;
-  if (t.runs === NONE || (runs.flags[t.runs] & SACKED) === 0) return;
+  if (t.runs === NONE || (runs.flags[t.runs] & SACKED) === 0) return false;
   core.stats[stat.SACK_RENEGING]++;
   for (let run = t.runs; run !== NONE; run = runs.nexts[run]) runs.clear(t, run, SACKED);
+  return true;
 }

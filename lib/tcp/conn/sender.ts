@@ -10,7 +10,7 @@ import { armPersist, armRetransmit } from './rto.js';
 import { LOST, pipe, RETRANS } from './runs.js';
 import { after, before, later } from './seq.js';
 import {
-  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, INTERACTIVE, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
+  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
   RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
   TIMESTAMPS_ON,
 } from './state.js';
@@ -30,6 +30,7 @@ const INTERACTIVE_TICKS = 40 * TICKS_PER_MS;
 export function send(core: Core, t: Tcb): void {
   if (t.state >= ESTABLISHED && t.state !== TIME_WAIT) {
     const from = t.sndNxt;
+    if (t.recovery === RECOVERY_LOSS && t.frto === FRTO_NEW) tryNew(core, t);
     const retransmitted = t.has(SACK_ON) ? retransmitLost(core, t) : retransmit(core, t);
     if (retransmitted !== NO_ROOM) sendNew(core, t);
     if (t.sndNxt === t.sndUna) holdProbe(core, t);
@@ -56,6 +57,7 @@ function flight(t: Tcb): number {
 /** Sends again what counts as lost by the scoreboard. Returns NO_ROOM where the device was full. */
 function retransmitLost(core: Core, t: Tcb): number {
   const runs = core.runs;
+  if (t.frto === FRTO_WATCH && after(t.sndNxt, t.recover)) return 0;
   for (let run = t.lost > 0 ? t.runs : NONE; run !== NONE && t.lost > 0; run = runs.nexts[run]) {
     if ((runs.flags[run] & LOST) === 0) continue;
     const mss = t.sndMss;
@@ -185,6 +187,12 @@ function advance(core: Core, t: Tcb, sent: number, length: number): void {
     t.rttAt = core.us;
   }
   if (((core.ticks - t.heardAt) | 0) < INTERACTIVE_TICKS && t.received !== 0) t.mark(INTERACTIVE);
+}
+
+/** F-RTO step 2b (RFC 5682 3.1): up to two new segments; where there are none what counts as lost goes. */
+function tryNew(core: Core, t: Tcb): void {
+  t.frto = FRTO_OFF;
+  for (let i = 0; i < 2 && pipe(t) < t.cwnd && sendOneNew(core, t) > 0; i++) t.frto = FRTO_WATCH;
 }
 
 /** One segment of what is new, whatever the congestion window says. Returns as `sendText`, 0 where there is none. */

@@ -120,5 +120,13 @@ export const RECOVERY_FAST = 1;
 /** After a retransmission timeout. Without SACK everything from `rtxNxt` to `recover` counts as lost. */
 export const RECOVERY_LOSS = 2;
 
+/** Values of `Tcb.frto`. */
+/** The timeout is taken for what it was, or there was none. */
+export const FRTO_OFF = 0;
+/** What the next acknowledgements say tells whether it was spurious. */
+export const FRTO_WATCH = 1;
+/** Something new is to be sent now, rather than what counts as lost. */
+export const FRTO_NEW = 2;
+
 /** No flow, no range, no listener: the end of an intrusive list. */
 export const NONE = -1;

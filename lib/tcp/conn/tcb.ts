@@ -279,6 +279,8 @@ export const CC_12 = 124;
 export const CC_13 = 125;
 /** Deadline of TIMER_REORDER, in ticks. */
 export const REORDER_AT = 126;
+/** FRTO_* (state.ts): is the timeout being looked into? */
+export const FRTO = 127;
 
 /**
  * A view of one record at a time: `tcb.at(flow).sndUna`. It is one object that moves, so a value that is needed after
@@ -575,4 +577,6 @@ export class Tcb {
   set cc13(value: number) { this.words[this.base + CC_13] = value; }
   get reorderAt(): number { return this.words[this.base + REORDER_AT]; }
   set reorderAt(value: number) { this.words[this.base + REORDER_AT] = value; }
+  get frto(): number { return this.words[this.base + FRTO]; }
+  set frto(value: number) { this.words[this.base + FRTO] = value; }
 }

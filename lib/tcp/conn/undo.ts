@@ -1,12 +1,15 @@
 /**
  * A reduction of the window that was not called for is taken back: where timestamps show that the first copy had
- * arrived (Eifel: RFC 3522, RFC 4015), or DSACKs that every byte sent again was there already (RFC 2883).
+ * arrived (Eifel: RFC 3522, RFC 4015), DSACKs that every byte sent again was there already (RFC 2883), or, after a
+ * timeout, that what was not sent again comes through as well (F-RTO: RFC 5682).
  */
 import * as stat from '../stats.js';
 import type { Core } from './core.js';
 import { LOST } from './runs.js';
-import { before } from './seq.js';
-import { NONE, RECOVERY_LOSS, RECOVERY_OPEN, TIMESTAMPS_ON, TIMER_REORDER, RETRANSMIT_NOW } from './state.js';
+import { after, before } from './seq.js';
+import {
+  FRTO_NEW, FRTO_OFF, NONE, RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, TIMER_REORDER, TIMESTAMPS_ON,
+} from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm } from './timers.js';
 import { tsNow } from './output.js';
@@ -46,6 +49,26 @@ export function undoByDsack(core: Core, t: Tcb, start: number, end: number): boo
   return true;
 }
 
+/**
+ * F-RTO with SACK (RFC 5682 3.1): the timeout was spurious where bytes come through that were not sent again. Where the
+ * first acknowledgement leaves that open something new is sent, and the next one tells.
+ */
+export function undoByProgress(core: Core, t: Tcb, acked: number): void {
+  if (t.undoCwnd === 0) {
+    t.frto = FRTO_OFF;
+  } else if (core.tally.original) {
+    core.stats[stat.SPURIOUS_RTOS]++;
+    undo(core, t);
+  } else if (after(t.sndNxt, t.recover)) {
+    // Step 3a: the new bytes came through, what was missing did not.
+    if (acked === 0) t.frto = FRTO_OFF;
+  } else if (acked > 0) {
+    // Step 2b.
+    t.recover = t.sndNxt;
+    t.frto = FRTO_NEW;
+  }
+}
+
 function undo(core: Core, t: Tcb): void {
   const runs = core.runs;
   for (let run = t.runs; run !== NONE; run = runs.nexts[run]) runs.clear(t, run, LOST);
@@ -55,6 +78,7 @@ function undo(core: Core, t: Tcb): void {
   t.undoRetrans = 0;
   t.recovery = RECOVERY_OPEN;
   t.backoff = 0;
+  t.frto = FRTO_OFF;
   t.unmark(RETRANSMIT_NOW);
   disarm(t, TIMER_REORDER);
   core.congestion.undone(t);
