@@ -18,7 +18,7 @@ declareForCommonJs();
 
 /** Removes output whose source is gone, so that a deleted test does not run on. */
 function removeStale() {
-  for (const folder of ['lib', 'examples', 'test', 'bench']) {
+  for (const folder of ['lib', 'examples', 'test', 'bench', 'conformance']) {
     const sources = new Set(list(join(root, folder)).filter((path) => path.endsWith('.ts')).map((path) => path.slice(0, -3)));
     for (const path of list(join(dist, folder))) {
       const source = path.replace(/\.(d\.ts|js|js\.map)$/, '');

@@ -1,0 +1,78 @@
+/**
+ * The conformance driver: the stack behind a line protocol on a Unix socket, so that foreign test tools can make socket
+ * calls on it and exchange packets with it.
+ *
+ *     npm run --silent conformance-driver -- SOCKET [--clock real|virtual]
+ *
+ * One connection is served; the process ends with it, on `bye`, or where nobody connects in ten seconds.
+ */
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { Lines, parseRequest } from './request.js';
+import { Session } from './session.js';
+
+const NOBODY_CAME_MS = 10_000;
+
+const options = readArguments(process.argv.slice(2));
+const server = createServer();
+const waiting = setTimeout(() => {
+  server.close();
+}, NOBODY_CAME_MS);
+server.on('error', (error) => {
+  process.stderr.write(`conformance-driver: ${error.message}\n`);
+  process.exit(1);
+});
+server.once('connection', (socket) => {
+  clearTimeout(waiting);
+  server.close();
+  serve(socket);
+});
+server.listen(options.path);
+
+function serve(socket: Socket): void {
+  const lines = new Lines();
+  let out = '';
+  const session = new Session({
+    clock: options.clock,
+    write: (line) => {
+      if (out === '') setImmediate(flush);
+      out += `${line}\n`;
+    },
+    end: () => {
+      flush();
+      session.close();
+      socket.end(() => process.exit(0));
+    },
+  });
+  const flush = (): void => {
+    if (out !== '') socket.write(out);
+    out = '';
+  };
+  socket.setEncoding('utf8');
+  socket.on('data', (text: string) => {
+    for (const line of lines.take(text)) session.request(parseRequest(line));
+    flush();
+  });
+  socket.on('error', () => process.exit(0));
+  socket.on('close', () => process.exit(0));
+}
+
+function readArguments(given: string[]): { path: string; clock: 'real' | 'virtual' } {
+  let path = '';
+  let clock = 'virtual';
+  for (let i = 0; i < given.length; i++) {
+    const argument = given[i]!;
+    if (argument === '--clock') clock = given[++i] ?? '';
+    else if (argument.startsWith('--clock=')) clock = argument.slice('--clock='.length);
+    else if (argument.startsWith('--')) usage(`unknown option ${argument}`);
+    else path = argument;
+  }
+  if (path === '') usage('no socket given');
+  if (clock !== 'real' && clock !== 'virtual') return usage(`no such clock: ${clock}`);
+  return { path, clock };
+}
+
+function usage(problem: string): never {
+  process.stderr.write(`${problem}\nusage: npm run --silent conformance-driver -- SOCKET [--clock real|virtual]\n`);
+  process.exit(2);
+}

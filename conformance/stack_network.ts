@@ -1,0 +1,195 @@
+/** The bare protocol core behind the sockets of the driver: one stack, its clock, and what it sends. */
+import { EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_ERROR, EV_FREED } from '../lib/tcp/conn/state.js';
+import { TCB_WORDS } from '../lib/tcp/conn/tcb.js';
+import { Stack } from '../lib/tcp/stack.js';
+import type { StackLimits } from '../lib/tcp/limits.js';
+import type { Address, Link, LinkOptions, Listener, Network } from './link.js';
+import { PacketDevice } from './packet_device.js';
+import { StackLink } from './stack_link.js';
+import { StreamMemory } from './stream_memory.js';
+
+export const LOCAL_ADDRESS = '192.168.0.1';
+export const MTU = 1500;
+const PREFIX = 16;
+const GATEWAY = '192.168.0.2';
+const MAX_FLOWS = 4096;
+/** Frames taken in one turn. */
+const BUDGET = 1024;
+
+export interface StackNetworkConfig {
+  /** µs. */
+  now: number;
+  limits: Partial<StackLimits>;
+  /** Largest send buffer of a socket, in bytes. */
+  sendBufferMax: number;
+  random: () => number;
+  secret: Uint8Array;
+  /** Takes each packet that leaves, with its time. */
+  onPacket: (packet: Uint8Array, now: number) => void;
+  /** Something has changed that a call may wait for. */
+  onChange: () => void;
+}
+
+interface Alarm {
+  at: number;
+  callback: () => void;
+}
+
+export class StackNetwork implements Network {
+  readonly stack: Stack;
+  readonly memory = new StreamMemory();
+  readonly #config: StackNetworkConfig;
+  readonly #device: PacketDevice;
+  readonly #links = new Map<number, StackLink>();
+  readonly #listeners = new Map<number, (link: Link) => void>();
+  #alarms: Alarm[] = [];
+  #now: number;
+  #sent = 0;
+
+  constructor(config: StackNetworkConfig) {
+    this.#config = config;
+    this.#now = config.now;
+    this.#device = new PacketDevice(this.memory.memory, MTU, (packet) => {
+      this.#sent++;
+      config.onPacket(packet, this.#now);
+    });
+    this.stack = new Stack({
+      words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.memory,
+      interfaces: [{ device: this.#device, memory: this.memory.memory, address: LOCAL_ADDRESS, prefix: PREFIX, gateway: GATEWAY }],
+      random: config.random, secret: config.secret, now: config.now, limits: config.limits,
+    });
+  }
+
+  // ---- time
+
+  now(): number {
+    return this.#now;
+  }
+
+  /** µs since the stack began. */
+  elapsed(): number {
+    return this.#now - this.#config.now;
+  }
+
+  after(us: number, callback: () => void): () => void {
+    const alarm = { at: this.#now + us, callback };
+    this.#alarms.push(alarm);
+    this.#alarms.sort((a, b) => a.at - b.at);
+    return () => {
+      this.#alarms = this.#alarms.filter((other) => other !== alarm);
+    };
+  }
+
+  /** When something happens by itself next, in µs; Infinity where nothing does. */
+  nextAt(): number {
+    return Math.min(Math.ceil(this.stack.pollAt()), this.#alarms[0]?.at ?? Infinity);
+  }
+
+  /** Moves the clock to `until`, doing in its time what falls due on the way. An earlier time counts as now. */
+  advanceTo(until: number): void {
+    for (let at = this.nextAt(); at <= until; at = this.nextAt()) this.#step(at);
+    this.#now = Math.max(this.#now, until);
+  }
+
+  /** The same, but stops as soon as a packet has left. */
+  runUntilPacket(until: number): void {
+    const before = this.#sent;
+    for (let at = this.nextAt(); at <= until; at = this.nextAt()) {
+      this.#step(at);
+      if (this.#sent !== before) return;
+    }
+    this.#now = Math.max(this.#now, until);
+  }
+
+  #step(at: number): void {
+    this.#now = Math.max(this.#now, at);
+    for (let alarm = this.#alarms[0]; alarm !== undefined && alarm.at <= this.#now; alarm = this.#alarms[0]) {
+      this.#alarms.shift();
+      alarm.callback();
+    }
+    this.turn();
+  }
+
+  /** A packet arrives now, and is dealt with. */
+  inject(packet: Uint8Array): void {
+    this.#device.arrive(packet);
+    this.turn();
+  }
+
+  /** What the stack has to do at this time: packets leave first, then calls that waited for it return. */
+  turn(): void {
+    const { stack } = this;
+    do {
+      stack.receive(this.#now, BUDGET);
+      stack.advance(this.#now);
+      stack.transmit(this.#now);
+      this.#takeChanged();
+      this.#config.onChange();
+      stack.transmit(this.#now);
+    } while (this.#takeChanged());
+  }
+
+  /** Hands on what the flows have to tell. Returns false where it was nothing. */
+  #takeChanged(): boolean {
+    const { stack } = this;
+    let any = false;
+    for (let flow = stack.takeChanged(); flow >= 0; flow = stack.takeChanged()) {
+      any = true;
+      const tcb = stack.tcb.at(flow);
+      const { events, listener, error } = tcb;
+      tcb.events = 0;
+      if ((events & EV_ACCEPTED) !== 0) {
+        const link = this.#attach(flow);
+        this.#listeners.get(listener)?.(link);
+      }
+      const link = this.#links.get(flow);
+      if ((events & EV_CONNECTED) !== 0) link?.owner.connected();
+      if ((events & EV_ERROR) !== 0) link?.owner.failed(error);
+      if ((events & EV_CLOSED) !== 0) link?.owner.closed();
+      if ((events & EV_FREED) !== 0) {
+        link?.freed();
+        this.#links.delete(flow);
+        this.memory.forget(flow);
+        stack.recycle(flow);
+      }
+    }
+    return any;
+  }
+
+  #attach(flow: number): StackLink {
+    const link = new StackLink(this, flow, this.#config.sendBufferMax);
+    this.#links.set(flow, link);
+    return link;
+  }
+
+  // ---- what sockets ask for
+
+  listen(address: Address, port: number, room: number, onConnection: (link: Link) => void): Listener | number {
+    const { stack } = this;
+    const listener = stack.listen(address, port, room);
+    if (listener < 0) return listener;
+    stack.setBacklog(listener, room);
+    this.#listeners.set(listener, onConnection);
+    return {
+      port: stack.listenerPort(listener),
+      setRoom: (connections) => stack.setBacklog(listener, Math.max(connections, 0)),
+      close: () => {
+        stack.unlisten(listener);
+        this.#listeners.delete(listener);
+        this.turn();
+      },
+    };
+  }
+
+  connect(remote: Address, remotePort: number, local: Address | null, localPort: number, options: LinkOptions): Link | number {
+    const flow = this.stack.connect(remote, remotePort, local, localPort);
+    if (flow < 0) return flow;
+    const link = this.#attach(flow);
+    link.apply(options);
+    return link;
+  }
+
+  isLocal(address: Address): boolean {
+    return this.stack.ip.isLocal(address, 0);
+  }
+}
