@@ -2,14 +2,13 @@
 import type { AppFlow, FlowHandler } from './app_api.js';
 import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
-import { BLOCK_BYTES } from './layout.js';
 import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
   FLOW_WAITING, SUBMIT_FLOW } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb.js';
 import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
 
-/** Bytes read before the TCP server is woken to open the window; until then it learns of them when it looks next. */
-const CONSUMED_WORTH_TELLING = 2 * BLOCK_BYTES;
+/** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */
+const CONSUMED_WORTH_WAKING = 4096;
 
 const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
 
@@ -29,7 +28,8 @@ export class ChannelFlow implements AppFlow {
   #submit = 0;
   #completed = 0;
   #keepAliveIdleMs = 0;
-  #toldConsumed = 0;
+  /** Position read up to when the TCP server was last woken for it. */
+  #wokenAt = 0;
   #closed = false;
   /** It is over, but `onClose` waits until everything was read. */
   #overWaits = false;
@@ -64,8 +64,9 @@ export class ChannelFlow implements AppFlow {
   readInto(target: Uint8Array, offset: number, length: number): number {
     const count = this.#receive.read(target, offset, length);
     if (count === 0) return 0;
-    const untold = (this.#receive.consumed - this.#toldConsumed) | 0;
-    this.#port.submitLater(this, untold >= CONSUMED_WORTH_TELLING);
+    const wakes = ((this.#receive.consumed - this.#wokenAt) | 0) >= CONSUMED_WORTH_WAKING;
+    if (wakes) this.#wokenAt = this.#receive.consumed;
+    this.#port.submitLater(this, wakes);
     if (this.#overWaits && this.#receive.length === 0) this.#port.callLater(this);
     return count;
   }
@@ -127,7 +128,7 @@ export class ChannelFlow implements AppFlow {
     words[at + 1] = this.index;
     words[at + 2] = this.generation;
     words[at + 3] = this.#send.written;
-    words[at + 4] = this.#toldConsumed = this.#receive.consumed;
+    words[at + 4] = this.#receive.consumed;
     words[at + 5] = this.#send.chainFirst;
     words[at + 6] = this.#send.chainStart;
     words[at + 7] = this.#keepAliveIdleMs;

@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { AppFlow, FlowHandler, ListenHandler } from '../../lib/runtime/app_api.js';
 import type { AppPort } from '../../lib/runtime/app_port.js';
-import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
+import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CTRL_SLEEP, ENTRY_WORDS, QUEUE_ENTRIES, SLEEP_AWAKE, SLEEP_WAIT } from '../../lib/runtime/layout.js';
 import { SUBMIT_FLOW } from '../../lib/runtime/messages.js';
 import * as stats from '../../lib/tcp/stats.js';
 import { EADDRINUSE, ECONNREFUSED, ECONNRESET } from '../../lib/tcp/errno.js';
@@ -117,6 +117,22 @@ t.test('an app that does not read holds its peer back, and bounded memory', asyn
     await turns.until(() => far.length === written, 20);
   }
   t.equal(far.length, written, 'and goes on when it reads');
+  turns.end();
+});
+
+t.test('a reader in small pieces wakes a TCP server that sleeps, so that the window opens', async (t) => {
+  const turns = new Turns();
+  const [near, far] = await pair(turns, turns.attach(), turns.attach());
+  far.reading = false;
+  near.flow!.write(Buffer.alloc(16_384), 0, 16_384);
+  await turns.until(() => far.flow!.readableLength === 16_384);
+  await turns.until(() => false, 10);
+  for (const expected of [SLEEP_WAIT, SLEEP_WAIT, SLEEP_WAIT, SLEEP_WAIT, SLEEP_AWAKE]) {
+    turns.words[CTRL_SLEEP] = SLEEP_WAIT;
+    far.flow!.read(1000);
+    await new Promise(setImmediate);
+    t.equal(turns.words[CTRL_SLEEP], expected);
+  }
   turns.end();
 });
 
