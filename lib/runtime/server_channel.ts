@@ -5,7 +5,7 @@
  * record. What breaks the rules ends this channel, and nothing else.
  */
 import { ringApp } from './doorbell.js';
-import { CHANNEL_ATTACHED, CHANNEL_FAILED, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
+import { CHANNEL_FAILED, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
   CH_VIOLATION, CTRL_WAKES } from './layout.js';
 import type { Layout } from './layout.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -49,10 +49,6 @@ export class ServerChannel {
 
   get state(): number {
     return Atomics.load(this.#words, this.#base + CH_STATE);
-  }
-
-  get attached(): boolean {
-    return this.state === CHANNEL_ATTACHED;
   }
 
   /** Something is still to be told. */
