@@ -1,6 +1,6 @@
 /** The bare protocol core behind the sockets of the driver: one stack, its clock, and what it sends. */
 import { EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_ERROR, EV_FREED } from '../lib/tcp/conn/state.js';
-import { TCB_WORDS } from '../lib/tcp/conn/tcb.js';
+import { TCB_WORDS } from '../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../lib/tcp/stack.js';
 import type { StackLimits } from '../lib/tcp/limits.js';
 import type { Address, Link, LinkOptions, Listener, Network } from './link.js';

@@ -4,7 +4,7 @@ import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
 import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
   FLOW_WAITING, SUBMIT_FLOW } from './messages.js';
-import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb.js';
+import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
 import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
 
 /** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */

@@ -13,7 +13,7 @@
  * never shares a line of 64 bytes. Every word names its one writer.
  */
 import { DEVICE_REGION_LENGTH } from '../nic/device.js';
-import { TCB_WORDS } from '../tcp/conn/tcb.js';
+import { TCB_WORDS } from '../tcp/conn/tcb_words.js';
 import { STATS_LENGTH } from '../tcp/stats.js';
 
 const LINE = 16;

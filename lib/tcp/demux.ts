@@ -1,5 +1,5 @@
 /** From the addresses and ports of a segment to its flow: a hash table whose chains run through the flow records. */
-import { HASH_NEXT, LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT, TCB_WORDS } from './conn/tcb.js';
+import { HASH_NEXT, LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT, TCB_WORDS } from './conn/tcb_words.js';
 import type { Listeners } from './listeners.js';
 import { hashConnection, keyWord } from './siphash.js';
 

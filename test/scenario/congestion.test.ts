@@ -3,7 +3,8 @@ import t from 'tap';
 import { Cubic } from '../../lib/tcp/conn/cc/cubic.js';
 import { tcpInfo } from '../../lib/tcp/conn/info.js';
 import { CWND_LIMITED } from '../../lib/tcp/conn/state.js';
-import { Tcb, TCB_WORDS } from '../../lib/tcp/conn/tcb.js';
+import { Tcb } from '../../lib/tcp/conn/tcb.js';
+import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Trace } from './trace.js';
 
 const MSS = 1000;

@@ -7,7 +7,7 @@
 import type { Test } from 'tap';
 import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../../lib/nic/device.js';
 import { EV_FREED, STATE_NAMES } from '../../lib/tcp/conn/state.js';
-import { TCB_WORDS } from '../../lib/tcp/conn/tcb.js';
+import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../lib/tcp/stack.js';
 import type { StackLimits } from '../../lib/tcp/limits.js';
 import { STAT_NAMES } from '../../lib/tcp/stats.js';

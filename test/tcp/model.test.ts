@@ -3,7 +3,7 @@ import t from 'tap';
 import { FlowQueues } from '../../lib/tcp/conn/flow_queues.js';
 import { RangePool } from '../../lib/tcp/conn/ranges.js';
 import { after, before, earlier, later, notAfter } from '../../lib/tcp/conn/seq.js';
-import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT, TCB_WORDS } from '../../lib/tcp/conn/tcb.js';
+import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT, TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Demux } from '../../lib/tcp/demux.js';
 import { EADDRINUSE, ENOBUFS } from '../../lib/tcp/errno.js';
 import { IsnGenerator } from '../../lib/tcp/isn.js';

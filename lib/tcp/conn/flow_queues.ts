@@ -1,6 +1,6 @@
 /** Queues of flows, doubly linked through the records, so that a flow leaves from anywhere at no cost. */
 import { NONE } from './state.js';
-import { QUEUE_NEXT, QUEUE_PREVIOUS, TCB_WORDS } from './tcb.js';
+import { QUEUE_NEXT, QUEUE_PREVIOUS, TCB_WORDS } from './tcb_words.js';
 
 export class FlowQueues {
   /** First flow of each queue, or NONE. */

@@ -3,7 +3,7 @@
  * intrusive: their links lie in the records.
  */
 import { FREE, FREE_PENDING, IN_CHANGED, IN_TOUCHED, NONE } from './state.js';
-import { CHANGED_NEXT, FLAGS, GENERATION, HASH_NEXT, STATE, TCB_WORDS, TOUCHED_NEXT } from './tcb.js';
+import { CHANGED_NEXT, FLAGS, GENERATION, HASH_NEXT, STATE, TCB_WORDS, TOUCHED_NEXT } from './tcb_words.js';
 import type { Tcb } from './tcb.js';
 
 export class FlowTable {

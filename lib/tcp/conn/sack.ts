@@ -6,7 +6,7 @@ import * as stat from '../stats.js';
 import type { Core } from './core.js';
 import { before } from './seq.js';
 import { DSACK_DUE, NONE, SACK_ON } from './state.js';
-import { SACK_RECENT } from './tcb.js';
+import { SACK_RECENT } from './tcb_words.js';
 import type { Tcb } from './tcb.js';
 
 const RECENT = 4;

@@ -5,7 +5,7 @@ import { pipe } from '../../../lib/nic/pipe.js';
 import {
   EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, STATE_NAMES,
 } from '../../../lib/tcp/conn/state.js';
-import { TCB_WORDS } from '../../../lib/tcp/conn/tcb.js';
+import { TCB_WORDS } from '../../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../../lib/tcp/stack.js';
 import type { StackLimits } from '../../../lib/tcp/limits.js';
 import { STAT_NAMES } from '../../../lib/tcp/stats.js';

@@ -4,7 +4,7 @@
  */
 import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../../../lib/nic/device.js';
 import { RX_CHECKSUM_VALID } from '../../../lib/nic/device.js';
-import { TCB_WORDS } from '../../../lib/tcp/conn/tcb.js';
+import { TCB_WORDS } from '../../../lib/tcp/conn/tcb_words.js';
 import { EV_CONNECTED, EV_READABLE } from '../../../lib/tcp/conn/state.js';
 import type { Payload, PayloadOutput } from '../../../lib/tcp/payload.js';
 import { Stack } from '../../../lib/tcp/stack.js';
