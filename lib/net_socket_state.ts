@@ -2,6 +2,7 @@
 import { Duplex } from 'node:stream';
 import { entryLength } from './net_flow.js';
 import type { SocketFlow, WriteEntry } from './net_flow.js';
+import type { TcpInfo } from './tcp/conn/info.js';
 
 /** What `address()` returns; empty before there is a connection and after it. */
 export interface SocketAddress {
@@ -29,6 +30,16 @@ export class SocketState extends Duplex {
     const flow = this._link?.flow;
     if (!flow || this.connecting) return {};
     return { address: flow.localAddress, family: flow.family, port: flow.localPort };
+  }
+
+  /**
+   * What TCP knows of the connection, as Linux's TCP_INFO: state, round-trip time, windows, losses. Read from shared memory, so
+   * that it costs the TCP server nothing; the numbers are of one instant, which may lie within the processing of a segment.
+   *
+   * @returns null where there is no connection: before it is opened, and after the socket was destroyed.
+   */
+  tcpInfo(): TcpInfo | null {
+    return this._link?.flow?.info() ?? null;
   }
 
   private _peerAddress(): SocketAddress | null {

@@ -6,8 +6,10 @@ import { checkOptions } from './options.js';
 import type { TcpServerOptions } from './options.js';
 import { AppPort } from './runtime/app_port.js';
 import type { ServerConfig, ServerHandle } from './runtime/config.js';
+import { readCounters, readStatus } from './runtime/app_info.js';
+import type { ServerStatus, StackCounters } from './runtime/app_info.js';
 import { inheritedHandle, startServer } from './runtime/supervisor.js';
-import type { RunningServer, ServerStatus } from './runtime/supervisor.js';
+import type { RunningServer } from './runtime/supervisor.js';
 
 /** The address of 127.0.0.0/8 that the loopback device answers to by name. */
 const LOOPBACK = '127.0.0.1';
@@ -17,6 +19,7 @@ let started: TcpServer | null = null;
 let starting = false;
 /** This thread's own attachment, where it was not this thread that started the TCP server. */
 let joined: AppPort | null = null;
+let joinedTo: ServerHandle | null = null;
 
 findPortWith(joinInherited);
 
@@ -26,6 +29,7 @@ function joinInherited(): AppPort | null {
   const handle = inheritedHandle();
   if (handle === null) return null;
   joined = new AppPort(handle);
+  joinedTo = handle;
   return joined;
 }
 
@@ -45,7 +49,27 @@ export function attach(handle?: ServerHandle): void {
   }
   joined?.detach();
   joined = new AppPort(handle);
+  joinedTo = handle;
   usePort(joined);
+}
+
+/** The TCP server that this thread has started, was attached to or has inherited; null where there is none. */
+function knownHandle(): ServerHandle | null {
+  if (started?.listening === true) return started.handle;
+  return joinedTo ?? started?.handle ?? inheritedHandle();
+}
+
+/**
+ * Counters of a TCP server since it started, named as `nstat` names the kernel's: TcpPassiveOpens, TcpRetransSegs, ... From any
+ * thread, attached or not: they are read from shared memory, and the TCP server hears nothing of it. They stay readable after its end.
+ *
+ * @param handle whose; default: that of this thread.
+ * @throws TcpServerError ERR_TCP_SERVER_NOT_STARTED where this thread has none.
+ */
+export function counters(handle?: ServerHandle): StackCounters {
+  const known = handle ?? knownHandle();
+  if (known === null) throw new TcpServerError('ERR_TCP_SERVER_NOT_STARTED', 'This thread has no TCP server: give the handle of one');
+  return readCounters(known.memory);
 }
 
 /**
@@ -60,6 +84,7 @@ export class TcpServer extends EventEmitter {
   /** The options as they hold, every default filled in. */
   readonly config: ServerConfig;
   private readonly running: RunningServer;
+  private readonly words: Int32Array;
   private closing: Promise<void> | null = null;
 
   private constructor(running: RunningServer, config: ServerConfig) {
@@ -67,6 +92,7 @@ export class TcpServer extends EventEmitter {
     this.running = running;
     this.config = config;
     this.handle = running.handle;
+    this.words = new Int32Array(this.handle.memory);
     running.port.onDeath((error) => {
       this.closing ??= Promise.resolve();
       this.emit('close', error);
@@ -108,22 +134,22 @@ export class TcpServer extends EventEmitter {
 
   /** The kernel's number of its thread, as in /proc/self/task. */
   get threadId(): number {
-    return this.running.status().threadId;
+    return this.status.threadId;
   }
 
   /** The CPU that it is pinned to; -1: none. */
   get cpu(): number {
-    return this.running.status().cpu;
+    return this.status.cpu;
   }
 
   /** What it has done so far, read from shared memory without disturbing it. */
   get status(): ServerStatus {
-    return this.running.status();
+    return readStatus(this.words);
   }
 
-  /** Counters of its TCP since it started, named as `nstat` names the kernel's: TcpPassiveOpens, TcpRetransSegs, ... */
-  get counters(): Record<string, number> {
-    return this.running.counters();
+  /** Counters of its TCP since it started; see `counters`. */
+  get counters(): StackCounters {
+    return readCounters(this.handle.memory);
   }
 
   /** Ends it: what was written is still sent, for a second at most; then sockets and servers of this thread are closed. */

@@ -24,7 +24,7 @@ export const zones = [
   // The app's threads load no NIC: memory.ts is the one file of lib/nic that both sides know.
   {
     files: /^lib\/runtime\/app_/,
-    may: [/^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|conn\/(tcb|tcb_words|state)|wire\/address)\.ts$/, /^lib\/nic\/memory\.ts$/],
+    may: [/^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|stats|conn\/(tcb|tcb_words|state|info)|wire\/address)\.ts$/, /^lib\/nic\/memory\.ts$/],
     types: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/],
     packages: [/^node:/],
   },

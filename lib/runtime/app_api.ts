@@ -2,6 +2,7 @@
  * What an app thread sees of its TCP server: the calls and callbacks that every face (`net`, `http`) stands on. All of
  * it runs on the app thread's own event loop. Errors are Linux errno numbers, positive; the faces turn them into Node's.
  */
+import type { TcpInfo } from '../tcp/conn/info.js';
 
 /** Callbacks of one flow. */
 export interface FlowHandler {
@@ -48,6 +49,8 @@ export interface AppFlow {
   reset(): void;
   /** The app lets go of the flow: no callback follows. What was written is still sent, the FIN too; unread data makes it a reset (RFC 2525 2.17). */
   close(): void;
+  /** What TCP knows of the connection, read in place; null before it is opened and after it was let go. */
+  info(): TcpInfo | null;
   setNoDelay(on: boolean): void;
   /** Keepalive probes after `idleMs` without a segment; 0 keeps the idle time as it was. */
   setKeepAlive(on: boolean, idleMs: number): void;

@@ -1,10 +1,12 @@
 /** One connection at its app thread: the two streams, and what is to be told to the TCP server. */
 import type { AppFlow, FlowHandler } from './app_api.js';
+import { readInfo } from './app_info.js';
 import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
 import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
   FLOW_WAITING, SUBMIT_FLOW } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
+import type { TcpInfo } from '../tcp/conn/info.js';
 import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
 
 /** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */
@@ -52,6 +54,10 @@ export class ChannelFlow implements AppFlow {
   get unacknowledged(): number { return this.#send.unacknowledged; }
 
   // ---- what the app asks for
+
+  info(): TcpInfo | null {
+    return this.index < 0 || this.#closed ? null : readInfo(this.#port.tcb, this.index, this.generation);
+  }
 
   read(max = 0x7fffffff): Buffer | null {
     const length = Math.min(max, this.#receive.length);
@@ -213,7 +219,6 @@ export class ChannelFlow implements AppFlow {
     this.#submit = on ? this.#submit | flag : this.#submit & ~flag;
     this.#port.submitLater(this, false);
   }
-
 }
 
 const NOWHERE = new Int32Array(ADDRESS_WORDS * 2 + 2);

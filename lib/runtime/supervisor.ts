@@ -4,9 +4,7 @@ import { getEnvironmentData, setEnvironmentData, Worker } from 'node:worker_thre
 import { AppPort } from './app_port.js';
 import type { ServerConfig, ServerHandle } from './config.js';
 import { ringApp, ringServer } from './doorbell.js';
-import { CH_SLEEP, CTRL_COUNTERS, CTRL_CPU, CTRL_EVENTFD, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION, CTRL_WAKES, LAYOUT_VERSION, Layout,
-  STATE_DEAD, STATE_RUNNING } from './layout.js';
-import { STAT_NAMES } from '../tcp/stats.js';
+import { CH_SLEEP, CTRL_EVENTFD, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
 import type { ServerWorkerData } from './server_worker.js';
 
 /** Key under which threads started later find the TCP server of their process. */
@@ -15,18 +13,6 @@ const ENVIRONMENT_KEY = 'tcp-offload.server';
 const STOP_TIMEOUT_MS = 1500;
 /** Nobody holds the doorbell's descriptor in his hand for longer than this after the TCP server has ended. */
 const DESCRIPTOR_GRACE_MS = 1000;
-
-/** What can be seen of a running TCP server from any thread. */
-export interface ServerStatus {
-  /** Kernel's thread id, as in /proc/self/task. */
-  readonly threadId: number;
-  /** CPU it is pinned to, or -1. */
-  readonly cpu: number;
-  /** Turns of its loop, sleeps, and wake-ups it sent to app threads, modulo 2^32. */
-  readonly turns: number;
-  readonly sleeps: number;
-  readonly wakes: number;
-}
 
 export class RunningServer {
   readonly handle: ServerHandle;
@@ -55,17 +41,6 @@ export class RunningServer {
     });
     setEnvironmentData(ENVIRONMENT_KEY, handle);
     worker.unref();
-  }
-
-  status(): ServerStatus {
-    const words = this.#words;
-    return { threadId: words[CTRL_TID], cpu: words[CTRL_CPU], turns: words[CTRL_TURNS] >>> 0, sleeps: words[CTRL_SLEEPS] >>> 0, wakes: words[CTRL_WAKES] >>> 0 };
-  }
-
-  /** Counters of its TCP since it started, named as `nstat` names the kernel's. Read from shared memory: nobody is disturbed. */
-  counters(): Record<string, number> {
-    const values = new Float64Array(this.handle.memory, CTRL_COUNTERS * 4, STAT_NAMES.length);
-    return Object.fromEntries(STAT_NAMES.map((name, i) => [name, values[i]]));
   }
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */

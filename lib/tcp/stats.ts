@@ -59,7 +59,8 @@ export const DSACK_OFO_SENT = 54;
 export const SPURIOUS_RTOS = 55;
 export const STATS_LENGTH = 56;
 
-export const STAT_NAMES: readonly string[] = [
+/** Their names, by place. */
+export const STAT_NAMES = [
   'TcpActiveOpens', 'TcpPassiveOpens', 'TcpAttemptFails', 'TcpEstabResets', 'TcpInSegs', 'TcpOutSegs',
   'TcpRetransSegs', 'TcpInErrs', 'TcpOutRsts', 'TcpExtListenOverflows', 'TcpExtListenDrops', 'TcpExtFlowTableFull',
   'TcpExtTW', 'TcpExtTWRecycled', 'TcpExtTCPTimeWaitOverflow', 'TcpExtDelayedACKs', 'TcpExtTCPPureAcks',
@@ -73,4 +74,6 @@ export const STAT_NAMES: readonly string[] = [
   'TcpExtTCPLostRetransmit', 'TcpExtTCPLossProbes', 'TcpExtTCPLossProbeRecovery', 'TcpExtTCPFullUndo',
   'TcpExtTCPLossUndo', 'TcpExtTCPDSACKUndo', 'TcpExtTCPDSACKRecv', 'TcpExtTCPDSACKOldSent', 'TcpExtTCPDSACKOfoSent',
   'TcpExtTCPSpuriousRTOs',
-];
+] as const;
+
+export type StatName = (typeof STAT_NAMES)[number];

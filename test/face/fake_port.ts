@@ -172,6 +172,10 @@ export class FakeFlow implements AppFlow {
     this.letGo();
   }
 
+  info(): null {
+    return null;
+  }
+
   setNoDelay(on: boolean): void {
     this.calls.push(`noDelay ${on}`);
   }

@@ -262,7 +262,7 @@ export class Trace {
 
   get state(): string { return STATE_NAMES[this.stack.tcb.at(this.flow).state]!; }
 
-  stat(name: string): number { return this.stack.stats[STAT_NAMES.indexOf(name)]!; }
+  stat(name: string): number { return this.stack.stats[(STAT_NAMES as readonly string[]).indexOf(name)]!; }
 
   // ---- the peer's side
 

@@ -2,9 +2,8 @@
  * What is known of one connection, as Linux's TCP_INFO has it. Read from its record by any thread, without a word to the
  * TCP server; so the numbers may be of two neighbouring moments.
  */
-import { UNLIMITED } from './cc/congestion.js';
 import {
-  FREE, NO_DELAY, RECOVERY_FAST, RECOVERY_LOSS, REORDERED, SACK_ON, SCALING_ON, STATE_NAMES, TIMESTAMPS_ON,
+  FREE, NO_DELAY, RECOVERY_FAST, RECOVERY_LOSS, REORDERED, SACK_ON, SCALING_ON, STATE_NAMES, TIMESTAMPS_ON, UNLIMITED,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 

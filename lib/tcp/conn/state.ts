@@ -128,5 +128,8 @@ export const FRTO_WATCH = 1;
 /** Something new is to be sent now, rather than what counts as lost. */
 export const FRTO_NEW = 2;
 
+/** Of `ssthresh` before the first loss: beyond any window that the peer can offer. */
+export const UNLIMITED = 0x7fffffff;
+
 /** No flow, no range, no listener: the end of an intrusive list. */
 export const NONE = -1;

@@ -105,7 +105,7 @@ export class Side {
     }
   }
 
-  stat(name: string): number { return this.stack.stats[STAT_NAMES.indexOf(name)]!; }
+  stat(name: string): number { return this.stack.stats[(STAT_NAMES as readonly string[]).indexOf(name)]!; }
 }
 
 export interface Setting {

@@ -4,6 +4,8 @@
  */
 import type { Tcb } from '../tcb.js';
 
+export { UNLIMITED } from '../state.js';
+
 export interface CongestionControl {
   /** The connection is established; `sndMss` is known. */
   begin(t: Tcb): void;
@@ -27,8 +29,6 @@ export interface CongestionControl {
 /** Segments of the initial window, and bytes below which it may always reach that many (RFC 6928 2). */
 const INITIAL_SEGMENTS = 10;
 const INITIAL_BYTES = 14600;
-/** Of `ssthresh` before the first loss: beyond any window that the peer can offer. */
-export const UNLIMITED = 0x7fffffff;
 /** Of `cwnd`. */
 export const CWND_MAX = 1 << 30;
 
