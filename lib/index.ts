@@ -1,7 +1,7 @@
 /** The public face of the package. */
 export { TcpServer, attach, counters } from './server.js';
 export { tcpInfo } from './tcp_info.js';
-export type { FaultOptions, TcpServerOptions } from './options.js';
+export type { FaultOptions, TcpServerOptions, TcpSettings } from './options.js';
 export * as net from './net.js';
 export { Server, Socket, connect, createConnection, createServer } from './net.js';
 export type { ConnectOptions, ListenOptions, LookupFunction, OnRead, ServerOptions, SocketAddress, SocketOptions } from './net.js';

@@ -8,6 +8,8 @@ import { dirname, resolve } from 'node:path';
 import { invalidType, invalidValue, outOfRange } from './errors.js';
 import type { FaultConfig, ServerConfig } from './runtime/config.js';
 import { BLOCK_BYTES } from './runtime/layout.js';
+import { LIMIT_CHOICES, LIMIT_RANGES, stackLimits } from './tcp/limits.js';
+import type { StackLimits } from './tcp/limits.js';
 
 /** Impairments that the device adds on both ways, for tests. Drawn from `seed`, so that a run can be repeated. */
 export interface FaultOptions {
@@ -26,6 +28,9 @@ export interface FaultOptions {
   /** Any integer of 32 bits. Default 1. */
   seed?: number;
 }
+
+/** Settings of TCP, all of which hold for every connection; each is described where it is declared, its range is in LIMIT_RANGES. */
+export type TcpSettings = Partial<Omit<StackLimits, 'receiveBuffer'>>;
 
 /** Options of `TcpServer.start`. */
 export interface TcpServerOptions {
@@ -68,6 +73,8 @@ export interface TcpServerOptions {
   receiveBuffer?: number;
   /** Bytes that may wait in the send buffer of one connection, 16 KiB to 1 GiB. Default 1 MiB. */
   sendBuffer?: number;
+  /** How TCP behaves, beyond what is named above. Times are in ms; `TcpSettings` has the meaning and the default of each. */
+  tcp?: TcpSettings;
   /** File to capture every frame in, in the format of libpcap. Default: none. */
   pcap?: string | null;
   /** Impairments, for tests. Default: none. */
@@ -113,7 +120,7 @@ const FAULTS = {
 
 const NAMES: readonly (keyof TcpServerOptions)[] = [
   'device', 'netns', 'address', 'gateway', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
-  'pcap', 'fault',
+  'tcp', 'pcap', 'fault',
 ];
 
 /** Longest name of a network interface, bytes (IFNAMSIZ - 1). */
@@ -135,6 +142,7 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     receiveBlocks: Math.ceil(whole('options.receiveMemory', options.receiveMemory, NUMBERS.receiveMemory) / BLOCK_BYTES),
     sendBlocks: Math.ceil(whole('options.sendMemory', options.sendMemory, NUMBERS.sendMemory) / BLOCK_BYTES),
   };
+  const receiveBuffer = whole('options.receiveBuffer', options.receiveBuffer, NUMBERS.receiveBuffer);
   return Object.freeze({
     device,
     netns: optionalText('options.netns', options.netns, 'Give a name that `ip netns` lists, or a path such as /proc/4711/ns/net'),
@@ -145,7 +153,7 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
     sizes: Object.freeze(sizes),
     sendBuffer: whole('options.sendBuffer', options.sendBuffer, NUMBERS.sendBuffer),
-    receiveBuffer: whole('options.receiveBuffer', options.receiveBuffer, NUMBERS.receiveBuffer),
+    tcp: Object.freeze(checkTcp(options.tcp, receiveBuffer, sizes.maxFlows)),
     pcap: checkPcap(options.pcap),
     fault: checkFault(options.fault),
   });
@@ -237,6 +245,38 @@ function checkPcap(pcap: unknown): string | null {
   const file = resolve(path);
   if (!existsSync(dirname(file))) throw invalidValue('options.pcap', path, 'must be a file in a folder that exists', `Make the folder ${dirname(file)}`);
   return file;
+}
+
+/** @returns the settings as they hold, every default filled in. */
+function checkTcp(tcp: unknown, receiveBuffer: number, maxFlows: number): StackLimits {
+  const complete = stackLimits({ receiveBuffer }, maxFlows);
+  if (tcp === undefined) return complete;
+  objectOf('options.tcp', tcp, Object.keys(complete).filter((name) => name !== 'receiveBuffer'));
+  const given = Object.entries(tcp as object).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) checkSetting(`options.tcp.${name}`, name as keyof StackLimits, value);
+  const settings = stackLimits({ ...(Object.fromEntries(given) as Partial<StackLimits>), receiveBuffer }, maxFlows);
+  for (const [least, most] of ORDERED) {
+    if (settings[least] <= settings[most]) continue;
+    throw outOfRange(`options.tcp.${least}`, `<= ${settings[most]}, which is options.tcp.${most}`, settings[least]);
+  }
+  return settings;
+}
+
+/** Settings of which the first must not be greater than the second. */
+const ORDERED = [
+  ['rtoMinMs', 'rtoMaxMs'], ['rtoInitialMs', 'rtoMaxMs'], ['ephemeralFirst', 'ephemeralLast'],
+] as const satisfies readonly (readonly [keyof StackLimits, keyof StackLimits])[];
+
+function checkSetting(path: string, name: keyof StackLimits, value: unknown): void {
+  const range = (LIMIT_RANGES as Readonly<Record<string, readonly [number, number]>>)[name];
+  const choices = (LIMIT_CHOICES as Readonly<Record<string, readonly string[]>>)[name];
+  if (range !== undefined) {
+    whole(path, value, { least: range[0], most: range[1], standard: 0 });
+  } else if (choices !== undefined) {
+    if (!choices.includes(value as string)) throw invalidValue(path, value, `must be one of: ${choices.map((each) => `'${each}'`).join(', ')}`);
+  } else if (typeof value !== 'boolean') {
+    throw invalidType(path, ['boolean'], value);
+  }
 }
 
 function checkFault(fault: unknown): FaultConfig | null {

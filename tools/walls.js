@@ -31,7 +31,7 @@ export const zones = [
   { files: /^lib\/runtime\//, may: [/^lib\/(runtime|tcp|nic)\//], packages: [/^node:/] },
   {
     files: /^lib\/[^/]+\.ts$/,
-    may: [/^lib\/[^/]+\.ts$/, /^lib\/runtime\/(?!server_)/, /^lib\/tcp\/errno\.ts$/],
+    may: [/^lib\/[^/]+\.ts$/, /^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|limits)\.ts$/],
     types: [/^lib\/tcp\//],
     packages: [/^node:/],
   },

@@ -1,4 +1,5 @@
 /** What a TCP server is started with, checked and filled in already (lib/options.ts), as its thread receives it. */
+import type { StackLimits } from '../tcp/limits.js';
 import type { LayoutSizes } from './layout.js';
 
 /** Impairments for tests: each a probability from 0 to 1, see lib/nic/fault.ts. */
@@ -27,9 +28,10 @@ export interface ServerConfig {
   /** µs to look for work before sleeping; 'auto': by the policy. */
   readonly spinUs: number | 'auto';
   readonly sizes: LayoutSizes;
-  /** Bytes of one flow that may wait in the send and the receive buffer. */
+  /** Bytes of one flow that may wait in the send buffer. */
   readonly sendBuffer: number;
-  readonly receiveBuffer: number;
+  /** Settings of TCP, complete; the receive buffer among them. */
+  readonly tcp: StackLimits;
   readonly pcap: string | null;
   readonly fault: FaultConfig | null;
 }

@@ -20,10 +20,6 @@ const NONE = -1;
 const SUBMISSION_BUDGET = 1024;
 /** An app that waits for room is told when this much has come free since it was last told (or everything has). */
 const ROOM_WORTH_TELLING = 4 * BLOCK_BYTES;
-/** Linux's defaults of tcp_keepalive_intvl and tcp_keepalive_probes. */
-const KEEP_ALIVE_INTERVAL_MS = 75_000;
-const KEEP_ALIVE_PROBES = 9;
-const KEEP_ALIVE_IDLE_MS = 7_200_000;
 
 export class ServerApps {
   readonly #layout: Layout;
@@ -273,7 +269,7 @@ export class ServerApps {
     const keepAlive = (flags & FLOW_KEEP_ALIVE) !== 0;
     if (keepAlive !== ((level[flow] & LEVEL_KEEP_ALIVE) !== 0)) {
       level[flow] ^= LEVEL_KEEP_ALIVE;
-      this.#stack.setKeepAlive(flow, keepAlive, keepAliveIdleMs > 0 ? keepAliveIdleMs : KEEP_ALIVE_IDLE_MS, KEEP_ALIVE_INTERVAL_MS, KEEP_ALIVE_PROBES);
+      this.#stack.setKeepAlive(flow, keepAlive, Math.max(keepAliveIdleMs, 0), 0, 0);
     }
     if ((flags & FLOW_RESET) !== 0) {
       level[flow] |= LEVEL_RELEASED;

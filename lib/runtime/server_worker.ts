@@ -49,7 +49,7 @@ function serve(): void {
     stats: new Float64Array(memory, CTRL_COUNTERS * 4, STATS_LENGTH),
     secret: randomBytes(16),
     now: clock(),
-    limits: { receiveBuffer: config.receiveBuffer },
+    limits: config.tcp,
   });
   const apps = new ServerApps(layout, words, stack, payload);
   const descriptors = interfaces.map(({ device }) => device.fd).filter((fd) => fd >= 0);

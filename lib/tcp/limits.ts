@@ -91,6 +91,43 @@ const DEFAULTS: StackLimits = {
   congestion: 'cubic',
 };
 
+type Numeric = { [K in keyof StackLimits]: StackLimits[K] extends number ? K : never }[keyof StackLimits];
+
+/** Least and most of each number; what is 0 in the table of defaults follows the number of flows. */
+export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, most: number]>> = {
+  timeWait: [1, 1_000_000],
+  orphans: [1, 1_000_000],
+  listeners: [1, 65_536],
+  ranges: [16, 1_000_000],
+  rangesPerFlow: [1, 65_536],
+  runs: [16, 1_000_000],
+  receiveBufferInitial: [2048, 1 << 30],
+  receiveBuffer: [2048, 1 << 30],
+  challengeAcks: [1, 1_000_000],
+  invalidAckMs: [0, 60_000],
+  synRetries: [0, 127],
+  synAckRetries: [0, 127],
+  dataRetries: [1, 127],
+  orphanRetries: [1, 127],
+  rtoInitialMs: [1, 500_000],
+  rtoMinMs: [1, 500_000],
+  rtoMaxMs: [1, 500_000],
+  delayedAckMs: [1, 500],
+  quickAcks: [0, 65_536],
+  timeWaitMs: [0, 3_600_000],
+  finWait2Ms: [0, 3_600_000],
+  keepIdleMs: [1, 86_400_000],
+  keepIntervalMs: [1, 86_400_000],
+  keepCount: [1, 127],
+  ephemeralFirst: [1024, 65_535],
+  ephemeralLast: [1024, 65_535],
+};
+
+/** The words that each of the others takes. */
+export const LIMIT_CHOICES: { readonly [K in keyof StackLimits as StackLimits[K] extends string ? K : never]: readonly StackLimits[K][] } = {
+  congestion: ['cubic', 'newreno'],
+};
+
 /** The limits of a stack: defaults for what is not given. Bounds of tables follow the number of flows. */
 export function stackLimits(given: Partial<StackLimits>, maxFlows: number): StackLimits {
   const limits: StackLimits = { ...DEFAULTS, ...given };

@@ -3,6 +3,7 @@ import t from 'tap';
 import { TcpServerError, connectError, listenError, transferError } from '../../lib/errors.js';
 import { allowedCpus, checkOptions } from '../../lib/options.js';
 import type { TcpServerOptions } from '../../lib/options.js';
+import { LIMIT_RANGES } from '../../lib/tcp/limits.js';
 
 const packet = { device: 'packet:eth0', address: '198.18.0.2/24' };
 
@@ -28,6 +29,17 @@ t.test('what is taken', async (t) => {
   });
 });
 
+t.test('settings of TCP', async (t) => {
+  const { tcp } = checkOptions({ receiveBuffer: 65536, tcp: { congestion: 'newreno', sack: false, keepIdleMs: 1000, rtoMinMs: undefined as never } });
+  t.match(tcp, { congestion: 'newreno', sack: false, keepIdleMs: 1000, rtoMinMs: 200, receiveBuffer: 65536, receiveBufferInitial: 65536 });
+  t.ok(Object.isFrozen(tcp));
+  t.same(checkOptions({ tcp: {} }), checkOptions());
+  for (const [name, [least, most]] of Object.entries(LIMIT_RANGES)) {
+    const standard = (checkOptions().tcp as unknown as Record<string, number>)[name]!;
+    t.ok(least <= standard && standard <= most, `${name}: the default ${standard} is within ${least} to ${most}`);
+  }
+});
+
 t.test('CPUs as the kernel lists them', async (t) => {
   t.same(allowedCpus('Name: x\nCpus_allowed_list:\t0-2,5,7-8\n'), [0, 1, 2, 5, 7, 8]);
 });
@@ -51,6 +63,13 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['a gateway elsewhere', { ...packet, gateway: '198.18.1.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*within 198\.18\.0\.2\/24/],
   ['a gateway that is oneself', { ...packet, gateway: '198.18.0.2' }, 'ERR_INVALID_ARG_VALUE', /own address/],
   ['a gateway on the loopback device', { gateway: '127.0.0.2' }, 'ERR_INVALID_ARG_VALUE', /loopback/],
+  ['settings that are no object', { tcp: 'fast' }, 'ERR_INVALID_ARG_TYPE', /options\.tcp/],
+  ['a setting that there is not', { tcp: { nagle: false } }, 'ERR_INVALID_ARG_VALUE', /options\.tcp\.nagle.*is not an option.*congestion/],
+  ['a setting that stands elsewhere', { tcp: { receiveBuffer: 65536 } }, 'ERR_INVALID_ARG_VALUE', /options\.tcp\.receiveBuffer.*is not an option/],
+  ['a congestion control that there is not', { tcp: { congestion: 'vegas' } }, 'ERR_INVALID_ARG_VALUE', /options\.tcp\.congestion.*'cubic'.*vegas/],
+  ['a switch that is a number', { tcp: { sack: 1 } }, 'ERR_INVALID_ARG_TYPE', /options\.tcp\.sack/],
+  ['a time beyond all measure', { tcp: { delayedAckMs: 501 } }, 'ERR_OUT_OF_RANGE', /options\.tcp\.delayedAckMs.*<= 500/],
+  ['ports the wrong way round', { tcp: { ephemeralFirst: 50_000, ephemeralLast: 40_000 } }, 'ERR_OUT_OF_RANGE', /ephemeralFirst.*40000.*ephemeralLast/],
   ['an empty namespace', { netns: '' }, 'ERR_INVALID_ARG_VALUE', /options\.netns.*ip netns/],
   ['a CPU that is not there', { cpu: 4096 }, 'ERR_OUT_OF_RANGE', /options\.cpu.*may run on: .*4096/],
   ['a CPU in words', { cpu: 'first' }, 'ERR_INVALID_ARG_TYPE', /options\.cpu.*'auto'/],
