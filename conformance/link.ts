@@ -35,13 +35,11 @@ export interface Link {
   read(most: number, peek: boolean): Uint8Array;
   /** Takes what there is room for. With `more` an incomplete segment is held back for what follows. Returns how much. */
   write(bytes: Uint8Array, more: boolean): number;
-  /** Sends what `more` has held back. */
-  push(): void;
   shutdown(): void;
   abort(): void;
   release(): void;
-  /** The options of the socket have changed. */
-  apply(options: LinkOptions): void;
+  /** An option of the socket has been set, or all of them where `name` is empty. */
+  apply(options: LinkOptions, name: string): void;
   /** Largest segment that is sent, 0 where it is not known. */
   readonly mss: number;
   /** Linux's struct tcp_info, or null. */
@@ -51,11 +49,20 @@ export interface Link {
 /** Settings of a socket that its connection has to know. */
 export interface LinkOptions {
   noDelay: boolean;
+  cork: boolean;
   keepAlive: boolean;
   /** s; 0: the default. */
   keepIdle: number;
   keepInterval: number;
   keepCount: number;
+  /** ms; 0: none. */
+  userTimeout: number;
+  /** s in FIN-WAIT-2; 0: the default; -1: none at all. */
+  linger2: number;
+  /** Bound of segments in bytes; 0: none. */
+  maxSegment: number;
+  /** IP_TOS. */
+  trafficClass: number;
   /** Bytes; 0: as the stack sees fit. */
   sendBuffer: number;
   receiveBuffer: number;
@@ -65,6 +72,8 @@ export interface Listener {
   readonly port: number;
   /** Connections that may be half open now. */
   setRoom(connections: number): void;
+  /** What its connections begin with. */
+  apply(options: LinkOptions): void;
   close(): void;
 }
 

@@ -80,6 +80,7 @@ export class Socket {
       const listener = this.#network.listen(address, port, this.#backlog + 1, (link) => this.#arrived(link));
       if (typeof listener === 'number') return failed(-listener);
       this.#listener = listener;
+      listener.apply(this.options);
       this.bound = { address, port: listener.port };
       this.state = 'listening';
     }
@@ -165,7 +166,7 @@ export class Socket {
         if (this.state === 'connected') this.state = 'over';
       },
     };
-    link.apply(this.options);
+    link.apply(this.options, '');
   }
 
   // ---- bytes
@@ -203,7 +204,7 @@ export class Socket {
       if (this.error !== 0) return sent > 0 ? done(sent) : failed(this.takeError());
       if (this.state === 'connecting') return nb ? failed('EAGAIN') : null;
       if (link === null || this.state !== 'connected' || (this.shut & SHUT_SEND) !== 0) return sent > 0 ? done(sent) : failed('EPIPE');
-      sent += link.write(bytes.subarray(sent), more || this.options.cork);
+      sent += link.write(bytes.subarray(sent), more);
       if (sent === bytes.length) return done(sent);
       if (!nb) return null;
       return sent > 0 ? done(sent) : failed('EAGAIN');
@@ -297,9 +298,9 @@ export class Socket {
     return writable ? events | POLLOUT | POLLWRNORM : events;
   }
 
-  /** Its options have changed. */
-  applyOptions(): void {
-    this.link?.apply(this.options);
-    if (!this.options.cork) this.link?.push();
+  /** An option of it has been set. */
+  optionSet(name: string): void {
+    this.link?.apply(this.options, name);
+    this.#listener?.apply(this.options);
   }
 }

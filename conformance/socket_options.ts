@@ -8,14 +8,22 @@ import type { Socket } from './socket.js';
 const SNDBUF_LEAST = 4608;
 const RCVBUF_LEAST = 2304;
 /** Largest values that may be asked for (net.core.wmem_max and rmem_max), in bytes. */
-const BUFFER_MOST = 212_992;
+const BUFFER_MOST = 4 << 20;
 const MSS_DEFAULT = 536;
+/** Least and largest TCP_MAXSEG. */
+const MAXSEG_LEAST = 88;
+const MAXSEG_MOST = 32_767;
+/** Longest TCP_LINGER2, and what it is where nothing was set, in s. */
+const LINGER2_MOST = 120;
+const LINGER2_DEFAULT = 60;
+/** The bits of IP_TOS that are those of ECN are the stack's. */
+const ECN_BITS = 3;
 
 const NAMES = new Map<string, string>([
   ['1:2', 'SO_REUSEADDR'], ['1:4', 'SO_ERROR'], ['1:7', 'SO_SNDBUF'], ['1:8', 'SO_RCVBUF'], ['1:9', 'SO_KEEPALIVE'], ['1:13', 'SO_LINGER'],
   ['1:15', 'SO_REUSEPORT'], ['1:30', 'SO_ACCEPTCONN'], ['6:1', 'TCP_NODELAY'], ['6:2', 'TCP_MAXSEG'], ['6:3', 'TCP_CORK'],
   ['6:4', 'TCP_KEEPIDLE'], ['6:5', 'TCP_KEEPINTVL'], ['6:6', 'TCP_KEEPCNT'], ['6:8', 'TCP_LINGER2'], ['6:9', 'TCP_DEFER_ACCEPT'],
-  ['6:11', 'TCP_INFO'], ['6:18', 'TCP_USER_TIMEOUT'], ['0:1', 'IP_TOS'],
+  ['6:11', 'TCP_INFO'], ['6:18', 'TCP_USER_TIMEOUT'], ['0:1', 'IP_TOS'], ['41:67', 'IPV6_TCLASS'],
 ]);
 
 export class SocketOptions implements LinkOptions {
@@ -27,6 +35,10 @@ export class SocketOptions implements LinkOptions {
   sendBuffer = 0;
   receiveBuffer = 0;
   cork = false;
+  userTimeout = 0;
+  linger2 = 0;
+  maxSegment = 0;
+  trafficClass = 0;
   reuseAddress = false;
   /** s that close() waits for; 0: close() resets; -1: neither. */
   linger = -1;
@@ -76,9 +88,22 @@ export function setOption(socket: Socket, name: string, value: number, bytes: Ui
       options.keepCount = value;
       break;
     case 'TCP_DEFER_ACCEPT': options.deferAccept = Math.max(value, 0); break;
+    case 'TCP_USER_TIMEOUT':
+      if (value < 0) return failed('EINVAL');
+      options.userTimeout = value;
+      break;
+    case 'TCP_LINGER2': options.linger2 = value < 0 ? -1 : Math.min(value, LINGER2_MOST); break;
+    case 'TCP_MAXSEG':
+      if (value !== 0 && (value < MAXSEG_LEAST || value > MAXSEG_MOST)) return failed('EINVAL');
+      options.maxSegment = value;
+      break;
+    case 'IP_TOS':
+    case 'IPV6_TCLASS':
+      options.trafficClass = value < 0 ? 0 : value & 0xff & ~ECN_BITS;
+      break;
     default: return failed('ENOPROTOOPT');
   }
-  socket.applyOptions();
+  socket.optionSet(name === 'IPV6_TCLASS' ? 'IP_TOS' : name);
   return done();
 }
 
@@ -104,7 +129,11 @@ export function getOption(socket: Socket, name: string, length: number): Result 
     case 'TCP_KEEPINTVL': return value(options.keepInterval || 75);
     case 'TCP_KEEPCNT': return value(options.keepCount || 9);
     case 'TCP_DEFER_ACCEPT': return value(options.deferAccept);
-    case 'TCP_MAXSEG': return value(socket.link === null || socket.link.mss === 0 ? MSS_DEFAULT : socket.link.mss);
+    case 'TCP_USER_TIMEOUT': return value(options.userTimeout);
+    case 'TCP_LINGER2': return value(options.linger2 === 0 ? LINGER2_DEFAULT : options.linger2);
+    case 'TCP_MAXSEG': return value((socket.link?.mss ?? 0) || options.maxSegment || MSS_DEFAULT);
+    case 'IP_TOS':
+    case 'IPV6_TCLASS': return value(options.trafficClass);
     case 'TCP_INFO': {
       const info = socket.link?.info();
       if (info === null || info === undefined) return failed('ENOTCONN');

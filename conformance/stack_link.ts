@@ -8,8 +8,6 @@ import type { Link, LinkOptions, LinkOwner } from './link.js';
 import type { StackNetwork } from './stack_network.js';
 import { tcpInfo } from './tcp_info.js';
 
-/** An incomplete segment is held back no longer than this (Linux does the same: tcp(7), TCP_CORK). */
-const CORK_US = 200_000;
 /** MSS for arithmetic before there is one. */
 const MSS_DEFAULT = 536;
 /** Send buffer of a socket that has set none: twice the congestion window, in these bytes a segment (Linux's, overhead included). */
@@ -26,9 +24,8 @@ export class StackLink implements Link {
   readonly #flow: number;
   readonly #sendBufferMax: number;
   #sendBuffer = 0;
-  /** End of what the socket has written; the stack may know of less (`more`). */
+  /** End of what the socket has written. */
   #written = 0;
-  #uncork: (() => void) | null = null;
   /** The record is somebody else's now. */
   #freed = false;
 
@@ -100,48 +97,38 @@ export class StackLink implements Link {
     if (this.#freed) return 0;
     const count = this.#network.memory.put(this.#flow, this.#written, bytes.subarray(0, this.room));
     this.#written = (this.#written + count) | 0;
-    if (more) this.#hold();
-    else this.push();
+    this.#network.stack.write(this.#flow, this.#written, more);
     return count;
   }
 
-  push(): void {
-    this.#uncork?.();
-    this.#uncork = null;
-    if (!this.#freed) this.#network.stack.write(this.#flow, this.#written);
-  }
-
-  /** Lets whole segments go, and the rest when it has waited long enough. */
-  #hold(): void {
-    const told = this.#tcb.written;
-    const waiting = (this.#written - told) | 0;
-    const rest = waiting % this.#segment;
-    if (waiting > rest) this.#network.stack.write(this.#flow, (this.#written - rest) | 0);
-    if (rest > 0) this.#uncork ??= this.#network.after(CORK_US, () => this.push());
-  }
-
   shutdown(): void {
-    this.push();
     if (!this.#freed && !this.#tcb.has(FIN_QUEUED)) this.#network.stack.shutdown(this.#flow);
   }
 
   abort(): void {
-    this.#uncork?.();
     if (!this.#freed) this.#network.stack.abort(this.#flow);
   }
 
   release(): void {
-    this.push();
     if (!this.#freed) this.#network.stack.release(this.#flow);
   }
 
-  apply(options: LinkOptions): void {
+  apply(options: LinkOptions, name: string): void {
     this.#sendBuffer = options.sendBuffer;
     if (this.#freed) return;
     const { stack } = this.#network;
-    stack.setNoDelay(this.#flow, options.noDelay);
-    stack.setKeepAlive(this.#flow, options.keepAlive, options.keepIdle * 1000, options.keepInterval * 1000, options.keepCount);
-    if (options.receiveBuffer > 0) stack.setReceiveBuffer(this.#flow, options.receiveBuffer);
+    const flow = this.#flow;
+    const is = (...names: string[]): boolean => name === '' || names.includes(name);
+    if (is('TCP_NODELAY')) stack.setNoDelay(flow, options.noDelay);
+    if (is('TCP_CORK')) stack.setCork(flow, options.cork);
+    if (is('TCP_USER_TIMEOUT')) stack.setUserTimeout(flow, options.userTimeout);
+    if (is('TCP_LINGER2')) stack.setFinWait(flow, options.linger2 * 1000);
+    if (is('TCP_MAXSEG') && options.maxSegment > 0) stack.setMaxSegment(flow, options.maxSegment);
+    if (is('IP_TOS')) stack.setTrafficClass(flow, options.trafficClass);
+    if (is('SO_RCVBUF') && options.receiveBuffer > 0) stack.setReceiveBuffer(flow, options.receiveBuffer);
+    if (is('SO_KEEPALIVE', 'TCP_KEEPIDLE', 'TCP_KEEPINTVL', 'TCP_KEEPCNT')) {
+      stack.setKeepAlive(flow, options.keepAlive, options.keepIdle * 1000, options.keepInterval * 1000, options.keepCount);
+    }
   }
 
   info(): Uint8Array | null {
@@ -150,7 +137,6 @@ export class StackLink implements Link {
 
   /** The stack is done with the record. */
   freed(): void {
-    this.#uncork?.();
     this.#freed = true;
   }
 }

@@ -173,6 +173,7 @@ export class StackNetwork implements Network {
     return {
       port: stack.listenerPort(listener),
       setRoom: (connections) => stack.setBacklog(listener, Math.max(connections, 0)),
+      apply: (options) => stack.setInherited(listener, options.receiveBuffer, options.maxSegment, options.trafficClass),
       close: () => {
         stack.unlisten(listener);
         this.#listeners.delete(listener);
@@ -185,7 +186,7 @@ export class StackNetwork implements Network {
     const flow = this.stack.connect(remote, remotePort, local, localPort);
     if (flow < 0) return flow;
     const link = this.#attach(flow);
-    link.apply(options);
+    link.apply(options, '');
     return link;
   }
 

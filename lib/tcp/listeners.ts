@@ -10,6 +10,10 @@ export class Listeners {
   readonly ports: Int32Array;
   /** Half-open flows that it may have. */
   readonly backlogs: Int32Array;
+  /** What its connections begin with: receive buffer in bytes, bound of segments in bytes, DSCP; 0 for the default. */
+  readonly receiveBuffers: Int32Array;
+  readonly maxSegments: Int32Array;
+  readonly trafficClasses: Int32Array;
   readonly #next: Int32Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
@@ -23,6 +27,9 @@ export class Listeners {
     this.addresses = new Int32Array(count * 4);
     this.ports = new Int32Array(count);
     this.backlogs = new Int32Array(count);
+    this.receiveBuffers = new Int32Array(count);
+    this.maxSegments = new Int32Array(count);
+    this.trafficClasses = new Int32Array(count);
     this.#next = new Int32Array(count);
     for (let i = 0; i < count; i++) this.#next[i] = i + 1 < count ? i + 1 : NONE;
     if (count === 0) this.#free = NONE;
@@ -47,6 +54,9 @@ export class Listeners {
     for (let i = 0; i < 4; i++) this.addresses[id * 4 + i] = words[at + i];
     this.ports[id] = port;
     this.backlogs[id] = backlog;
+    this.receiveBuffers[id] = 0;
+    this.maxSegments[id] = 0;
+    this.trafficClasses[id] = 0;
     this.#next[id] = this.#heads[port & this.#mask];
     this.#heads[port & this.#mask] = id;
     return id;

@@ -22,11 +22,13 @@ import { connect, sendHandshake } from './conn/handshake.js';
 import { setKeepAlive } from './conn/keepalive.js';
 import { RangePool } from './conn/ranges.js';
 import { RunPool } from './conn/runs.js';
-import { send } from './conn/sender.js';
-import { CLOSED, ESTABLISHED, FIN_QUEUED, NO_DELAY, NONE, RECYCLABLE, RELEASED, SYN_SENT } from './conn/state.js';
+import { endOfText, send } from './conn/sender.js';
+import {
+  CLOSED, ESTABLISHED, FIN_QUEUED, HOLD_CORK, HOLD_MORE, NO_DELAY, NONE, RECYCLABLE, RELEASED, SWS_OVERRIDE, SYN_SENT,
+} from './conn/state.js';
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
-import { grow, updateDue } from './conn/window.js';
+import { fixReceiveBuffer, grow, updateDue } from './conn/window.js';
 import { Demux } from './demux.js';
 import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
 import { Ip } from './ip/ip.js';
@@ -68,6 +70,10 @@ export interface StackConfig {
 
 /** How long to wait before trying a device again that was full, in µs. */
 const CONGESTED_RETRY_US = 1000;
+/** A day: what the clock of ticks can tell apart, with room to spare. */
+const USER_TIMEOUT_MOST_MS = 86_400_000;
+/** The lower two bits are those of ECN (RFC 3168). */
+const TRAFFIC_CLASS_MASK = 0xfc;
 
 export class Stack implements TransportSink, TimerSink {
   /** A view of the flows for the owner; the stack itself never moves it. */
@@ -195,6 +201,19 @@ export class Stack implements TransportSink, TimerSink {
     if (this.#core.listeners.isOpen(listener)) this.#core.listeners.backlogs[listener] = backlog;
   }
 
+  /**
+   * What the connections of a listener begin with, from the next SYN on; 0 for the default.
+   *
+   * @param receiveBuffer as `setReceiveBuffer`. @param maxSegment as `setMaxSegment`. @param trafficClass as `setTrafficClass`.
+   */
+  setInherited(listener: number, receiveBuffer: number, maxSegment: number, trafficClass: number): void {
+    const { listeners } = this.#core;
+    if (!listeners.isOpen(listener)) return;
+    listeners.receiveBuffers[listener] = Math.min(receiveBuffer, this.limits.receiveBuffer);
+    listeners.maxSegments[listener] = maxSegment;
+    listeners.trafficClasses[listener] = trafficClass & TRAFFIC_CLASS_MASK;
+  }
+
   listenerPort(listener: number): number {
     return this.#core.listeners.ports[listener];
   }
@@ -221,11 +240,17 @@ export class Stack implements TransportSink, TimerSink {
     return connect(this.#core, remote, remotePort, local, localPort);
   }
 
-  /** The owner's stream now reaches `position`. After `shutdown` nothing more is taken. */
-  write(flow: number, position: number): void {
+  /**
+   * The owner's stream now reaches `position`. After `shutdown` nothing more is taken.
+   *
+   * @param more an incomplete segment waits for the next write, the next acknowledgement, or one RTO.
+   */
+  write(flow: number, position: number, more = false): void {
     const t = this.#take(flow);
     if (t === null || t.has(FIN_QUEUED) || ((position - t.written) | 0) <= 0) return;
     t.written = position;
+    if (more) t.hold |= HOLD_MORE;
+    else if (t.hold !== 0) t.hold &= ~HOLD_MORE;
     if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
   }
 
@@ -265,7 +290,46 @@ export class Stack implements TransportSink, TimerSink {
       return;
     }
     t.mark(NO_DELAY);
+    // What is held back goes now, once; the hold stands.
+    if (t.hold !== 0 && ((endOfText(t) - t.sndNxt) | 0) > 0) t.mark(SWS_OVERRIDE);
     if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
+  }
+
+  /** Holds incomplete segments back (`on` true) for what follows them, an RTO at most; what is held goes when it is switched off. */
+  setCork(flow: number, on: boolean): void {
+    const t = this.#take(flow);
+    if (t === null) return;
+    t.hold = on ? t.hold | HOLD_CORK : 0;
+    if (!on && t.state >= ESTABLISHED) this.#core.flows.touch(t);
+  }
+
+  /**
+   * How long what was sent may go unacknowledged, or wait for the peer's window, before ETIMEDOUT ends the connection
+   * (RFC 9293 3.9.1.1, RFC 5482; here it is not told to the peer). Counted from when the peer was first asked again.
+   *
+   * @param ms 0: as the limits say.
+   */
+  setUserTimeout(flow: number, ms: number): void {
+    const t = this.#take(flow);
+    if (t !== null) t.userTimeout = Math.min(Math.max(ms, 0), USER_TIMEOUT_MOST_MS);
+  }
+
+  /** How long the flow stays in FIN-WAIT-2 once it is released, in ms: 0 as the limits say, negative: RST ends it instead. */
+  setFinWait(flow: number, ms: number): void {
+    const t = this.#take(flow);
+    if (t !== null) t.finWait = Math.min(ms, USER_TIMEOUT_MOST_MS);
+  }
+
+  /** Bound of the segments of both directions in bytes, 0 for none; from `connect` until the SYN has left. */
+  setMaxSegment(flow: number, bytes: number): void {
+    const t = this.#take(flow);
+    if (t !== null) t.maxSegment = bytes;
+  }
+
+  /** DSCP of the packets that are sent: the upper six bits of an octet (RFC 2474). */
+  setTrafficClass(flow: number, octet: number): void {
+    const t = this.#take(flow);
+    if (t !== null) t.trafficClass = octet & TRAFFIC_CLASS_MASK;
   }
 
   /** Keepalive (RFC 9293 3.8.4); times in ms, 0 for the default. */
@@ -278,6 +342,10 @@ export class Stack implements TransportSink, TimerSink {
   setReceiveBuffer(flow: number, bytes: number): void {
     const t = this.#take(flow);
     if (t === null) return;
+    if (t.state === SYN_SENT && t.sndNxt === t.iss) {
+      fixReceiveBuffer(t, Math.max(1, Math.min(bytes, this.limits.receiveBuffer)));
+      return;
+    }
     t.rcvBufMax = Math.max(1, Math.min(bytes, this.limits.receiveBuffer));
     if (t.rcvBuf > t.rcvBufMax) t.rcvBuf = t.rcvBufMax;
   }

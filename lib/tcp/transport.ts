@@ -53,11 +53,11 @@ export interface TransportOutput {
    * Begins a packet.
    *
    * @param words memory that holds both addresses, four words each, at `localAt` and `remoteAt`.
-   * @param ecn ECN field for the IP header, 0-3.
+   * @param trafficClass DSCP and ECN field for the IP header (RFC 2474, RFC 3168).
    * @returns offset in `bytes` for the TCP header, NO_ROOM or NO_ROUTE. A neighbour not resolved yet is no error: the
    *   packet is held (a bounded number) until the answer comes.
    */
-  begin(words: Int32Array, localAt: number, remoteAt: number, ecn: number): number;
+  begin(words: Int32Array, localAt: number, remoteAt: number, trafficClass: number): number;
   /** Appends a span of payload memory to the packet; it must stay as it is until `flush` returns. */
   append(offset: number, length: number): void;
   /**

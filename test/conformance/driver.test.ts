@@ -261,7 +261,7 @@ t.test('backlog: what is beyond it is dropped, and comes through when there is r
   t.strictSame(client.sent(), ['RA 1 1'], 'half-open ones are reset with the listener');
 });
 
-t.test('MSG_MORE and TCP_CORK hold an incomplete segment back, 200 ms at most', async (t) => {
+t.test('MSG_MORE and TCP_CORK hold an incomplete segment back, an RTO at most', async (t) => {
   const client = await Client.start(t);
   const fd = await client.accept(await client.listen());
   await client.send(fd, 100, { flags: 0x8000 });
@@ -271,9 +271,46 @@ t.test('MSG_MORE and TCP_CORK hold an incomplete segment back, 200 ms at most', 
   await client.inject({ flags: 'A', seq: 1, ack: 201 });
   await client.call('setsockopt', { fd, level: 6, opt: 3, name: 'TCP_CORK', val: 1 });
   await client.send(fd, 2000);
-  t.equal(client.sent().length, 1, 'the whole segment');
+  t.strictSame(client.sent(), ['A 201:1661 1'], 'the whole segment');
+  await client.inject({ flags: 'A', seq: 1, ack: 1661 });
+  t.strictSame(client.sent(), [], 'the acknowledgement frees what MSG_MORE holds, not what TCP_CORK does');
   t.equal(Math.round(await client.run()), 200);
-  t.equal(client.next().text.length, 540);
+  t.strictSame(client.sent(), ['PA 1661:2201 1']);
+  await client.inject({ flags: 'A', seq: 1, ack: 2201 });
+  await client.send(fd, 10);
+  t.strictSame(client.sent(), []);
+  await client.call('setsockopt', { fd, name: 'TCP_NODELAY', val: 1 });
+  t.strictSame(client.sent(), ['PA 2201:2211 1'], 'as in Linux TCP_NODELAY pushes, once');
+  await client.send(fd, 10);
+  t.strictSame(client.sent(), []);
+  await client.call('setsockopt', { fd, name: 'TCP_CORK', val: 0 });
+  t.strictSame(client.sent(), ['PA 2211:2221 1']);
+});
+
+t.test('socket options: what is set is what is got, and what the wire shows of it', async (t) => {
+  const client = await Client.start(t);
+  const listener = await client.listen(4, [['TCP_MAXSEG', 900], ['SO_RCVBUF', 20_000]]);
+  const set = async (fd: number, name: string, val: number): Promise<string> => {
+    const answer = await client.call('setsockopt', { fd, name, val });
+    return answer.ret === 0 ? 'done' : answer.errno!;
+  };
+  const get = async (fd: number, name: string): Promise<unknown> => (await client.call('getsockopt', { fd, name, len: 4 })).val;
+  t.equal(await get(listener, 'TCP_MAXSEG'), 900);
+  t.equal(await get(listener, 'SO_RCVBUF'), 40_000, 'doubled, as Linux does');
+  t.equal(await set(listener, 'TCP_MAXSEG', 87), 'EINVAL');
+  t.equal(await set(listener, 'TCP_USER_TIMEOUT', -1), 'EINVAL');
+  t.equal(await get(listener, 'TCP_LINGER2'), 60);
+  await client.inject({ flags: 'S', options: LINUX_SYN });
+  const synAck = client.next();
+  t.equal(synAck.options.readUInt16BE(2), 900, 'the MSS is announced');
+  t.strictSame([synAck.win <= 20_000, synAck.options[19]], [true, 0], 'the window is that of the listener, and needs no scaling');
+  await client.inject({ flags: 'A', seq: 1, ack: 1, options: stamps(101, synAck.options.readUInt32BE(8)) });
+  const { ret: fd } = await client.call('accept', { fd: listener, nb: true });
+  t.equal(await get(fd, 'TCP_MAXSEG'), 888, 'less the timestamps');
+  for (const [name, val, got] of [['TCP_USER_TIMEOUT', 3000, 3000], ['TCP_LINGER2', 7, 7], ['TCP_LINGER2', -5, -1], ['IP_TOS', 0x2f, 0x2c]] as const) {
+    t.equal(await set(fd, name, val), 'done');
+    t.equal(await get(fd, name), got, name);
+  }
 });
 
 t.test('keepalive: probes after the idle time, then ETIMEDOUT', async (t) => {

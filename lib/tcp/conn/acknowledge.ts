@@ -10,7 +10,7 @@ import { armRetransmit, disarmRetransmit, measured } from './rto.js';
 import { isDsack, noteMinRtt, takeBlocks, trim } from './scoreboard.js';
 import { endOfText } from './sender.js';
 import { after, before, later, notAfter } from './seq.js';
-import { EV_ACKED, FIN_QUEUED, PROBING, RECOVERY_OPEN, RTT_TIMING, SACK_ON, TIMESTAMPS_ON, TLP_OUT } from './state.js';
+import { EV_ACKED, FIN_QUEUED, HOLD_MORE, PROBING, RECOVERY_OPEN, RTT_TIMING, SACK_ON, TIMESTAMPS_ON, TLP_OUT } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** How often a neighbour is confirmed at most, in ticks of 50 µs: once a second. */
@@ -41,7 +41,10 @@ export function takeAck(core: Core, t: Tcb): boolean {
   } else if (ack === t.sndUna && isDuplicate(core, t, windowBefore)) {
     duplicate(core, t);
   }
-  if (t.recovery !== RECOVERY_OPEN || hasUnsent(t)) core.flows.touch(t);
+  if (t.recovery !== RECOVERY_OPEN || hasUnsent(t)) {
+    t.hold &= ~HOLD_MORE;
+    core.flows.touch(t);
+  }
   return true;
 }
 

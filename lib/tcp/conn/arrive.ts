@@ -185,7 +185,7 @@ function afterAck(core: Core, t: Tcb): boolean {
   if (!after(t.sndUna, endOfText(t))) return true;
   if (state === FIN_WAIT_1) {
     t.state = FIN_WAIT_2;
-    if (t.has(RELEASED)) limitFinWait2(core, t);
+    if (t.has(RELEASED)) return limitFinWait2(core, t);
   } else if (state === CLOSING) {
     enterTimeWait(core, t);
     return false;

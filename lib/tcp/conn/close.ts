@@ -103,7 +103,16 @@ export function release(core: Core, t: Tcb): void {
   }
 }
 
-/** A released flow in FIN-WAIT-2 has nobody who waits for the peer's FIN: a bounded time, no longer. */
-export function limitFinWait2(core: Core, t: Tcb): void {
-  armInMs(core, t, TIMER_LIFE, core.limits.finWait2Ms);
+/**
+ * A released flow in FIN-WAIT-2 has nobody who waits for the peer's FIN: a bounded time, no longer. Returns false where
+ * it is no time at all, and the flow has ended.
+ */
+export function limitFinWait2(core: Core, t: Tcb): boolean {
+  if (t.finWait < 0) {
+    core.stats[stat.ABORT_ON_LINGER]++;
+    resetAndFinish(core, t);
+    return false;
+  }
+  armInMs(core, t, TIMER_LIFE, t.finWait > 0 ? t.finWait : core.limits.finWait2Ms);
+  return true;
 }

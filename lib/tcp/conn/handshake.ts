@@ -7,7 +7,7 @@ import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { beginKeepAlive } from './keepalive.js';
-import { ipHeader, ownMss, refuse, sendSyn } from './output.js';
+import { announcedMss, ipHeader, refuse, sendSyn } from './output.js';
 import { armRetransmit, backOff, beginRto } from './rto.js';
 import { after, later, notAfter } from './seq.js';
 import {
@@ -17,7 +17,7 @@ import {
 import type { Tcb } from './tcb.js';
 import { recycleOldest } from './time_wait.js';
 import { disarm } from './timers.js';
-import { FIELD_MAX, shiftFor } from './window.js';
+import { FIELD_MAX, fixReceiveBuffer, shiftFor } from './window.js';
 
 /** MSS of a peer that does not say (RFC 9293 3.7.1: MUST-15), for IPv4 and IPv6. */
 const MSS_DEFAULT_4 = 536;
@@ -110,10 +110,19 @@ export function arriveAtListener(core: Core, listener: number, least: number, ha
   t.remotePort = segment.sourcePort;
   t.listener = listener;
   t.flags = offers(core);
+  inherit(core, t, listener);
   learn(core, t);
   begin(core, t, SYN_RECEIVED, least, hasLeast);
   t.mark(IN_HALF_OPEN);
   core.halfOpen.append(listener, flow);
+}
+
+/** What the owner of the listener has set for its connections, as far as their handshake shows it. */
+function inherit(core: Core, t: Tcb, listener: number): void {
+  const { receiveBuffers, maxSegments, trafficClasses } = core.listeners;
+  if (receiveBuffers[listener] > 0) fixReceiveBuffer(t, receiveBuffers[listener]);
+  t.maxSegment = maxSegments[listener];
+  t.trafficClass = trafficClasses[listener];
 }
 
 /** What we offer, or take, in a SYN. */
@@ -148,7 +157,7 @@ function learn(core: Core, t: Tcb): void {
 function sendMss(core: Core, t: Tcb, offered: number): number {
   const ipv4 = ipHeader(core.words, t.remoteAt) === 20;
   const taken = offered > 0 ? Math.max(offered, MSS_LEAST) : ipv4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6;
-  const carried = Math.max(ownMss(core, core.words, t.remoteAt), MSS_LEAST);
+  const carried = Math.max(announcedMss(core, t), MSS_LEAST);
   return Math.min(taken, carried) - (t.has(TIMESTAMPS_ON) ? TIMESTAMPS_BYTES : 0);
 }
 

@@ -43,7 +43,8 @@ export function onKeepAliveTimer(core: Core, t: Tcb): void {
     armInMs(core, t, TIMER_LIFE, busy ? t.keepIdle : t.keepIdle - idleMs);
     return;
   }
-  if (t.probes >= t.keepCount) {
+  // As in Linux a user timeout takes the place of the count.
+  if (t.userTimeout > 0 ? t.probes > 0 && idleMs >= t.userTimeout : t.probes >= t.keepCount) {
     core.stats[stat.ABORT_ON_TIMEOUT]++;
     sendReset(core, t);
     fail(core, t, ETIMEDOUT);

@@ -23,14 +23,14 @@ export function tsNow(core: Core, t: Tcb): number {
 
 /** Begins a packet of the flow; where the device is full it is emptied once. Returns a place, NO_ROOM or NO_ROUTE. */
 function begin(core: Core, t: Tcb): number {
-  return beginTo(core, core.words, t.localAt, t.remoteAt);
+  return beginTo(core, core.words, t.localAt, t.remoteAt, t.trafficClass);
 }
 
-function beginTo(core: Core, words: Int32Array, localAt: number, remoteAt: number): number {
-  let at = core.output.begin(words, localAt, remoteAt, 0);
+function beginTo(core: Core, words: Int32Array, localAt: number, remoteAt: number, trafficClass: number): number {
+  let at = core.output.begin(words, localAt, remoteAt, trafficClass);
   if (at === NO_ROOM) {
     core.flush();
-    at = core.output.begin(words, localAt, remoteAt, 0);
+    at = core.output.begin(words, localAt, remoteAt, trafficClass);
     if (at === NO_ROOM) core.congested = true;
   }
   return at;
@@ -132,7 +132,7 @@ export function sendSyn(core: Core, t: Tcb): boolean {
 /** The flags say what is offered in a SYN, and in a SYN-ACK what the SYN offered and we take. */
 function synOptions(core: Core, t: Tcb, bytes: Uint8Array, at: number, opening: boolean): number {
   return emitSynOptions(
-    bytes, at, ownMss(core, core.words, t.remoteAt), t.has(SACK_ON), t.has(TIMESTAMPS_ON), tsNow(core, t),
+    bytes, at, announcedMss(core, t), t.has(SACK_ON), t.has(TIMESTAMPS_ON), tsNow(core, t),
     opening ? 0 : t.tsRecent, t.has(SCALING_ON) ? t.rcvWndShift : -1,
   );
 }
@@ -153,7 +153,7 @@ export function sendReset(core: Core, t: Tcb): void {
 export function refuse(core: Core): void {
   const segment = core.segment;
   if (segment.isRst) return;
-  const at = beginTo(core, segment.addresses, 4, 0);
+  const at = beginTo(core, segment.addresses, 4, 0, 0);
   if (at < 0) return;
   const seq = segment.isAck ? segment.ack : 0;
   const ack = segment.isAck ? 0 : (segment.seq + segment.length) | 0;
@@ -170,7 +170,13 @@ export function ipHeader(words: Int32Array, at: number): number {
   return words[at + 2] === 0xffff && (words[at] | words[at + 1]) === 0 ? 20 : 40;
 }
 
-/** The MSS that we announce: what fits the link (RFC 6691). */
+/** The MSS that the flow at hand announces: what fits the link, or less where its owner says so. */
+export function announcedMss(core: Core, t: Tcb): number {
+  const mss = ownMss(core, core.words, t.remoteAt);
+  return t.maxSegment > 0 && t.maxSegment < mss ? t.maxSegment : mss;
+}
+
+/** The MSS that fits the link (RFC 6691). */
 export function ownMss(core: Core, words: Int32Array, remoteAt: number): number {
   const mtu = core.output.mtu(words, remoteAt);
   return Math.min(65535, Math.max(mtu - ipHeader(words, remoteAt) - TCP_HEADER, 0));

@@ -2,8 +2,9 @@
 import * as stat from '../stats.js';
 import { FIN } from '../wire/tcp.js';
 import { ackAtOnce, ackNow, acknowledgeText } from './ack.js';
-import { resetAndFinish } from './close.js';
+import { finish } from './close.js';
 import type { Core } from './core.js';
+import { refuse } from './output.js';
 import { noteDuplicate, noteOutOfOrder } from './sack.js';
 import { after, before, notAfter } from './seq.js';
 import {
@@ -21,7 +22,8 @@ export function acceptText(core: Core, t: Tcb): boolean {
   if (segment.textLength > 0 && t.has(RELEASED)) {
     // RFC 2525 2.17: nobody will read it, and the peer must not think otherwise.
     core.stats[stat.ABORT_ON_DATA]++;
-    resetAndFinish(core, t);
+    refuse(core);
+    finish(core, t);
     return false;
   }
   if (segment.textLength > 0) {

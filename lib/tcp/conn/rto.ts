@@ -2,6 +2,7 @@
 import * as stat from '../stats.js';
 import { ETIMEDOUT } from '../errno.js';
 import { fail } from './close.js';
+import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { sendProbe } from './output.js';
 import { sendTailProbe } from './probe.js';
@@ -68,7 +69,21 @@ function mayProbe(t: Tcb): boolean {
 /** (Re)starts the timer for the timeout. */
 export function armTimeout(core: Core, t: Tcb): void {
   t.unmark(PERSISTING | PROBING);
-  armIn(core, t, TIMER_RETRANSMIT, backedOff(core, t.rto, t.backoff));
+  const delay = backedOff(core, t.rto, t.backoff);
+  armIn(core, t, TIMER_RETRANSMIT, t.backoff > 0 && t.userTimeout > 0 && t.retries > 0 ? beforeUserTimeout(core, t, delay) : delay);
+}
+
+/** `delay` in µs, but no longer than the user timeout lasts. */
+function beforeUserTimeout(core: Core, t: Tcb, delay: number): number {
+  const left = t.userTimeout - Math.floor(((core.ticks - t.askingSince) | 0) / TICKS_PER_MS);
+  return left * US_PER_MS < delay ? Math.max(left, 1) * US_PER_MS : delay;
+}
+
+/** True where the peer has been asked for too long: R2 of RFC 9293 3.8.3, or the user timeout where one is set (3.9.1.1, MUST-20 and MUST-21). */
+function givenUp(core: Core, t: Tcb, tries: number): boolean {
+  const { limits } = core;
+  if (t.userTimeout > 0) return tries > 0 && ((core.ticks - t.askingSince) | 0) >= t.userTimeout * TICKS_PER_MS;
+  return tries >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries);
 }
 
 /** Starts the timer for a window that is closed, or too small to send into. */
@@ -79,7 +94,9 @@ export function armPersist(core: Core, t: Tcb): void {
     t.persistBackoff = 0;
     t.probes = 0;
   }
-  armIn(core, t, TIMER_RETRANSMIT, backedOff(core, t.rto, t.persistBackoff));
+  const delay = backedOff(core, t.rto, t.persistBackoff);
+  const asked = t.persistBackoff > 0 && t.userTimeout > 0;
+  armIn(core, t, TIMER_RETRANSMIT, asked ? beforeUserTimeout(core, t, delay) : delay);
 }
 
 /** Doubled in int32: this runs for every segment, and a double would be garbage. */
@@ -111,9 +128,9 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
     sendTailProbe(core, t);
     return;
   }
-  const limits = core.limits;
   core.stats[stat.TIMEOUTS]++;
-  if (t.retries >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries)) {
+  if (t.retries === 0) t.askingSince = core.ticks;
+  if (givenUp(core, t, t.retries)) {
     core.stats[stat.ABORT_ON_TIMEOUT]++;
     fail(core, t, ETIMEDOUT);
     return;
@@ -135,10 +152,10 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
   core.flows.touch(t);
 }
 
-/** Data waits for a window: ask for it, without end as long as the peer answers (MUST-37). */
+/** Data waits for a window: ask for it, without end as long as the peer answers (MUST-37) and the user has set no bound. */
 function probeWindow(core: Core, t: Tcb): void {
-  const limits = core.limits;
-  if (t.probes >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries)) {
+  if (t.persistBackoff === 0) t.askingSince = core.ticks;
+  if (givenUp(core, t, t.userTimeout > 0 ? t.persistBackoff : t.probes)) {
     core.stats[stat.ABORT_ON_TIMEOUT]++;
     fail(core, t, ETIMEDOUT);
     return;

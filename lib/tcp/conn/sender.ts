@@ -251,6 +251,7 @@ function congestionRoom(t: Tcb, inFlight: number): number {
  * end of a large message does not wait for its beginning. The last segment of the stream never waits.
  */
 function mayGoSmall(t: Tcb): boolean {
+  if (t.hold !== 0) return t.has(FIN_QUEUED | SWS_OVERRIDE);
   if (t.has(NO_DELAY | FIN_QUEUED)) return true;
   return !(after(t.sndSml, t.sndUna) && !after(t.sndSml, t.sndNxt));
 }
@@ -263,10 +264,13 @@ function largest(core: Core, t: Tcb): number {
   return payload > t.sndMss && (t.recovery !== RECOVERY_FAST || t.has(SACK_ON)) ? payload - (payload % t.sndMss) : t.sndMss;
 }
 
-/** Nothing is in flight: where something waits for the peer's window, the persist timer keeps asking (MUST-35, MUST-36). */
+/**
+ * Nothing is in flight: where something waits for the peer's window, the persist timer keeps asking (MUST-35, MUST-36).
+ * What the owner holds back waits no longer than that either.
+ */
 function holdProbe(core: Core, t: Tcb): void {
   const waits = ((endOfText(t) - t.sndNxt) | 0) > 0 || (t.has(FIN_QUEUED) && t.sndNxt === endOfText(t));
-  if (waits && t.sndWnd < t.sndMss) {
+  if (waits && (t.sndWnd < t.sndMss || t.hold !== 0)) {
     if (!isArmed(t, TIMER_RETRANSMIT) || !t.has(PERSISTING)) armPersist(core, t);
   } else if (t.has(PERSISTING)) {
     t.unmark(PERSISTING);

@@ -131,5 +131,11 @@ export const FRTO_NEW = 2;
 /** Of `ssthresh` before the first loss: beyond any window that the peer can offer. */
 export const UNLIMITED = 0x7fffffff;
 
+/** Bits of `Tcb.hold`: an incomplete segment waits for what follows it. */
+/** Until the owner lets it go, or for one RTO (Linux: TCP_CORK). */
+export const HOLD_CORK = 1;
+/** Until the next write, or the next acknowledgement (Linux: MSG_MORE). */
+export const HOLD_MORE = 2;
+
 /** No flow, no range, no listener: the end of an intrusive list. */
 export const NONE = -1;

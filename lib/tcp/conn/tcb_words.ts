@@ -281,3 +281,17 @@ export const CC_13 = 125;
 export const REORDER_AT = 126;
 /** FRTO_* (state.ts): is the timeout being looked into? */
 export const FRTO = 127;
+
+// Options of the socket.
+/** How long what was sent, or a closed window, may go without progress, in ms; 0: as the limits say (RFC 5482). */
+export const USER_TIMEOUT = 144;
+/** With retries, or once the window is probed: when the peer was first asked again, in ticks. */
+export const ASKING_SINCE = 145;
+/** How long a released flow stays in FIN-WAIT-2, in ms; 0: as the limits say; negative: not at all. */
+export const FIN_WAIT = 146;
+/** Bound of the segments of both directions in bytes, 0: none but the path's. */
+export const MAX_SEGMENT = 147;
+/** DSCP of what is sent, where it stands in the IP header: the upper six bits of an octet. */
+export const TRAFFIC_CLASS = 148;
+/** HOLD_* (state.ts): why an incomplete segment waits. */
+export const HOLD = 149;

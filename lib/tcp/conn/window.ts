@@ -15,6 +15,13 @@ export function shiftFor(bytes: number): number {
   return shift;
 }
 
+/** A receive buffer that is neither to grow nor to shrink, before the handshake has told the peer of it. */
+export function fixReceiveBuffer(t: Tcb, bytes: number): void {
+  t.rcvBuf = bytes;
+  t.rcvBufMax = bytes;
+  t.rcvWndShift = shiftFor(bytes);
+}
+
 /** Bytes that the flow can take beyond `rcvNxt`; negative where the buffer has been made smaller. */
 export function room(t: Tcb): number {
   return t.rcvBuf - ((t.received - t.consumed) | 0);
