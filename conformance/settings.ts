@@ -10,6 +10,7 @@ export interface Settings {
 /** Linux's defaults, where scripts do not say otherwise: least, default and largest, in bytes. */
 const RMEM = [4096, 131_072, 6_291_456];
 const WMEM = [4096, 16_384, 4_194_304];
+const SYN_RETRIES = 6;
 /** Linux offers half of the memory as window; the other half is for its own overhead (tcp_adv_win_scale 1). */
 const WINDOW_SHARE = 2;
 
@@ -34,7 +35,7 @@ const SWITCHES = new Map<string, keyof StackLimits>([
 
 /** Values are texts or numbers; those not known, or that make no sense, are ignored. */
 export function settingsOf(given: Record<string, unknown>): Settings {
-  const limits: Record<string, number | boolean> = {};
+  const limits: Record<string, number | boolean> = { synRetries: SYN_RETRIES };
   for (const [name, value] of Object.entries(given)) {
     const numbers = numbersOf(value);
     if (numbers.length === 0) continue;

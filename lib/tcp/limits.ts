@@ -21,7 +21,7 @@ export interface StackLimits {
   challengeAcks: number;
   /** Least time between two answers to out-of-window segments without data, for one flow, in ms (RFC 5961 7). */
   invalidAckMs: number;
-  /** Retransmissions of a SYN before ETIMEDOUT (Linux: tcp_syn_retries). */
+  /** Retransmissions of a SYN before ETIMEDOUT: R2 for SYNs, by default 4 minutes; RFC 9293 3.8.3 wants 3 (Linux: tcp_syn_retries, 6). */
   synRetries: number;
   /** Retransmissions of a SYN-ACK before the half-open flow is dropped (Linux: tcp_synack_retries). */
   synAckRetries: number;
@@ -50,6 +50,13 @@ export interface StackLimits {
   /** Ephemeral ports, both included (Linux: ip_local_port_range). */
   ephemeralFirst: number;
   ephemeralLast: number;
+  /** Time to live, or hop limit, of what is sent (RFC 9293 3.9.2, Linux: ip_default_ttl). */
+  timeToLive: number;
+  /**
+   * An ICMP error that may pass, as "host unreachable", ends an opening connection (RFC 5461 4, Linux): another address may do
+   * better. Off, only one that will stay does (RFC 9293 3.9.2.2).
+   */
+  softErrorsEndOpening: boolean;
   /** What SYNs offer. */
   timestamps: boolean;
   sack: boolean;
@@ -69,7 +76,7 @@ const DEFAULTS: StackLimits = {
   receiveBuffer: 1024 * 1024,
   challengeAcks: 1000,
   invalidAckMs: 500,
-  synRetries: 6,
+  synRetries: 7,
   synAckRetries: 5,
   dataRetries: 15,
   orphanRetries: 8,
@@ -85,6 +92,8 @@ const DEFAULTS: StackLimits = {
   keepCount: 9,
   ephemeralFirst: 32768,
   ephemeralLast: 60999,
+  timeToLive: 64,
+  softErrorsEndOpening: true,
   timestamps: true,
   sack: true,
   windowScaling: true,
@@ -121,6 +130,7 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
   keepCount: [1, 127],
   ephemeralFirst: [1024, 65_535],
   ephemeralLast: [1024, 65_535],
+  timeToLive: [1, 255],
 };
 
 /** The words that each of the others takes. */

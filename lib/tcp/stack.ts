@@ -24,10 +24,11 @@ import { RangePool } from './conn/ranges.js';
 import { RunPool } from './conn/runs.js';
 import { endOfText, send } from './conn/sender.js';
 import {
-  CLOSED, ESTABLISHED, FIN_QUEUED, HOLD_CORK, HOLD_MORE, NO_DELAY, NONE, RECYCLABLE, RELEASED, SWS_OVERRIDE, SYN_SENT,
+  CLOSED, ESTABLISHED, FIN_QUEUED, HOLD_CORK, HOLD_MORE, NO_DELAY, NONE, RECYCLABLE, RELEASED, REPORTS_ON, SWS_OVERRIDE, SYN_SENT,
 } from './conn/state.js';
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
+import { sendUrgent, urgentBytes } from './conn/urgent.js';
 import { fixReceiveBuffer, grow, updateDue } from './conn/window.js';
 import { Demux } from './demux.js';
 import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
@@ -89,7 +90,7 @@ export class Stack implements TransportSink, TimerSink {
     this.limits = stackLimits(config.limits ?? {}, maxFlows);
     this.stats = config.stats ?? new Float64Array(STATS_LENGTH);
     this.tcb = new Tcb(words, tcbBase);
-    const ip = new Ip({ interfaces: config.interfaces, transport: this, random });
+    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, timeToLive: this.limits.timeToLive });
     this.ip = ip;
     this.#core = new Core({
       words,
@@ -261,6 +262,24 @@ export class Stack implements TransportSink, TimerSink {
     t.consumed = position;
     grow(t);
     if (t.state >= ESTABLISHED && updateDue(t)) ackNow(this.#core, t);
+  }
+
+  /** All that is written so far is urgent (RFC 9293 3.8.5): the peer is told to hurry to its end. New applications should not. */
+  urgent(flow: number): void {
+    const t = this.#take(flow);
+    if (t !== null) sendUrgent(this.#core, t);
+  }
+
+  /** Bytes that the owner has yet to read until it is through with what the peer has told is urgent; 0: none is. */
+  urgentBytes(flow: number): number {
+    const t = this.#take(flow);
+    return t === null ? 0 : urgentBytes(t);
+  }
+
+  /** Whether EV_REPORT is to tell of errors that do not end the connection (RFC 9293 3.9.1.8); `softError` has the last in any case. */
+  setReports(flow: number, on: boolean): void {
+    const t = this.#take(flow);
+    if (t !== null) t.asides = on ? t.asides | REPORTS_ON : t.asides & ~REPORTS_ON;
   }
 
   /** FIN follows everything written so far. */

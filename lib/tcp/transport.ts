@@ -75,6 +75,10 @@ export interface TransportOutput {
   isLocal(words: Int32Array, at: number): boolean;
   /** Writes the source address to use towards `words[remoteAt]` to `words[localAt]`. False without a route. */
   selectSource(words: Int32Array, remoteAt: number, localAt: number): boolean;
+  /** MTU of the link towards that address, whatever the path beyond it carries; 0 without a route. */
+  linkMtu(words: Int32Array, remoteAt: number): number;
+  /** Nothing has come back from the peer at `words[remoteAt]` for some time: its neighbour may be gone (RFC 1122 3.3.1.4). */
+  suspect(words: Int32Array, remoteAt: number): void;
   /** The peer at `words[remoteAt]` has just acknowledged: its neighbour entry is good (RFC 4861 7.3.1 does the same). */
   confirm(words: Int32Array, remoteAt: number): void;
 }

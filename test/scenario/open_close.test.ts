@@ -4,7 +4,7 @@ import {
   EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, EV_READABLE,
 } from '../../lib/tcp/conn/state.js';
 import {
-  EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, ENETUNREACH, ENOBUFS, ETIMEDOUT,
+  EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, ENETUNREACH, ENOBUFS,
 } from '../../lib/tcp/errno.js';
 import { parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
 import { PEER_ADDRESS, Trace } from './trace.js';
@@ -178,23 +178,6 @@ t.test('RFC 9293 3.10.7.3: SYN-SENT', async (t) => {
     p.discard();
     p.leftNothing();
   });
-});
-
-t.test('RFC 9293 3.8.3, Linux tcp_syn_retries: a SYN is sent 7 times, with doubling intervals; then ETIMEDOUT', async (t) => {
-  const p = new Trace(t);
-  p.connect();
-  p.expect({ flags: 'S', seq: 0 });
-  for (const ms of [1000, 2000, 4000, 8000, 16000, 32000]) {
-    t.equal(p.untilSent(70_000), ms);
-    p.expect({ flags: 'S', seq: 0 });
-  }
-  t.equal(p.untilSent(63_999), 63_999);
-  t.equal(p.takeEvents(), 0);
-  p.advance(1);
-  t.equal(p.takeEvents(), EV_ERROR | EV_CLOSED);
-  t.equal(p.stack.tcb.at(p.flow).error, ETIMEDOUT);
-  p.release();
-  p.leftNothing();
 });
 
 t.test('RFC 9293 3.5: a half-open flow: SYN-ACK again 5 times, then dropped without a word', async (t) => {

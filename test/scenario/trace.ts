@@ -3,6 +3,9 @@
  *
  * Sequence and acknowledgement numbers of a script are relative: `seq` of what the peer sends and `ack` of what the stack
  * sends count from the peer's initial sequence number, the others from the stack's.
+ *
+ * A scenario may be written in two ways over the same engine: by calls (`inject`, `expect`, `advance`), or as the lines of
+ * a trace (`script`, in the language of script.ts), and in both by turns.
  */
 import type { Test } from 'tap';
 import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../../lib/nic/device.js';
@@ -13,21 +16,24 @@ import type { StackLimits } from '../../lib/tcp/limits.js';
 import { STAT_NAMES } from '../../lib/tcp/stats.js';
 import { complement, pseudoHeader4, add } from '../../lib/tcp/wire/checksum.js';
 import { formatDotted, parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
-import { PROTOCOL_TCP, emitIPv4 } from '../../lib/tcp/wire/ipv4.js';
-import { get16, get32, put16 } from '../../lib/tcp/wire/bytes.js';
+import { ICMP_NEXT_HOP_MTU, emitIcmp, finishIcmp } from '../../lib/tcp/wire/icmp.js';
+import { DONT_FRAGMENT, PROTOCOL_ICMP, PROTOCOL_TCP, emitIPv4 } from '../../lib/tcp/wire/ipv4.js';
+import { get16, get32, put16, put32 } from '../../lib/tcp/wire/bytes.js';
 import { TcpOptions, emitSack, emitSynOptions, emitTimestamps, parseOptions } from '../../lib/tcp/wire/options.js';
-import { emitTcp, tcpHeaderLength } from '../../lib/tcp/wire/tcp.js';
+import { TCP_URGENT, emitTcp, tcpHeaderLength, tcpUrgent } from '../../lib/tcp/wire/tcp.js';
 import { MemoryPayload } from '../support/memory_payload.js';
 import { randomOf } from '../support/random.js';
+import { runScript } from './script.js';
 
 export const STACK_ADDRESS = '192.0.2.1';
 export const PEER_ADDRESS = '192.0.2.2';
+const ROUTER_ADDRESS = '192.0.2.254';
 const MAX_FLOWS = 32;
 const RING = 1 << 19;
 
 /** A segment as a script writes it. What the peer does not say has a plain value; what is expected and not said is not looked at. */
 export interface Script {
-  /** Letters of F S R P A U, as `SA`. */
+  /** Letters of F S R P A U E (ECE) C (CWR), as `SA`. */
   flags: string;
   seq?: number;
   ack?: number;
@@ -39,6 +45,12 @@ export interface Script {
   sackOk?: boolean;
   ts?: [number, number] | null;
   sack?: [number, number][];
+  /** Urgent pointer. */
+  urg?: number;
+  /** DSCP and ECN field of the IP header. */
+  tos?: number;
+  /** Time to live, of what the stack sends. */
+  ttl?: number;
   /** Sequence numbers as they are. */
   absolute?: boolean;
   port?: number;
@@ -58,13 +70,16 @@ export interface Sent {
   sackOk: boolean;
   ts: [number, number] | null;
   sack: [number, number][];
+  urg: number;
+  tos: number;
+  ttl: number;
   source: number;
   destination: number;
   to: string;
   bytes: Uint8Array;
 }
 
-const LETTERS = 'FSRPAU';
+const LETTERS = 'FSRPAUEC';
 
 /** The wire: what the stack sends is kept, what the script injects is handed over. */
 class WireDevice implements Device {
@@ -237,11 +252,12 @@ export class Trace {
     this.turn();
   }
 
-  write(data: string | number): void {
+  write(data: string | number, urgent = false): void {
     const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.alloc(data, 'x');
     const position = this.stack.tcb.at(this.flow).written;
     this.payload.put(this.flow, position, bytes);
     this.stack.write(this.flow, (position + bytes.length) | 0);
+    if (urgent) this.stack.urgent(this.flow);
     this.turn();
   }
 
@@ -295,13 +311,32 @@ export class Trace {
     const seq = script.absolute === true ? script.seq ?? 0 : (script.seq ?? 0) + this.irs;
     const ack = script.absolute === true ? script.ack ?? 0 : script.ack === undefined ? 0 : script.ack + this.iss;
     emitTcp(packet, 20, script.port ?? this.peerPort, script.to ?? this.stackPort, seq | 0, ack | 0, flags, script.win ?? 65535, header);
+    put16(packet, 20 + TCP_URGENT, script.urg ?? 0);
     packet.set(text, 20 + header);
     const total = 20 + header + text.length;
     const source = parseDotted(PEER_ADDRESS);
     const destination = parseDotted(STACK_ADDRESS);
     put16(packet, 36, complement(add(pseudoHeader4(source, destination, PROTOCOL_TCP, total - 20), packet, 20, total - 20)));
-    emitIPv4(packet, 0, 0, total, 0, 0, 64, PROTOCOL_TCP, source, destination);
+    emitIPv4(packet, 0, script.tos ?? 0, total, 0, 0, 64, PROTOCOL_TCP, source, destination);
     this.device.waiting.push({ bytes: packet.slice(0, total), segmentSize });
+  }
+
+  /**
+   * A router on the way tells of an error about the stack's segment `seq` (relative) to the peer: ICMP `type` and `code`
+   * (RFC 792), and the MTU of the next hop where it says one.
+   */
+  icmp(type: number, code: number, seq: number, mtu = 0): void {
+    const packet = new Uint8Array(56);
+    const [own, peer] = [parseDotted(STACK_ADDRESS), parseDotted(PEER_ADDRESS)];
+    emitIcmp(packet, 20, type, code);
+    put16(packet, 20 + ICMP_NEXT_HOP_MTU, mtu);
+    emitIPv4(packet, 28, 0, 1500, 0, DONT_FRAGMENT, 60, PROTOCOL_TCP, own, peer);
+    put16(packet, 48, this.stackPort);
+    put16(packet, 50, this.peerPort);
+    put32(packet, 52, (seq + this.iss) | 0);
+    finishIcmp(packet, 20, 36);
+    emitIPv4(packet, 0, 0, 56, 0, 0, 250, PROTOCOL_ICMP, parseDotted(ROUTER_ADDRESS), own);
+    this.injectRaw(packet);
   }
 
   /** A packet of any bytes. */
@@ -330,6 +365,9 @@ export class Trace {
     if (script.sackOk !== undefined) found.sackOk = sent.sackOk;
     if (script.ts !== undefined) found.ts = sent.ts;
     if (script.sack !== undefined) found.sack = sent.sack.map(([a, b]) => [(a - this.irs) | 0, (b - this.irs) | 0]);
+    if (script.urg !== undefined) found.urg = sent.urg;
+    if (script.tos !== undefined) found.tos = sent.tos;
+    if (script.ttl !== undefined) found.ttl = sent.ttl;
     if (script.absolute !== undefined) found.absolute = script.absolute;
     this.t.strictSame(found, wanted, label);
     return sent;
@@ -338,6 +376,16 @@ export class Trace {
   expectNothing(what = 'nothing is sent'): void {
     this.t.strictSame(this.#outbox.map((sent) => `${sent.flags} ${(sent.seq - this.iss) | 0} ${sent.length}`), [], what);
     this.#outbox.length = 0;
+  }
+
+  /** Lines of a trace: see script.ts. */
+  script(text: string): void {
+    runScript(this, text);
+  }
+
+  /** What was sent and is not yet expected. */
+  get outbox(): Sent[] {
+    return this.#outbox;
   }
 
   /** Forgets what was sent. */
@@ -396,7 +444,7 @@ export class Trace {
         time: this.now, flags: letters, seq: get32(bytes, ip + 4), ack: get32(bytes, ip + 8), win: get16(bytes, ip + 14),
         length: bytes.length - ip - header, text: Buffer.from(bytes.subarray(ip + header)).toString('latin1'), mss: o.mss,
         ws: o.windowScale, sackOk: o.sackPermitted, ts: o.hasTimestamps ? [o.tsVal, o.tsEcr] : null, sack,
-        source: get16(bytes, ip), destination: get16(bytes, ip + 2), to: formatDotted(get32(bytes, 16)), bytes,
+        urg: tcpUrgent(bytes, ip), tos: bytes[1]!, ttl: bytes[8]!, source: get16(bytes, ip), destination: get16(bytes, ip + 2), to: formatDotted(get32(bytes, 16)), bytes,
       });
     }
     this.device.sent = [];

@@ -126,6 +126,7 @@ function takeNew(core: Core, t: Tcb, ack: number): void {
 function move(core: Core, t: Tcb, ack: number): void {
   t.sndUna = ack;
   t.retries = 0;
+  if (t.softError !== 0) t.softError = 0;
   const position = (ack - t.iss - 1) | 0;
   const text = after(position, t.written) ? t.written : position;
   if (text !== t.acknowledged) {

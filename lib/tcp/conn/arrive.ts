@@ -19,6 +19,7 @@ import {
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { enterTimeWait, mayReopen, restartTimeWait } from './time_wait.js';
+import { takeUrgent } from './urgent.js';
 import { rcvWnd } from './window.js';
 
 /** How much later the sequence numbers begin of a connection that takes over from one in TIME-WAIT (RFC 9293 3.4.3). */
@@ -86,6 +87,7 @@ function arriveSynchronised(core: Core, t: Tcb): void {
   if (t.state === SYN_RECEIVED && !completeHandshake(core, t)) return;
   if (!takeAck(core, t)) return;
   if (!afterAck(core, t)) return;
+  if (core.segment.isUrg) takeUrgent(core, t);
   acceptText(core, t);
 }
 

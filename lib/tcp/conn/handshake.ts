@@ -7,8 +7,8 @@ import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { beginKeepAlive } from './keepalive.js';
-import { announcedMss, ipHeader, refuse, sendSyn } from './output.js';
-import { armRetransmit, backOff, beginRto } from './rto.js';
+import { carriedMss, ipHeader, refuse, sendSyn } from './output.js';
+import { adviseAgainst, armRetransmit, backOff, beginRto, R1 } from './rto.js';
 import { after, later, notAfter } from './seq.js';
 import {
   ACTIVE, ESTABLISHED, EV_ACCEPTED, EV_CONNECTED, FIN_QUEUED, FIN_WAIT_1, IN_DEMUX, IN_HALF_OPEN, NONE, OWNED, PERSISTING,
@@ -157,7 +157,7 @@ function learn(core: Core, t: Tcb): void {
 function sendMss(core: Core, t: Tcb, offered: number): number {
   const ipv4 = ipHeader(core.words, t.remoteAt) === 20;
   const taken = offered > 0 ? Math.max(offered, MSS_LEAST) : ipv4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6;
-  const carried = Math.max(announcedMss(core, t), MSS_LEAST);
+  const carried = Math.max(carriedMss(core, t), MSS_LEAST);
   return Math.min(taken, carried) - (t.has(TIMESTAMPS_ON) ? TIMESTAMPS_BYTES : 0);
 }
 
@@ -307,10 +307,11 @@ export function onHandshakeTimer(core: Core, t: Tcb): void {
   const most = t.state === SYN_SENT ? core.limits.synRetries : core.limits.synAckRetries;
   core.stats[stat.TIMEOUTS]++;
   if (t.retries >= most) {
-    fail(core, t, ETIMEDOUT);
+    fail(core, t, t.softError !== 0 ? t.softError : ETIMEDOUT);
     return;
   }
   t.retries++;
+  if (t.retries === R1) adviseAgainst(core, t);
   backOff(t);
   t.mark(SYN_DUE);
   armRetransmit(core, t);

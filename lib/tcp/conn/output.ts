@@ -1,12 +1,14 @@
 /** Segments that leave: how each kind is written. What is to be sent, and when, is decided elsewhere. */
 import * as stat from '../stats.js';
 import { NO_ROOM } from '../transport.js';
+import { put16 } from '../wire/bytes.js';
 import { emitSack, emitSynOptions, emitTimestamps } from '../wire/options.js';
-import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_HEADER } from '../wire/tcp.js';
+import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_FLAGS, TCP_HEADER, TCP_URGENT, URG } from '../wire/tcp.js';
 import type { Core } from './core.js';
 import { fillBlocks } from './sack.js';
+import { after, before } from './seq.js';
 import {
-  ACK_NOW, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON,
+  ACK_NOW, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm } from './timers.js';
@@ -15,6 +17,9 @@ import { advertise, FIELD_MAX, room } from './window.js';
 /** SACK blocks beside timestamps, and without (RFC 2018 3). */
 const BLOCKS_BESIDE_TIMESTAMPS = 3;
 const BLOCKS_ALONE = 4;
+
+/** Largest urgent pointer of one segment: what is urgent beyond it, later segments tell. */
+const POINTER_MAX = 65535;
 
 /** TSval of a segment that leaves now. */
 export function tsNow(core: Core, t: Tcb): number {
@@ -75,9 +80,22 @@ function sendEmpty(core: Core, t: Tcb, seq: number): boolean {
     header += emitSack(bytes, at + header, core.sackEdges, 0, count);
   }
   emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, ACK, advertise(core, t), header);
+  if ((t.asides & URGENT_OUT) !== 0) pointToUrgent(core, t, at, seq);
   end(core, header, 0);
   acknowledged(t);
   return true;
+}
+
+/** Writes the urgent pointer into the header at `at` of a segment that leaves, with sequence number `seq`. */
+function pointToUrgent(core: Core, t: Tcb, at: number, seq: number): void {
+  if (!after(t.sndUp, t.sndUna)) {
+    t.asides &= ~URGENT_OUT;
+    return;
+  }
+  if (!before(seq, t.sndUp)) return;
+  const bytes = core.output.bytes;
+  bytes[at + TCP_FLAGS] |= URG;
+  put16(bytes, at + TCP_URGENT, Math.min((t.sndUp - seq) | 0, POINTER_MAX));
 }
 
 /**
@@ -103,6 +121,7 @@ export function sendText(core: Core, t: Tcb, seq: number, length: number, fin: b
   const ends = fin && last && t.has(FIN_QUEUED);
   if (ends) flags |= FIN;
   emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, flags, advertise(core, t), header);
+  if ((t.asides & URGENT_OUT) !== 0) pointToUrgent(core, t, at, seq);
   end(core, header, sent > t.sndMss ? t.sndMss : 0);
   acknowledged(t);
   return sent + (ends ? 1 : 0);
@@ -170,14 +189,20 @@ export function ipHeader(words: Int32Array, at: number): number {
   return words[at + 2] === 0xffff && (words[at] | words[at + 1]) === 0 ? 20 : 40;
 }
 
-/** The MSS that the flow at hand announces: what fits the link, or less where its owner says so. */
+/**
+ * The MSS that the flow at hand announces: what fits the link (RFC 6691 2), or less where its owner says so. What the path
+ * from us to the peer carries says nothing of the other direction (RFC 8201 5.4).
+ */
 export function announcedMss(core: Core, t: Tcb): number {
-  const mss = ownMss(core, core.words, t.remoteAt);
-  return t.maxSegment > 0 && t.maxSegment < mss ? t.maxSegment : mss;
+  return boundedMss(t, core.output.linkMtu(core.words, t.remoteAt) - ipHeader(core.words, t.remoteAt) - TCP_HEADER);
 }
 
-/** The MSS that fits the link (RFC 6691). */
-export function ownMss(core: Core, words: Int32Array, remoteAt: number): number {
-  const mtu = core.output.mtu(words, remoteAt);
-  return Math.min(65535, Math.max(mtu - ipHeader(words, remoteAt) - TCP_HEADER, 0));
+/** The MSS that the path to the peer carries, or less where the flow's owner says so. */
+export function carriedMss(core: Core, t: Tcb): number {
+  return boundedMss(t, core.output.mtu(core.words, t.remoteAt) - ipHeader(core.words, t.remoteAt) - TCP_HEADER);
+}
+
+function boundedMss(t: Tcb, fitting: number): number {
+  const mss = Math.min(65535, Math.max(fitting, 0));
+  return t.maxSegment > 0 && t.maxSegment < mss ? t.maxSegment : mss;
 }

@@ -7,6 +7,7 @@ import type { Core } from './core.js';
 import { sendProbe } from './output.js';
 import { sendTailProbe } from './probe.js';
 import { repairOnTimeout } from './repair.js';
+import { report } from './report.js';
 import {
   NONE, PERSISTING, PROBING, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SACK_ON,
   SWS_OVERRIDE, TIMER_RETRANSMIT, TLP_OUT,
@@ -16,6 +17,8 @@ import { armIn, disarm } from './timers.js';
 
 /** Doublings are counted no further than this; the bound of the RTO is reached long before. */
 const BACKOFF_MAX = 16;
+/** Retransmissions that are a sign of trouble (RFC 9293 3.8.3, SHLD-10; Linux: tcp_retries1). */
+export const R1 = 3;
 const US_PER_MS = 1000;
 /** Added to the time of a tail loss probe for what the peer's machine and ours take (Linux: TCP_TIMEOUT_MIN), in µs. */
 const PROBE_SLACK_US = 2000;
@@ -79,11 +82,28 @@ function beforeUserTimeout(core: Core, t: Tcb, delay: number): number {
   return left * US_PER_MS < delay ? Math.max(left, 1) * US_PER_MS : delay;
 }
 
-/** True where the peer has been asked for too long: R2 of RFC 9293 3.8.3, or the user timeout where one is set (3.9.1.1, MUST-20 and MUST-21). */
+/** True where the peer was asked for too long: R2 of RFC 9293 3.8.3, or the user timeout where one is set (3.9.1.1, MUST-21). */
 function givenUp(core: Core, t: Tcb, tries: number): boolean {
   const { limits } = core;
   if (t.userTimeout > 0) return tries > 0 && ((core.ticks - t.askingSince) | 0) >= t.userTimeout * TICKS_PER_MS;
   return tries >= (t.has(RELEASED) ? limits.orphanRetries : limits.dataRetries);
+}
+
+/** R1 is reached: IP is told to look for a neighbour that is gone, and the owner hears of the trouble (RFC 9293 3.8.3). */
+export function adviseAgainst(core: Core, t: Tcb): void {
+  core.output.suspect(core.words, t.remoteAt);
+  report(core, t, t.softError !== 0 ? t.softError : ETIMEDOUT);
+}
+
+/** True where the peer has taken its window back and still answers: for what it has no room for it is not given up (SHLD-17). */
+function refusesRoom(t: Tcb): boolean {
+  return t.sndWnd === 0 && ((t.heardAt - t.sentAt) | 0) >= 0;
+}
+
+/** The connection has got no answer for too long: the owner hears what was last heard of the way, if anything. */
+function giveUp(core: Core, t: Tcb): void {
+  core.stats[stat.ABORT_ON_TIMEOUT]++;
+  fail(core, t, t.softError !== 0 ? t.softError : ETIMEDOUT);
 }
 
 /** Starts the timer for a window that is closed, or too small to send into. */
@@ -130,9 +150,9 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
   }
   core.stats[stat.TIMEOUTS]++;
   if (t.retries === 0) t.askingSince = core.ticks;
-  if (givenUp(core, t, t.retries)) {
-    core.stats[stat.ABORT_ON_TIMEOUT]++;
-    fail(core, t, ETIMEDOUT);
+  const refused = refusesRoom(t);
+  if (givenUp(core, t, refused && t.userTimeout === 0 ? 0 : t.retries)) {
+    giveUp(core, t);
     return;
   }
   if (t.has(SACK_ON)) {
@@ -144,7 +164,8 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
     t.rtxNxt = t.sndUna;
     t.dupAcks = 0;
   }
-  t.retries++;
+  t.retries = refused ? 1 : t.retries + 1;
+  if (t.retries === R1) adviseAgainst(core, t);
   backOff(t);
   t.unmark(RTT_TIMING);
   t.mark(RETRANSMIT_NOW);
@@ -156,8 +177,7 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
 function probeWindow(core: Core, t: Tcb): void {
   if (t.persistBackoff === 0) t.askingSince = core.ticks;
   if (givenUp(core, t, t.userTimeout > 0 ? t.persistBackoff : t.probes)) {
-    core.stats[stat.ABORT_ON_TIMEOUT]++;
-    fail(core, t, ETIMEDOUT);
+    giveUp(core, t);
     return;
   }
   t.probes++;

@@ -3,13 +3,15 @@ import type { Arrival } from '../transport.js';
 import { parseOptions, TcpOptions } from '../wire/options.js';
 import {
   ACK, checkTcp, FIN, RST, SYN, TCP_OK, tcpAcknowledgement, tcpDestination, tcpFlags, tcpHeaderLength, tcpSequence,
-  tcpSource, tcpWindow,
+  tcpSource, tcpWindow, URG,
 } from '../wire/tcp.js';
 
 export class Segment {
   bytes: Uint8Array = new Uint8Array(0);
   /** Source and destination address: four words each, from word 0 and word 4 of `addresses`. */
   addresses: Int32Array = new Int32Array(8);
+  /** Place of the TCP header in `bytes`. */
+  at = 0;
   sourcePort = 0;
   destinationPort = 0;
   /** SEG.SEQ of the first byte of text, or of the SYN. */
@@ -29,6 +31,7 @@ export class Segment {
   get isAck(): boolean { return (this.flags & ACK) !== 0; }
   get isSyn(): boolean { return (this.flags & SYN) !== 0; }
   get isRst(): boolean { return (this.flags & RST) !== 0; }
+  get isUrg(): boolean { return (this.flags & URG) !== 0; }
   get isFin(): boolean { return (this.flags & FIN) !== 0; }
 
   /** SEG.LEN: sequence numbers that the segment takes, SYN and FIN counted. */
@@ -44,6 +47,7 @@ export class Segment {
     if (checkTcp(bytes, at, arrival.length) !== TCP_OK) return false;
     const header = tcpHeaderLength(bytes, at);
     this.bytes = bytes;
+    this.at = at;
     this.addresses = arrival.addresses;
     this.sourcePort = tcpSource(bytes, at);
     this.destinationPort = tcpDestination(bytes, at);

@@ -12,7 +12,7 @@ import { after, before, later } from './seq.js';
 import {
   ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
   RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
-  TIMESTAMPS_ON,
+  TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm, isArmed } from './timers.js';
@@ -258,6 +258,8 @@ function mayGoSmall(t: Tcb): boolean {
 
 /** Payload of the largest packet that the device cuts into segments, a whole number of them; else one segment. */
 function largest(core: Core, t: Tcb): number {
+  // A device that cuts a packet would count the urgent pointer from its first byte in each of the segments.
+  if ((t.asides & URGENT_OUT) !== 0) return t.sndMss;
   const packet = core.output.segmentation(core.words, t.remoteAt);
   const header = ipHeader(core.words, t.remoteAt) + (t.has(TIMESTAMPS_ON) ? HEADER_STAMPED : HEADER_PLAIN);
   const payload = packet - header;

@@ -37,6 +37,11 @@ export const EV_CLOSED = 64;
 /** The stack is done with the record: it waits for `recycle`. */
 export const EV_FREED = 128;
 
+/** The peer has urgent data on its way, more than was known (RFC 9293 3.8.5): `Stack.urgentBytes` tells how much. */
+export const EV_URGENT = 256;
+/** Something that does not end the connection: `softError` says what (RFC 9293 3.9.1.8). Only where reports are on. */
+export const EV_REPORT = 512;
+
 /** Flag bits of `Tcb.flags`. */
 /** Opened by `connect`. */
 export const ACTIVE = 1 << 0;
@@ -136,6 +141,14 @@ export const UNLIMITED = 0x7fffffff;
 export const HOLD_CORK = 1;
 /** Until the next write, or the next acknowledgement (Linux: MSG_MORE). */
 export const HOLD_MORE = 2;
+
+/** Bits of `Tcb.asides`. */
+/** Urgent data was written, up to `sndUp`, and is not acknowledged as far as that. */
+export const URGENT_OUT = 1;
+/** The peer has told of urgent data, up to `rcvUp`. */
+export const URGENT_IN = 2;
+/** The owner wants to hear of soft errors by EV_REPORT. */
+export const REPORTS_ON = 4;
 
 /** No flow, no range, no listener: the end of an intrusive list. */
 export const NONE = -1;

@@ -295,3 +295,13 @@ export const MAX_SEGMENT = 147;
 export const TRAFFIC_CLASS = 148;
 /** HOLD_* (state.ts): why an incomplete segment waits. */
 export const HOLD = 149;
+
+// The urgent mechanism (RFC 9293 3.8.5), and reports to the owner (3.9.1.8).
+/** With URGENT_OUT: SND.UP, the sequence number that follows the last urgent byte written. */
+export const SND_UP = 184;
+/** With URGENT_IN: RCV.UP, the sequence number that follows the last urgent byte that the peer has told of. */
+export const RCV_UP = 185;
+/** URGENT_* and REPORTS_ON (state.ts). */
+export const ASIDES = 186;
+/** The last error that did not end the connection, as an errno; 0: none since something was last acknowledged. */
+export const SOFT_ERROR = 187;

@@ -5,6 +5,7 @@ import { fail } from './close.js';
 import type { Core } from './core.js';
 import { ipHeader } from './output.js';
 import { resendAll } from './repair.js';
+import { report } from './report.js';
 import { after, before } from './seq.js';
 import { ESTABLISHED, NONE, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -30,10 +31,11 @@ export function unreachable(
     if (t.state >= ESTABLISHED && t.state !== TIME_WAIT) shrink(core, t, mtu);
     return true;
   }
-  // While opening, another address may do better (RFC 5461 3, and Linux). On a connection that stands even a hard error is
-  // no reason to give it up (RFC 5927 5.2): it may be forged.
-  const opening = t.state === SYN_SENT || (t.state === SYN_RECEIVED && hard);
-  if (opening) fail(core, t, errno);
+  // While opening, another address may do better (RFC 5461 4). On a connection that stands even a hard error is no reason to
+  // give it up (RFC 5927 5.2): it may be forged.
+  const opening = t.state === SYN_SENT || t.state === SYN_RECEIVED;
+  if (opening && (hard || (t.state === SYN_SENT && core.limits.softErrorsEndOpening))) fail(core, t, errno);
+  else report(core, t, errno);
   return true;
 }
 

@@ -35,9 +35,14 @@ export interface IpConfig {
   transport: TransportSink;
   /** Returns 32 random bits. */
   random: () => number;
+  /** Time to live of what is sent, 1 to 255; 64 where it is left out (RFC 1700). */
+  timeToLive?: number;
   /** The time, in µs, for packets that are sent before the first turn; 0 where it is left out. */
   now?: number;
 }
+
+/** RFC 1700, "IP time to live parameter". */
+const TIME_TO_LIVE = 64;
 
 export class Ip implements TransportOutput {
   readonly stats = new IpStats();
@@ -56,7 +61,7 @@ export class Ip implements TransportOutput {
     this.now = config.now ?? 0;
     for (const { address, prefix, gateway } of config.interfaces) routes.add(address, prefix, gateway);
     this.pathMtu = new PathMtu(config.random());
-    this.output = new Output(interfaces, routes, this.pathMtu, stats, config.random());
+    this.output = new Output(interfaces, routes, this.pathMtu, stats, config.random(), config.timeToLive ?? TIME_TO_LIVE);
     const linkMtu = (index: number): number => interfaces[index]!.mtu;
     const icmp = new Icmp(this.output, routes, this.pathMtu, config.transport, stats, linkMtu);
     const input = new Input(routes, icmp, config.transport, this.reassembly, stats);
@@ -147,6 +152,11 @@ export class Ip implements TransportOutput {
     return this.pathMtu.get(words[remoteAt + 3]!, this.interfaces[index]!.mtu, this.now);
   }
 
+  linkMtu(words: Int32Array, remoteAt: number): number {
+    const index = this.lookup(words, remoteAt);
+    return index === NO_INTERFACE ? 0 : this.interfaces[index]!.mtu;
+  }
+
   segmentation(words: Int32Array, remoteAt: number): number {
     const index = this.lookup(words, remoteAt);
     return index === NO_INTERFACE ? 0 : this.interfaces[index]!.segmentation;
@@ -169,6 +179,13 @@ export class Ip implements TransportOutput {
     if (index === NO_INTERFACE) return;
     const arp = this.interfaces[index]!.arp;
     if (arp !== null) arp.neighbours.confirm(this.routes.nextHop, this.now);
+  }
+
+  suspect(words: Int32Array, remoteAt: number): void {
+    const index = this.lookup(words, remoteAt);
+    if (index === NO_INTERFACE) return;
+    const arp = this.interfaces[index]!.arp;
+    if (arp !== null) arp.neighbours.suspect(this.routes.nextHop, this.now);
   }
 
   private lookup(words: Int32Array, remoteAt: number): number {

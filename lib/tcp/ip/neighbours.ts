@@ -140,6 +140,20 @@ export class Neighbours {
   }
 
   /**
+   * Connections by way of `address` get no answers: it is asked whether it is there, at once (dead-gateway diagnosis, RFC 1122
+   * 3.3.1.4), unless it was heard of within the time of one request.
+   */
+  suspect(address: number, now: number): void {
+    const entry = this.find(address);
+    if (entry === NONE || this.states[entry]! < REACHABLE || this.states[entry] === PROBE) return;
+    if (this.states[entry] === REACHABLE && now - this.confirmed[entry]! < RETRANSMIT_TIME) return;
+    this.disarm(entry);
+    this.states[entry] = PROBE;
+    this.tries[entry] = 0;
+    this.solicit(entry, now);
+  }
+
+  /**
    * A station says that `address` is at the link address `mac[at]`.
    *
    * @param solicited it answered a request of ours, so packets of ours reach it.

@@ -19,8 +19,6 @@ import { room } from './room.js';
 import type { Routes } from './routes.js';
 import type { IpStats } from './stats.js';
 
-/** RFC 1700, "IP time to live parameter". */
-const TIME_TO_LIVE = 64;
 /** `entry` of a packet that goes straight to the device. */
 const NOT_HELD = -1;
 
@@ -31,6 +29,7 @@ export class Output {
   private readonly routes: Routes;
   private readonly pathMtu: PathMtu;
   private readonly stats: IpStats;
+  private readonly timeToLive: number;
   /** Differs between packets that a router may cut (RFC 6864 4.1); 0 in those that it may not. */
   private identification: number;
 
@@ -50,7 +49,9 @@ export class Output {
   /** @param interfaces may be filled later. @param identification where the counter begins. */
   constructor(
     interfaces: readonly Interface[], routes: Routes, pathMtu: PathMtu, stats: IpStats, identification: number,
+    timeToLive: number,
   ) {
+    this.timeToLive = timeToLive;
     this.interfaces = interfaces;
     this.routes = routes;
     this.pathMtu = pathMtu;
@@ -161,7 +162,7 @@ export class Output {
     let identification = 0;
     if (mayFragment) identification = this.identification = (this.identification + 1) & 0xffff;
     emitIPv4(
-      this.bytes, this.ipAt, this.tos, total, identification, mayFragment ? 0 : DONT_FRAGMENT, TIME_TO_LIVE, protocol,
+      this.bytes, this.ipAt, this.tos, total, identification, mayFragment ? 0 : DONT_FRAGMENT, this.timeToLive, protocol,
       this.source, this.destination,
     );
     this.to = null;

@@ -302,6 +302,24 @@ t.test('RFC 4861 7.3.1: progress of a connection stands for an answer', async (t
   t.same(told(host.wait(1)), [`who has ${GATEWAY}, to all`], 'but not for a neighbour that is not known yet');
 });
 
+t.test('RFC 1122 3.3.1.4: connections without answers have the neighbour asked at once, unless it was just heard of', async (t) => {
+  const host = ready();
+  host.ip.confirm(wordsOf(PEER), 0);
+  host.wait(0.9);
+  host.ip.suspect(wordsOf(PEER), 0);
+  t.same(told(host.flush()), []);
+  host.wait(0.1);
+  host.ip.suspect(wordsOf(PEER), 0);
+  t.same(told(host.flush()), [`who has ${PEER}, to 2`]);
+  host.ip.suspect(wordsOf(PEER), 0);
+  host.ip.suspect(wordsOf(FAR), 0);
+  host.ip.suspect(wordsOf('127.0.0.1'), 0);
+  t.same(told(host.flush()), [], 'not twice, and not where there is nothing to ask');
+  host.wait(3);
+  host.send(PEER);
+  t.same(told(host.flush()), [`who has ${PEER}, to all`], 'it did not answer: perhaps another station has its address now');
+});
+
 t.test('a neighbour may change its link address, but not in the second after it came', async (t) => {
   const host = ready();
   const used = (): string[] => (host.send(PEER), told(host.flush()));
