@@ -6,28 +6,45 @@
  *
  * One connection is served; the process ends with it, on `bye`, or where nobody connects in ten seconds.
  */
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { Lines, parseRequest } from './request.js';
 import { Session } from './session.js';
 
 const NOBODY_CAME_MS = 10_000;
+/** sun_path of unix(7), less its end. */
+const SOCKET_NAME_MOST = 107;
 
 const options = readArguments(process.argv.slice(2));
 const server = createServer();
-const waiting = setTimeout(() => {
-  server.close();
-}, NOBODY_CAME_MS);
+const waiting = setTimeout(stopListening, NOBODY_CAME_MS);
 server.on('error', (error) => {
   process.stderr.write(`conformance-driver: ${error.message}\n`);
   process.exit(1);
 });
 server.once('connection', (socket) => {
   clearTimeout(waiting);
-  server.close();
+  stopListening();
   serve(socket);
 });
-server.listen(options.path);
+listen(options.path);
+
+/**
+ * The socket appears under its name when it can be connected to, not between bind and listen: who waits for the name to
+ * appear is not refused.
+ */
+function listen(path: string): void {
+  const hidden = join(dirname(path), `.${process.pid}`);
+  if (existsSync(path) || hidden.length > SOCKET_NAME_MOST) server.listen(path);
+  else server.listen(hidden, () => renameSync(hidden, path));
+}
+
+function stopListening(): void {
+  server.close();
+  rmSync(options.path, { force: true });
+}
 
 function serve(socket: Socket): void {
   const lines = new Lines();

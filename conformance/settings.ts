@@ -35,7 +35,7 @@ const SWITCHES = new Map<string, keyof StackLimits>([
 
 /** Values are texts or numbers; those not known, or that make no sense, are ignored. */
 export function settingsOf(given: Record<string, unknown>): Settings {
-  const limits: Record<string, number | boolean> = { synRetries: SYN_RETRIES };
+  const limits: Record<string, number | boolean> = { synRetries: SYN_RETRIES, timestampsRequired: false };
   for (const [name, value] of Object.entries(given)) {
     const numbers = numbersOf(value);
     if (numbers.length === 0) continue;

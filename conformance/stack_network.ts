@@ -89,6 +89,8 @@ export class StackNetwork implements Network {
   advanceTo(until: number): void {
     for (let at = this.nextAt(); at <= until; at = this.nextAt()) this.#step(at);
     this.#now = Math.max(this.#now, until);
+    // A call that follows may send at once: the stack has to know the time.
+    this.stack.receive(this.#now, 0);
   }
 
   /** The same, but stops as soon as a packet has left. */

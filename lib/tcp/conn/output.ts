@@ -8,15 +8,17 @@ import type { Core } from './core.js';
 import { fillBlocks } from './sack.js';
 import { after, before } from './seq.js';
 import {
-  ACK_NOW, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON, URGENT_OUT,
+  ACK_NOW, ACTIVE, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm } from './timers.js';
-import { advertise, FIELD_MAX, room } from './window.js';
+import { advertise, FIELD_MAX } from './window.js';
 
 /** SACK blocks beside timestamps, and without (RFC 2018 3). */
 const BLOCKS_BESIDE_TIMESTAMPS = 3;
 const BLOCKS_ALONE = 4;
+/** The timestamps option, padding included. */
+const TIMESTAMPS_BYTES = 12;
 
 /** Largest urgent pointer of one segment: what is urgent beyond it, later segments tell. */
 const POINTER_MAX = 65535;
@@ -134,8 +136,7 @@ export function sendSyn(core: Core, t: Tcb): boolean {
   const opening = t.state === SYN_SENT;
   const bytes = core.output.bytes;
   const header = TCP_HEADER + synOptions(core, t, bytes, at + TCP_HEADER, opening);
-  // RFC 7323 2.2: the window of a SYN is never scaled.
-  const window = Math.min(room(t), FIELD_MAX);
+  const window = firstWindow(core, t);
   if (!opening) t.rcvAdv = (t.rcvNxt + window) | 0;
   emitTcp(
     bytes, at, t.localPort, t.remotePort, t.iss, opening ? 0 : t.rcvNxt, opening ? SYN : SYN | ACK, window, header,
@@ -146,6 +147,16 @@ export function sendSyn(core: Core, t: Tcb): boolean {
     t.unmark(ACK_NOW);
   }
   return true;
+}
+
+/**
+ * The window of a SYN, which is never scaled (RFC 7323 2.2): whole segments, where it is more than one. Those of a peer
+ * that opens are counted as they are before the options of its SYN are known.
+ */
+export function firstWindow(core: Core, t: Tcb): number {
+  const options = t.has(TIMESTAMPS_ON) && !t.has(ACTIVE) ? TIMESTAMPS_BYTES : 0;
+  const mss = announcedMss(core, t) - options;
+  return Math.min(mss > 0 && t.rcvBuf > mss ? t.rcvBuf - (t.rcvBuf % mss) : t.rcvBuf, FIELD_MAX);
 }
 
 /** The flags say what is offered in a SYN, and in a SYN-ACK what the SYN offered and we take. */

@@ -6,9 +6,10 @@ import { finish } from './close.js';
 import type { Core } from './core.js';
 import { refuse } from './output.js';
 import { noteDuplicate, noteOutOfOrder } from './sack.js';
-import { after, before, notAfter } from './seq.js';
+import { after, before, earlier, notAfter } from './seq.js';
 import {
-  CLOSE_WAIT, CLOSING, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, NONE, RELEASED, SACK_ON,
+  CLOSE_WAIT, CLOSING, DSACK_DUE, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, INTERACTIVE, NONE,
+  RELEASED, SACK_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { enterTimeWait } from './time_wait.js';
@@ -78,11 +79,15 @@ function acceptInOrder(core: Core, t: Tcb): void {
   }
   t.received = (t.rcvNxt - t.irs - 1) | 0;
   core.flows.changed(t, EV_READABLE);
+  if (segment.isFin) t.mark(INTERACTIVE);
   acknowledgeText(core, t);
 }
 
 function joinRanges(core: Core, t: Tcb): void {
   const ranges = core.ranges;
+  const first = t.ranges;
+  // RFC 2883 4: of what came a second time with this segment the first part is told.
+  if (before(ranges.starts[first], t.rcvNxt)) noteDuplicate(core, t, ranges.starts[first], earlier(ranges.ends[first], t.rcvNxt));
   t.ranges = ranges.absorb(t.ranges, t.rcvNxt);
   t.rangeCount += ranges.change;
   t.rcvNxt = ranges.reached;
@@ -148,9 +153,17 @@ function finInOrder(core: Core, t: Tcb): void {
   t.rcvNxt = (t.finSeq + 1) | 0;
   if (after(t.rcvNxt, t.rcvAdv)) t.rcvAdv = t.rcvNxt;
   core.flows.changed(t, EV_EOF);
+  // Nothing comes any more that a report of duplicates could help.
+  t.unmark(DSACK_DUE);
+  if (t.state === ESTABLISHED) {
+    // The owner will mostly end its half too: our FIN carries the acknowledgement then.
+    t.state = CLOSE_WAIT;
+    t.mark(INTERACTIVE);
+    acknowledgeText(core, t);
+    return;
+  }
   ackNow(core, t);
-  if (t.state === ESTABLISHED) t.state = CLOSE_WAIT;
-  else if (t.state === FIN_WAIT_1) t.state = CLOSING;
+  if (t.state === FIN_WAIT_1) t.state = CLOSING;
   else if (t.state === FIN_WAIT_2) enterTimeWait(core, t);
 }
 
