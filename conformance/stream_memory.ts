@@ -6,6 +6,8 @@ const BLOCK_BYTES = 1 << BLOCK_SHIFT;
 const BLOCK_MASK = BLOCK_BYTES - 1;
 /** Blocks to send from, for all flows together: 64 MiB. Only those in use are ever touched. */
 const SEND_BLOCKS = 1 << 14;
+/** Bytes that one flow may hold for its reader. */
+const RECEIVE_MOST = 64 << 20;
 
 /** The blocks of one direction of one flow, by the number of the block in the stream. */
 class Blocks<T> {
@@ -40,6 +42,10 @@ export class StreamMemory implements Payload {
       done += count;
     }
     return true;
+  }
+
+  receiveRoom(): number {
+    return RECEIVE_MOST;
   }
 
   gather(flow: number, position: number, length: number, output: PayloadOutput): number {

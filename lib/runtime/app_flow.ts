@@ -147,7 +147,10 @@ export class ChannelFlow implements AppFlow {
     const news = flags & ~this.#completed;
     this.#completed = flags;
     const freed = words[at + 4] !== this.#send.acknowledged;
-    if (freed) this.#send.acknowledge(words[at + 4]);
+    if (freed) {
+      this.#send.widen(this.#port.tcb.at(this.index).cwnd);
+      this.#send.acknowledge(words[at + 4]);
+    }
     if ((flags & FLOW_GONE) !== 0) {
       this.#send.free();
       return true;

@@ -25,10 +25,14 @@ export class AppMemory {
   }
 }
 
+/** Bytes that may wait for acknowledgement on a flow whose congestion window is still small. */
+export const SEND_BUFFER_INITIAL = 1 << 20;
+
 /** The send stream of one flow, at its writer. */
 export class SendStream {
   readonly #memory: AppMemory;
-  readonly #limit: number;
+  readonly #most: number;
+  #limit: number;
   /** Position behind the last byte written, and behind the last one acknowledged. */
   written = 0;
   acknowledged = 0;
@@ -40,10 +44,19 @@ export class SendStream {
   #last = NONE;
   #held = 0;
 
-  /** @param limit bytes that may wait for acknowledgement. */
-  constructor(memory: AppMemory, limit: number) {
+  /** @param most bytes that may wait for acknowledgement at most; it begins with SEND_BUFFER_INITIAL of them. */
+  constructor(memory: AppMemory, most: number) {
     this.#memory = memory;
-    this.#limit = limit;
+    this.#most = most;
+    this.#limit = Math.min(most, SEND_BUFFER_INITIAL);
+  }
+
+  /**
+   * The congestion window is `cwnd` bytes: as much waits behind it, so that it can be filled again at once (as Linux's
+   * tcp_sndbuf_expand). A flow on a short path keeps a small share of the arena so.
+   */
+  widen(cwnd: number): void {
+    if (2 * cwnd > this.#limit) this.#limit = Math.min(2 * cwnd, this.#most);
   }
 
   get unacknowledged(): number {

@@ -116,6 +116,10 @@ export class ServerPayload implements Payload {
     return true;
   }
 
+  receiveRoom(): number {
+    return this.#receive.available * BLOCK_BYTES;
+  }
+
   /** The app thread has read up to `position`: blocks before it are free. */
   consumed(flow: number, position: number): void {
     const flows = this.#flows;

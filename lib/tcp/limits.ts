@@ -15,7 +15,7 @@ export interface StackLimits {
   runs: number;
   /** Receive buffer of a new flow in bytes: the window it begins with (Linux: tcp_rmem[1]). */
   receiveBufferInitial: number;
-  /** Largest receive buffer of a flow in bytes, at most 2^30; it grows while the reader keeps up. */
+  /** Largest receive buffer of a flow in bytes, at most 2^30; it grows with what is read in a round trip (Linux: tcp_rmem[2]). */
   receiveBuffer: number;
   /** Challenge ACKs a second, all flows together (RFC 5961 7). */
   challengeAcks: number;
@@ -75,7 +75,7 @@ const DEFAULTS: StackLimits = {
   rangesPerFlow: 512,
   runs: 0,
   receiveBufferInitial: 128 * 1024,
-  receiveBuffer: 1024 * 1024,
+  receiveBuffer: 6 * 1024 * 1024,
   challengeAcks: 1000,
   invalidAckMs: 500,
   synRetries: 7,

@@ -10,6 +10,8 @@ export interface Payload {
    * @returns false where memory is short: nothing was copied and the segment counts as lost.
    */
   store(flow: number, position: number, source: Uint8Array, offset: number, length: number): boolean;
+  /** Bytes of memory that one flow may hold at most for its reader, as things stand: less where others hold much. */
+  receiveRoom(): number;
   /** Adds bytes of the send stream to the packet that `output` has begun, in at most MAX_SPANS spans. Returns how many it added. */
   gather(flow: number, position: number, length: number, output: PayloadOutput): number;
   /** The peer acknowledged the send stream up to `position`: that memory is no longer needed. */

@@ -21,6 +21,7 @@ import { FlowTable } from './conn/flow_table.js';
 import { connect, sendHandshake } from './conn/handshake.js';
 import { setKeepAlive } from './conn/keepalive.js';
 import { RangePool } from './conn/ranges.js';
+import { rightSize } from './conn/receive_buffer.js';
 import { RunPool } from './conn/runs.js';
 import { endOfText, send } from './conn/sender.js';
 import {
@@ -29,7 +30,7 @@ import {
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
 import { sendUrgent, urgentBytes } from './conn/urgent.js';
-import { fixReceiveBuffer, grow, updateDue } from './conn/window.js';
+import { fixReceiveBuffer, updateDue } from './conn/window.js';
 import { Demux } from './demux.js';
 import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
 import { Ip } from './ip/ip.js';
@@ -260,7 +261,7 @@ export class Stack implements TransportSink, TimerSink {
     const t = this.#take(flow);
     if (t === null || ((position - t.consumed) | 0) <= 0) return;
     t.consumed = position;
-    grow(t);
+    rightSize(this.#core, t);
     if (t.state >= ESTABLISHED && updateDue(t)) ackNow(this.#core, t);
   }
 

@@ -1,6 +1,6 @@
 /** Payload memory: both streams of a flow, writer against reader, and what is free in the end. */
 import t from 'tap';
-import { AppMemory, ReceiveStream, SendStream } from '../../lib/runtime/app_streams.js';
+import { AppMemory, ReceiveStream, SEND_BUFFER_INITIAL, SendStream } from '../../lib/runtime/app_streams.js';
 import { BLOCK_BYTES, Layout } from '../../lib/runtime/layout.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
 import { Tcb } from '../../lib/tcp/conn/tcb.js';
@@ -9,8 +9,8 @@ import { randomOf } from '../support/random.js';
 const RECEIVE_BLOCKS = 64;
 const SEND_BLOCKS = 64;
 
-function makeMemory(flows = 4) {
-  const layout = new Layout({ maxApps: 1, maxFlows: flows, receiveBlocks: RECEIVE_BLOCKS, sendBlocks: SEND_BLOCKS });
+function makeMemory(flows = 4, sendBlocks = SEND_BLOCKS) {
+  const layout = new Layout({ maxApps: 1, maxFlows: flows, receiveBlocks: RECEIVE_BLOCKS, sendBlocks });
   const buffer = new ArrayBuffer(layout.deviceBase);
   const words = new Int32Array(buffer);
   const bytes = new Uint8Array(buffer);
@@ -144,4 +144,18 @@ t.test('nothing that an app thread says of its send stream is taken on trust', a
   payload.gather(0, 0, 2 * BLOCK_BYTES, { append: (offset, length) => spans.push(offset, length) });
   t.equal(payload.violated, 0, 'a link out of the arena is found out');
   t.ok(spans.every((value, i) => i % 2 === 1 || value >= layout.blockBase + arena * BLOCK_BYTES), 'and nothing outside the arena is sent');
+});
+
+t.test('the send buffer grows with the congestion window, twice as large as it, and no further than its bound', async (t) => {
+  const { app } = makeMemory(1, 512);
+  const source = new Uint8Array(8 << 20);
+  const bound = 2 << 20;
+  const stream = new SendStream(app, bound);
+  let held = stream.write(source, 0, source.length);
+  t.equal(held, SEND_BUFFER_INITIAL);
+  for (const [cwnd, most] of [[14_600, SEND_BUFFER_INITIAL], [700_000, 1_400_000], [14_600, 1_400_000], [1 << 30, bound]] as const) {
+    stream.widen(cwnd);
+    held += stream.write(source, 0, source.length);
+    t.equal(held, Math.ceil(most / BLOCK_BYTES) * BLOCK_BYTES, `a window of ${cwnd} bytes: ${held} bytes wait`);
+  }
 });

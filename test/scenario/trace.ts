@@ -137,6 +137,8 @@ export interface TraceOptions {
   segmentation?: number;
   /** The peer's initial sequence number. */
   irs?: number;
+  /** Bytes of the ring that received bytes lie in, a power of two. */
+  receiveRing?: number;
   seed?: number;
 }
 
@@ -166,7 +168,7 @@ export class Trace {
   constructor(t: Test, options: TraceOptions = {}) {
     this.t = t;
     this.irs = options.irs ?? 0xffff_ff00 | 0;
-    this.payload = new MemoryPayload(MAX_FLOWS, RING);
+    this.payload = new MemoryPayload(MAX_FLOWS, RING, options.receiveRing);
     this.device = new WireDevice(this.payload.memory, options.mtu ?? 1500, options.segmentation ?? 0);
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.payload,

@@ -4,26 +4,35 @@ import type { Payload, PayloadOutput } from '../../lib/tcp/payload.js';
 export class MemoryPayload implements Payload {
   readonly memory: Uint8Array;
   readonly ringBytes: number;
+  readonly receiveBytes: number;
   /** Refuse to store, as where memory is short. */
   full = false;
+  /** What `receiveRoom` says. */
+  receiveBytesFree: number;
   /** Longest span that `gather` appends, and the most spans. */
   spanBytes = 65536;
   spansMost = 18;
   readonly acked: Int32Array;
   readonly #receive: (Uint8Array | undefined)[] = [];
 
-  /** @param ringBytes a power of two. */
-  constructor(flows: number, ringBytes: number) {
+  /** @param ringBytes a power of two. @param receiveBytes of the ring that received bytes lie in, a power of two. */
+  constructor(flows: number, ringBytes: number, receiveBytes = 4 * ringBytes) {
     this.ringBytes = ringBytes;
+    this.receiveBytes = receiveBytes;
+    this.receiveBytesFree = receiveBytes;
     this.memory = new Uint8Array(flows * ringBytes);
     this.acked = new Int32Array(flows);
   }
 
   store(flow: number, position: number, source: Uint8Array, offset: number, length: number): boolean {
     if (this.full) return false;
-    const ring = (this.#receive[flow] ??= new Uint8Array(4 * this.ringBytes));
+    const ring = (this.#receive[flow] ??= new Uint8Array(this.receiveBytes));
     for (let i = 0; i < length; i++) ring[(position + i) & (ring.length - 1)] = source[offset + i]!;
     return true;
+  }
+
+  receiveRoom(): number {
+    return this.full ? 0 : this.receiveBytesFree;
   }
 
   gather(flow: number, position: number, length: number, output: PayloadOutput): number {

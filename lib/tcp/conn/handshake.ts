@@ -8,6 +8,7 @@ import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { beginKeepAlive } from './keepalive.js';
 import { carriedMss, firstWindow, ipHeader, refuse, sendSyn } from './output.js';
+import { beginReceive } from './receive_buffer.js';
 import { adviseAgainst, armRetransmit, backOff, beginRto, R1 } from './rto.js';
 import { after, later, notAfter } from './seq.js';
 import {
@@ -276,6 +277,7 @@ export function establish(core: Core, t: Tcb): void {
   t.backoff = 0;
   t.state = t.has(FIN_QUEUED) ? FIN_WAIT_1 : ESTABLISHED;
   beginKeepAlive(core, t);
+  beginReceive(core, t);
   core.flows.changed(t, active ? EV_CONNECTED : EV_ACCEPTED);
   core.flows.touch(t);
 }

@@ -5,6 +5,7 @@ import { ackAtOnce, ackNow, acknowledgeText } from './ack.js';
 import { finish } from './close.js';
 import type { Core } from './core.js';
 import { refuse } from './output.js';
+import { relieve, timeTrip } from './receive_buffer.js';
 import { noteDuplicate, noteOutOfOrder } from './sack.js';
 import { after, before, earlier, notAfter } from './seq.js';
 import {
@@ -67,11 +68,13 @@ function acceptInOrder(core: Core, t: Tcb): void {
   if (!core.payload.store(t.flow, t.received, segment.bytes, segment.textAt, length)) {
     core.stats[stat.RCV_DROP]++;
     segment.flags &= ~FIN;
+    relieve(core, t);
     ackNow(core, t);
     return;
   }
   noteSize(t, segment.wireLength);
   t.rcvNxt = (t.rcvNxt + length) | 0;
+  timeTrip(core, t);
   if (t.rangeCount > 0) {
     joinRanges(core, t);
     // RFC 5681 4.2: a segment that fills a gap is acknowledged at once.

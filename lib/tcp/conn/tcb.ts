@@ -3,14 +3,15 @@ import {
   CC_2, CC_3, CC_4, CC_5, CC_6, CC_7, CC_8, CC_9, CHANGED_NEXT, CONFIRMED_AT, CONSUMED, CWND, DELIVERED, DSACKS,
   DSACK_END, DSACK_START, DUP_ACKS, ERROR, EVENTS, FIN_SEQ, FIN_WAIT, FLAGS, FRTO, GENERATION, HASH_NEXT, HEARD_AT,
   HOLD, INVALID_AT, IRS, ISS, KEEP_COUNT, KEEP_IDLE, KEEP_INTERVAL, LAST_ACK_SENT, LIFE_AT, LISTENER, LOCAL_ADDRESS,
-  LOCAL_PORT, LOST, LOST_COUNT, MAX_SEGMENT, MIN_RTT, MIN_RTT_AT, PERSIST_BACKOFF, PROBES, PRR_DELIVERED, PRR_FLIGHT,
-  PRR_OUT, QUEUE_NEXT, QUEUE_PREVIOUS, QUICK_ACKS, RACK_AT, RACK_END, RACK_FACK, RACK_RTT, RANGES, RANGE_COUNT,
-  RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_GROWN, RCV_MSS, RCV_NXT, RCV_UP, RCV_WND_SHIFT, RECEIVED, RECOVER, RECOVERY,
-  REMOTE_ADDRESS, REMOTE_PORT, REORDERINGS, REORDER_AT, REO_MULT, REO_PERSIST, REO_ROUND, RETRANSMITTED,
-  RETRANSMIT_AT, RETRANS_STAMP, RETRIES, RTO, RTTVAR, RTT_AT, RTT_SEQ, RTX_HIGH, RTX_NXT, RUNS, RUN_TAIL, SACKED,
-  SENT_AT, SND_MSS, SND_NXT, SND_SML, SND_UNA, SND_UP, SND_WL1, SND_WL2, SND_WND, SND_WND_MAX, SND_WND_SHIFT,
-  SOFT_ERROR, SRTT, SSTHRESH, STATE, TCB_WORDS, TIMERS, TLP_END, TOUCHED_NEXT, TRAFFIC_CLASS, TS_OFFSET, TS_RECENT,
-  TS_RECENT_AT, UNDO_CWND, UNDO_RETRANS, UNDO_SEQ, UNDO_SSTHRESH, USER_TIMEOUT, WRITTEN,
+  LOCAL_PORT, LOST, LOST_COUNT, MAX_SEGMENT, MIN_RTT, MIN_RTT_AT, PERSIST_BACKOFF, PROBES, PRR_DELIVERED,
+  PRR_FLIGHT, PRR_OUT, QUEUE_NEXT, QUEUE_PREVIOUS, QUICK_ACKS, RACK_AT, RACK_END, RACK_FACK, RACK_RTT, RANGES,
+  RANGE_COUNT, RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_MSS, RCV_NXT, RCV_RTT, RCV_RTT_AT, RCV_RTT_MARK, RCV_SPACE,
+  RCV_SPACE_AT, RCV_SPACE_FROM, RCV_UP, RCV_WND_SHIFT, RECEIVED, RECOVER, RECOVERY, REMOTE_ADDRESS, REMOTE_PORT,
+  REORDERINGS, REORDER_AT, REO_MULT, REO_PERSIST, REO_ROUND, RETRANSMITTED, RETRANSMIT_AT, RETRANS_STAMP, RETRIES,
+  RTO, RTTVAR, RTT_AT, RTT_SEQ, RTX_HIGH, RTX_NXT, RUNS, RUN_TAIL, SACKED, SENT_AT, SND_MSS, SND_NXT, SND_SML,
+  SND_UNA, SND_UP, SND_WL1, SND_WL2, SND_WND, SND_WND_MAX, SND_WND_SHIFT, SOFT_ERROR, SRTT, SSTHRESH, STATE,
+  TCB_WORDS, TIMERS, TLP_END, TOUCHED_NEXT, TRAFFIC_CLASS, TS_OFFSET, TS_RECENT, TS_RECENT_AT, UNDO_CWND,
+  UNDO_RETRANS, UNDO_SEQ, UNDO_SSTHRESH, USER_TIMEOUT, WRITTEN,
 } from './tcb_words.js';
 
 /**
@@ -172,8 +173,8 @@ export class Tcb {
   set rcvBuf(value: number) { this.words[this.base + RCV_BUF] = value; }
   get rcvBufMax(): number { return this.words[this.base + RCV_BUF_MAX]; }
   set rcvBufMax(value: number) { this.words[this.base + RCV_BUF_MAX] = value; }
-  get rcvGrown(): number { return this.words[this.base + RCV_GROWN]; }
-  set rcvGrown(value: number) { this.words[this.base + RCV_GROWN] = value; }
+  get rcvRttMark(): number { return this.words[this.base + RCV_RTT_MARK]; }
+  set rcvRttMark(value: number) { this.words[this.base + RCV_RTT_MARK] = value; }
   get rcvMss(): number { return this.words[this.base + RCV_MSS]; }
   set rcvMss(value: number) { this.words[this.base + RCV_MSS] = value; }
   get lastAckSent(): number { return this.words[this.base + LAST_ACK_SENT]; }
@@ -334,4 +335,16 @@ export class Tcb {
   set asides(value: number) { this.words[this.base + ASIDES] = value; }
   get softError(): number { return this.words[this.base + SOFT_ERROR]; }
   set softError(value: number) { this.words[this.base + SOFT_ERROR] = value; }
+
+  // The receive buffer's size.
+  get rcvRtt(): number { return this.words[this.base + RCV_RTT]; }
+  set rcvRtt(value: number) { this.words[this.base + RCV_RTT] = value; }
+  get rcvRttAt(): number { return this.words[this.base + RCV_RTT_AT]; }
+  set rcvRttAt(value: number) { this.words[this.base + RCV_RTT_AT] = value; }
+  get rcvSpace(): number { return this.words[this.base + RCV_SPACE]; }
+  set rcvSpace(value: number) { this.words[this.base + RCV_SPACE] = value; }
+  get rcvSpaceAt(): number { return this.words[this.base + RCV_SPACE_AT]; }
+  set rcvSpaceAt(value: number) { this.words[this.base + RCV_SPACE_AT] = value; }
+  get rcvSpaceFrom(): number { return this.words[this.base + RCV_SPACE_FROM]; }
+  set rcvSpaceFrom(value: number) { this.words[this.base + RCV_SPACE_FROM] = value; }
 }

@@ -133,8 +133,8 @@ export const RCV_WND_SHIFT = 59;
 export const RCV_BUF = 60;
 /** Bound that rcvBuf may grow to. */
 export const RCV_BUF_MAX = 61;
-/** Position consumed when rcvBuf last grew. */
-export const RCV_GROWN = 62;
+/** What ends the measurement of the peer's round trip: with timestamps the TSecr, else the sequence number. */
+export const RCV_RTT_MARK = 62;
 /** Size of the peer's full segments, as seen, in bytes. */
 export const RCV_MSS = 63;
 /** Acknowledgement number last sent (Last.ACK.sent of RFC 7323). */
@@ -305,3 +305,15 @@ export const RCV_UP = 185;
 export const ASIDES = 186;
 /** The last error that did not end the connection, as an errno; 0: none since something was last acknowledged. */
 export const SOFT_ERROR = 187;
+
+// The receive buffer's size, by what is read in a round trip (conn/receive_buffer.ts).
+/** Round trip as the receiver sees it, in µs; 0 before the first measurement. */
+export const RCV_RTT = 157;
+/** When the measurement of it began, in µs of the core's clock. */
+export const RCV_RTT_AT = 158;
+/** Most bytes that were read in a round trip so far. */
+export const RCV_SPACE = 159;
+/** When the present round trip began, in µs of the core's clock. */
+export const RCV_SPACE_AT = 160;
+/** Position consumed then. */
+export const RCV_SPACE_FROM = 161;

@@ -71,10 +71,3 @@ export function updateDue(t: Tcb): boolean {
   const space = Math.min(room(t), FIELD_MAX << shiftOf(t));
   return space - current >= Math.min(t.rcvBuf >> 1, t.rcvMss) && space >= 2 * current;
 }
-
-/** Lets the buffer grow for a reader that has kept up with a whole buffer of bytes, to twice its size. */
-export function grow(t: Tcb): void {
-  if (t.rcvBuf >= t.rcvBufMax || ((t.consumed - t.rcvGrown) | 0) < t.rcvBuf) return;
-  t.rcvGrown = t.consumed;
-  t.rcvBuf = Math.min(t.rcvBuf * 2, t.rcvBufMax);
-}

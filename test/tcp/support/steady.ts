@@ -61,6 +61,7 @@ class Link implements Device {
 class NoPayload implements Payload {
   readonly memory = new Uint8Array(MESSAGE);
   store(): boolean { return true; }
+  receiveRoom(): number { return 1 << 30; }
   gather(_flow: number, _position: number, length: number, output: PayloadOutput): number {
     output.append(0, length);
     return length;
