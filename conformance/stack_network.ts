@@ -55,7 +55,7 @@ export class StackNetwork implements Network {
     });
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.memory,
-      interfaces: [{ device: this.#device, memory: this.memory.memory, address: LOCAL_ADDRESS, prefix: PREFIX, gateway: GATEWAY }],
+      interfaces: [{ device: this.#device, memory: this.memory.memory, addresses: [`${LOCAL_ADDRESS}/${PREFIX}`], gateways: [GATEWAY] }],
       random: config.random, secret: config.secret, now: config.now, limits: config.limits,
     });
   }

@@ -11,7 +11,7 @@ export const zones = [
   { files: /^lib\/tcp\/wire\//, may: [/^lib\/tcp\/wire\//], packages: [] },
   {
     files: /^lib\/tcp\/ip\//,
-    may: [/^lib\/tcp\/(wire|ip)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|limits|stats)\.ts$/, /^lib\/nic\/device\.ts$/],
+    may: [/^lib\/tcp\/(wire|ip)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|limits|stats|siphash)\.ts$/, /^lib\/nic\/device\.ts$/],
     packages: [],
   },
   {

@@ -99,6 +99,11 @@ export interface Device {
    */
   nextEvent?(): number;
 
+  /**
+   * Takes frames to the group link address `mac` from now on, 6 bytes. Devices that take every frame of the link do without.
+   */
+  joinGroup?(mac: Uint8Array): void;
+
   /** True while the link is known to be down or gone. Frames sent meanwhile count as `txDropped`. */
   readonly down?: boolean;
 

@@ -10,8 +10,7 @@ import { pcap } from '../nic/pcap.js';
 import type { FaultConfig, ServerConfig } from './config.js';
 import type { Layout } from './layout.js';
 
-const LOOPBACK_ADDRESS = '127.0.0.1';
-const LOOPBACK_PREFIX = 8;
+const LOOPBACK_ADDRESSES = ['127.0.0.1/8', '::1/128'];
 /** Part of the device region that is the loopback's, where it stands beside a NIC. */
 const LOOPBACK_BYTES = 8 * 1024 * 1024;
 
@@ -19,9 +18,8 @@ const LOOPBACK_BYTES = 8 * 1024 * 1024;
 export interface OpenInterface {
   readonly device: Device;
   readonly memory: Uint8Array;
-  readonly address: string;
-  readonly prefix: number;
-  readonly gateway: string | null;
+  readonly addresses: readonly string[];
+  readonly gateways: readonly string[];
 }
 
 /**
@@ -32,13 +30,13 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, address: LOOPBACK_ADDRESS, prefix: LOOPBACK_PREFIX, gateway: null };
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [] };
   if (config.device === 'loopback' || config.address === null) return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
   const nic = openDevice(config.device, region, shared, { filterAddress: config.address });
   const { address, prefix, gateway } = config;
   return [
-    { device: decorate(nic, config, memory, clock), memory, address, prefix, gateway },
+    { device: decorate(nic, config, memory, clock), memory, addresses: [`${address}/${prefix}`], gateways: gateway === null ? [] : [gateway] },
     { device: loopback, ...own },
   ];
 }

@@ -54,10 +54,11 @@ export interface StackConfig {
     device: Device;
     /** Payload memory that spans refer to. */
     memory: Uint8Array;
-    /** Dotted. */
-    address: string;
-    prefix: number;
-    gateway: string | null;
+    /** Own addresses with the length of the prefix: one of IPv4 at most, any number of IPv6. See `InterfaceConfig`. */
+    addresses: readonly string[];
+    /** Routers, one for each family at most. */
+    gateways?: readonly string[];
+    dadTransmits?: number;
   }[];
   /** Returns a uint32 that cannot be guessed. */
   random: () => number;
@@ -91,7 +92,7 @@ export class Stack implements TransportSink, TimerSink {
     this.limits = stackLimits(config.limits ?? {}, maxFlows);
     this.stats = config.stats ?? new Float64Array(STATS_LENGTH);
     this.tcb = new Tcb(words, tcbBase);
-    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, timeToLive: this.limits.timeToLive });
+    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, now, timeToLive: this.limits.timeToLive });
     this.ip = ip;
     this.#core = new Core({
       words,

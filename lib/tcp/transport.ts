@@ -32,7 +32,7 @@ export interface TransportSink {
    * An ICMP error about a segment that this host sent (RFC 1122 4.2.3.9).
    *
    * @param words addresses of the packet in error, laid out as in `Arrival` seen from the sender: local 0-3, remote 4-7.
-   * @param errno EHOSTUNREACH, ENETUNREACH or ECONNREFUSED; 0 for "packet too big".
+   * @param errno EHOSTUNREACH, ENETUNREACH, EACCES or ECONNREFUSED; 0 for "packet too big".
    * @param hard true where the error tells that the destination will stay unreachable (port or protocol unreachable).
    * @param mtu next-hop MTU for "packet too big", else 0.
    * @returns true where it is about a segment in flight (RFC 5927 4.1): only then is a smaller path MTU believed.

@@ -172,7 +172,7 @@ export class Trace {
     this.device = new WireDevice(this.payload.memory, options.mtu ?? 1500, options.segmentation ?? 0);
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.payload,
-      interfaces: [{ device: this.device, memory: this.payload.memory, address: STACK_ADDRESS, prefix: 24, gateway: null }],
+      interfaces: [{ device: this.device, memory: this.payload.memory, addresses: [`${STACK_ADDRESS}/24`] }],
       random: randomOf(options.seed ?? 1), secret: new Uint8Array(16).fill(options.seed ?? 1), now: this.now,
       limits: options.limits ?? {},
     });

@@ -38,7 +38,7 @@ export class Turns {
       tcbBase: this.layout.tcbBase,
       maxFlows: this.layout.sizes.maxFlows,
       payload: this.payload,
-      interfaces: [{ device, memory: plain.bytes, address: '127.0.0.1', prefix: 8, gateway: null }],
+      interfaces: [{ device, memory: plain.bytes, addresses: ['127.0.0.1/8'] }],
       random: randomOf(1),
       secret: new Uint8Array(16).fill(7),
       now: this.now,

@@ -3,27 +3,22 @@
  * and holds the packets that wait for an answer.
  */
 import type { Device } from '../../nic/device.js';
-import { EHOSTUNREACH } from '../errno.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, setMapped } from '../wire/address.js';
 import {
   ARP_LENGTH, ARP_OK, ARP_REPLY, ARP_REQUEST, ARP_SENDER_MAC, arpOperation, arpSender, arpTarget, checkArp, emitArp,
 } from '../wire/arp.js';
 import { ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, emitEthernet, isGroupMac, isZeroMac, sameMac } from '../wire/ethernet.js';
-import { IPV4_HEADER, PROTOCOL_TCP, ipv4Destination, ipv4Protocol, ipv4Source } from '../wire/ipv4.js';
-import { tcpDestination, tcpSequence, tcpSource } from '../wire/tcp.js';
-import { Neighbours } from './neighbours.js';
-import type { NeighbourEvents } from './neighbours.js';
-import { PendingPackets } from './pending.js';
+import { CREATE, OVERRIDE, REACHABLE_TIME, SOLICITED } from './neighbours.js';
 import { RateLimit } from './rate_limit.js';
+import { Resolver } from './resolver.js';
+import type { Solicitor } from './resolver.js';
 import { room } from './room.js';
 import type { Routes } from './routes.js';
 import type { IpStats } from './stats.js';
 
-/** Neighbours known on one link (Linux's gc_thresh3). */
-const NEIGHBOURS = 1024;
-/** Blocks of 128 bytes for packets that wait: 1 MB, for the SYNs of thousands of connections that begin at once. */
-const PENDING_BLOCKS = 8192;
+/** Of two answers to a request the first counts: a link address that has just come stands for so long, in µs. */
+const LOCK_TIME = 1e6;
 /** Answers a second, and at once. */
 const REPLY_RATE = 1000;
 const REPLY_BURST = 100;
@@ -32,19 +27,18 @@ const DEFEND_RATE = 0.1;
 
 const BROADCAST_MAC = new Uint8Array(MAC_LENGTH).fill(255);
 
-export class Arp implements NeighbourEvents {
-  readonly neighbours: Neighbours;
-  readonly pending = new PendingPackets(NEIGHBOURS, PENDING_BLOCKS);
+export class Arp implements Solicitor {
+  readonly resolver: Resolver;
   private readonly index: number;
   private readonly device: Device;
   private readonly mac: Uint8Array;
   private readonly address: number;
   private readonly routes: Routes;
   private readonly stats: IpStats;
-  private readonly transport: TransportSink;
   private readonly replies = new RateLimit(REPLY_RATE, REPLY_BURST);
   private readonly defences = new RateLimit(DEFEND_RATE, 1);
-  private readonly words = new Int32Array(2 * ADDRESS_WORDS);
+  /** The sender of the packet at hand. */
+  private readonly sender = new Int32Array(ADDRESS_WORDS);
 
   /** @param index of the interface. @param address its own, int32. @param seed for the table's hash. */
   constructor(
@@ -56,9 +50,8 @@ export class Arp implements NeighbourEvents {
     this.mac = mac;
     this.address = address;
     this.routes = routes;
-    this.transport = transport;
     this.stats = stats;
-    this.neighbours = new Neighbours(NEIGHBOURS, seed, this);
+    this.resolver = new Resolver(device, mac, TYPE_IPV4, this, transport, stats, seed, REACHABLE_TIME, LOCK_TIME);
   }
 
   /** Tells every station on the link that the own address is here (RFC 5227 2.3). */
@@ -87,61 +80,19 @@ export class Arp implements NeighbourEvents {
     if (request) this.stats.ArpInRequests++;
     else this.stats.ArpInReplies++;
     // A probe (RFC 5227) has no sender address yet: it is answered, but there is nothing to learn.
-    if (sender !== 0) this.neighbours.learn(sender, bytes, senderMac, !request && forUs && !toGroup, request && forUs, now);
+    if (sender !== 0) {
+      setMapped(this.sender, 0, sender);
+      const how = OVERRIDE | (!request && forUs && !toGroup ? SOLICITED : 0) | (request && forUs ? CREATE : 0);
+      this.resolver.neighbours.learn(this.sender, 0, bytes, senderMac, how, now);
+    }
     if (request && forUs) this.reply(bytes, senderMac, sender, now);
   }
 
-  /** Queues the packet at `offset` of `pending.bytes` until the link address of `entry` is known. */
-  hold(entry: number, offset: number, length: number, checksumStart: number, segmentSize: number): boolean {
-    const before = this.pending.discards;
-    const held = this.pending.push(entry, offset, length, checksumStart, segmentSize);
-    this.stats.NeighUnresolvedDiscards += this.pending.discards - before;
-    return held;
-  }
-
-  solicit(entry: number, address: number, broadcast: boolean): void {
-    if (broadcast) this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, address);
-    else this.send(ARP_REQUEST, this.neighbours.macs, entry * MAC_LENGTH, null, 0, address);
-  }
-
-  resolved(entry: number): void {
-    const pending = this.pending;
-    while (!pending.isEmpty(entry)) {
-      const at = room(this.device);
-      if (at < 0) {
-        this.stats.NeighUnresolvedDiscards += pending.clear(entry);
-        return;
-      }
-      const tx = this.device.tx;
-      emitEthernet(tx, at, this.neighbours.macs, entry * MAC_LENGTH, this.mac, 0, TYPE_IPV4);
-      const length = pending.shift(entry, tx, at + ETHERNET_HEADER);
-      this.device.commit(ETHERNET_HEADER + length, pending.checksumStart, pending.segmentSize);
-    }
-  }
-
-  /** The transport only takes note of what it is told here; it sends in its own part of the turn. */
-  failed(entry: number): void {
-    this.stats.NeighResFailed++;
-    const pending = this.pending;
-    while (!pending.isEmpty(entry)) {
-      const packet = pending.peek(entry);
-      const bytes = pending.bytes;
-      const isTcp = ipv4Protocol(bytes, packet) === PROTOCOL_TCP;
-      const tcp = packet + IPV4_HEADER;
-      setMapped(this.words, 0, ipv4Source(bytes, packet));
-      setMapped(this.words, ADDRESS_WORDS, ipv4Destination(bytes, packet));
-      const localPort = tcpSource(bytes, tcp);
-      const remotePort = tcpDestination(bytes, tcp);
-      const sequence = tcpSequence(bytes, tcp);
-      pending.drop(entry);
-      this.stats.NeighUnresolvedDiscards++;
-      if (isTcp) this.transport.unreachable(this.words, localPort, remotePort, sequence, EHOSTUNREACH, false, 0);
-    }
-  }
-
-  evicted(entry: number): void {
-    this.stats.NeighForcedGc++;
-    this.stats.NeighUnresolvedDiscards += this.pending.clear(entry);
+  solicit(entry: number, everybody: boolean): void {
+    const { addresses, macs } = this.resolver.neighbours;
+    const address = addresses[ADDRESS_WORDS * entry + 3]!;
+    if (everybody) this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, address);
+    else this.send(ARP_REQUEST, macs, entry * MAC_LENGTH, null, 0, address);
   }
 
   /** False where the sender's addresses cannot be those of a neighbour. */

@@ -10,8 +10,8 @@ import { update } from '../wire/checksum.js';
 import {
   FRAGMENTATION_NEEDED, ICMP_BAD_CHECKSUM, ICMP_CHECKSUM, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_EMBEDDED, ICMP_HEADER,
   ICMP_OK, ICMP_PARAMETER_PROBLEM, ICMP_REDIRECT, ICMP_TIME_EXCEEDED, ICMP_TYPE, ICMP_UNREACHABLE, NETWORK_PROHIBITED,
-  NETWORK_TOS, NETWORK_UNKNOWN, UNREACHABLE_NETWORK, UNREACHABLE_PORT, UNREACHABLE_PROTOCOL, checkIcmp, emitIcmp,
-  finishIcmp, icmpCode, icmpNextHopMtu, icmpType,
+  NETWORK_TOS, NETWORK_UNKNOWN, REASSEMBLY_TIME, UNREACHABLE_NETWORK, UNREACHABLE_PORT, UNREACHABLE_PROTOCOL, checkIcmp, emitIcmp,
+  finishIcmp, icmpCode, icmpNextHopMtu, icmpType, isIcmpError,
 } from '../wire/icmp.js';
 import {
   FRAGMENT_OFFSET, IPV4_HEADER, IPV4_OK, PROTOCOL_ICMP, PROTOCOL_TCP, checkIPv4Embedded, ipv4Destination, ipv4Fragment,
@@ -22,6 +22,7 @@ import type { Output } from './output.js';
 import type { PathMtu } from './path_mtu.js';
 import { PATH_MTU_MIN, plateauBelow } from './path_mtu.js';
 import { RateLimit } from './rate_limit.js';
+import type { Reassembly } from './reassembly.js';
 import { NO_INTERFACE } from './routes.js';
 import type { Routes } from './routes.js';
 import type { IpStats } from './stats.js';
@@ -109,20 +110,35 @@ export class Icmp {
    * no ICMP, and from one station (RFC 1122 3.2.2); the caller has seen to that.
    */
   unreachable(bytes: Uint8Array, packet: number, header: number, total: number, code: number, now: number): void {
+    if (this.sendError(ICMP_UNREACHABLE, code, bytes, packet, Math.min(total, header + QUOTED), now)) this.stats.IcmpOutDestUnreachs++;
+  }
+
+  /** RFC 1122 3.3.2: a packet did not become whole in time; the error shows its first fragment. */
+  timeExceeded(reassembly: Reassembly, slot: number, now: number): void {
+    const header = reassembly.headerOf(slot);
+    const { bytes } = reassembly;
+    const packet = reassembly.dataOf(slot) - header;
+    const shown = header + Math.min(QUOTED, reassembly.firstOf(slot));
+    // RFC 1122 3.2.2: no error about an error.
+    const isError = ipv4Protocol(bytes, packet) === PROTOCOL_ICMP && isIcmpError(bytes[packet + header]!);
+    if (!isError && this.sendError(ICMP_TIME_EXCEEDED, REASSEMBLY_TIME, bytes, packet, shown, now)) this.stats.IcmpOutTimeExcds++;
+  }
+
+  /** Sends an error that shows the first bytes of a packet. False where the rate or the device does not allow it. */
+  private sendError(type: number, code: number, bytes: Uint8Array, packet: number, shown: number, now: number): boolean {
     if (!this.errors.take(now)) {
       this.stats.IcmpOutRateLimitHost++;
-      return;
+      return false;
     }
-    const quoted = Math.min(total, header + QUOTED);
     const at = this.output.open(ipv4Destination(bytes, packet), ipv4Source(bytes, packet), ERROR_TOS, now);
-    if (at < 0) return;
+    if (at < 0) return false;
     const to = this.output.bytes;
-    emitIcmp(to, at, ICMP_UNREACHABLE, code);
-    copyBytes(bytes, packet, to, at + ICMP_EMBEDDED, quoted);
-    finishIcmp(to, at, ICMP_EMBEDDED + quoted);
-    this.output.close(PROTOCOL_ICMP, ICMP_EMBEDDED + quoted);
+    emitIcmp(to, at, type, code);
+    copyBytes(bytes, packet, to, at + ICMP_EMBEDDED, shown);
+    finishIcmp(to, at, ICMP_EMBEDDED + shown);
+    this.output.close(PROTOCOL_ICMP, ICMP_EMBEDDED + shown);
     this.stats.IcmpOutMsgs++;
-    this.stats.IcmpOutDestUnreachs++;
+    return true;
   }
 
   /** RFC 1122 3.2.2.6: the data as they came, from the address that was asked, with the same type of service. */
@@ -167,7 +183,7 @@ export class Icmp {
     if (type === ICMP_UNREACHABLE && code === FRAGMENTATION_NEEDED) {
       const told = icmpNextHopMtu(bytes, at);
       const mtu = told === 0 ? plateauBelow(ipv4TotalLength(bytes, packet)) : told;
-      if (this.report(bytes, packet, 0, false, Math.max(mtu, PATH_MTU_MIN))) this.pathMtu.lower(remote, mtu, now);
+      if (this.report(bytes, packet, 0, false, Math.max(mtu, PATH_MTU_MIN))) this.pathMtu.lower(this.words, ADDRESS_WORDS, mtu, now);
     } else {
       const hard = type === ICMP_UNREACHABLE && (code === UNREACHABLE_PROTOCOL || code === UNREACHABLE_PORT);
       this.report(bytes, packet, type === ICMP_UNREACHABLE ? errnoOf(code) : EHOSTUNREACH, hard, 0);

@@ -3,11 +3,13 @@
  */
 import type { Device, FrameSink } from '../../nic/device.js';
 import {
-  ETHERNET_DESTINATION, ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, ethernetType, isGroupMac, sameMac,
+  ETHERNET_DESTINATION, ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, ethernetType, isGroupMac, sameMac,
 } from '../wire/ethernet.js';
 import { IPV4_MAX } from '../wire/ipv4.js';
 import type { Arp } from './arp.js';
 import type { Input } from './input.js';
+import type { Input6 } from './input6.js';
+import type { Ndp } from './ndp.js';
 import type { IpStats } from './stats.js';
 
 export class Interface implements FrameSink {
@@ -15,8 +17,6 @@ export class Interface implements FrameSink {
   readonly device: Device;
   /** Payload memory that the spans of `Device.append` lie in. */
   readonly memory: Uint8Array;
-  /** Own address, int32. */
-  readonly address: number;
   /** Largest IP packet, in bytes. */
   readonly mtu: number;
   /** Largest IP packet to hand over for segmentation; 0: none. */
@@ -26,29 +26,34 @@ export class Interface implements FrameSink {
   readonly linkHeader: number;
   /** Link address; empty without one. */
   readonly mac: Uint8Array;
-  /** Null where the link needs no link addresses. */
+  /** Null where the link needs no link addresses, or the interface has no IPv4 address. */
   readonly arp: Arp | null;
+  /** The same for IPv6. */
+  readonly ndp: Ndp | null;
+  private readonly ethernet: boolean;
   private readonly input: Input;
+  private readonly input6: Input6;
   private readonly stats: IpStats;
   /** The time of the turn, in µs. */
   private now = 0;
 
-  /** @param arp for an Ethernet device, else null. */
   constructor(
-    index: number, device: Device, memory: Uint8Array, address: number, arp: Arp | null, input: Input, stats: IpStats,
+    index: number, device: Device, memory: Uint8Array, arp: Arp | null, ndp: Ndp | null, input: Input, input6: Input6, stats: IpStats,
   ) {
     const can = device.capabilities;
     this.index = index;
     this.device = device;
     this.memory = memory;
-    this.address = address;
     this.mtu = Math.min(can.mtu, IPV4_MAX);
     this.segmentation = Math.min(can.txSegmentation, IPV4_MAX);
     this.txChecksum = can.txChecksum;
-    this.linkHeader = arp === null ? 0 : ETHERNET_HEADER;
+    this.ethernet = can.medium === 'ethernet';
+    this.linkHeader = this.ethernet ? ETHERNET_HEADER : 0;
     this.mac = can.mac ?? new Uint8Array(MAC_LENGTH);
     this.arp = arp;
+    this.ndp = ndp;
     this.input = input;
+    this.input6 = input6;
     this.stats = stats;
   }
 
@@ -59,9 +64,9 @@ export class Interface implements FrameSink {
   }
 
   frame(bytes: Uint8Array, offset: number, length: number, flags: number, segmentSize: number): void {
-    const arp = this.arp;
-    if (arp === null) {
-      this.input.packet(this, bytes, offset, length, flags, segmentSize, false, this.now);
+    if (!this.ethernet) {
+      if (length > 0 && bytes[offset]! >>> 4 === 6) this.input6.packet(this, bytes, offset, length, flags, segmentSize, false, this.now);
+      else this.input.packet(this, bytes, offset, length, flags, segmentSize, false, this.now);
       return;
     }
     if (length < ETHERNET_HEADER) {
@@ -78,7 +83,8 @@ export class Interface implements FrameSink {
     const left = length - ETHERNET_HEADER;
     const type = ethernetType(bytes, offset);
     if (type === TYPE_IPV4) this.input.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
-    else if (type === TYPE_ARP) arp.receive(bytes, at, left, toGroup, this.now);
+    else if (type === TYPE_IPV6 && this.ndp !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
+    else if (type === TYPE_ARP && this.arp !== null) this.arp.receive(bytes, at, left, toGroup, this.now);
     else this.stats.LinkInUnknownTypes++;
   }
 }

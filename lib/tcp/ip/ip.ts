@@ -7,27 +7,41 @@
 import type { Device } from '../../nic/device.js';
 import { NO_ROUTE } from '../transport.js';
 import type { TransportOutput, TransportSink } from '../transport.js';
-import { isMapped, parseDotted, setMapped } from '../wire/address.js';
+import { ADDRESS_WORDS, formatDotted, isMapped, parseAddress, parsePrefix, setMapped } from '../wire/address.js';
 import { Arp } from './arp.js';
 import { Icmp } from './icmp.js';
+import { Icmp6 } from './icmp6.js';
 import { Input } from './input.js';
+import { Input6 } from './input6.js';
 import { Interface } from './interface.js';
+import { Ndp } from './ndp.js';
 import { Output } from './output.js';
 import { PathMtu } from './path_mtu.js';
 import { Reassembly } from './reassembly.js';
+import type { ReassemblyEvents } from './reassembly.js';
 import { NO_INTERFACE, Routes } from './routes.js';
+import { DUPLICATE, Routes6, TENTATIVE } from './routes6.js';
 import { IpStats } from './stats.js';
+
+/** RFC 4862 5.1: DupAddrDetectTransmits. */
+const DAD_TRANSMITS = 1;
 
 export interface InterfaceConfig {
   device: Device;
   /** Payload memory that spans refer to: the memory that the device was opened with. */
   memory: Uint8Array;
-  /** Own address, dotted. One in 127.0.0.0/8 makes this the loopback, which own addresses are reached by. */
-  address: string;
-  /** Bits of the address that its neighbours share, 0 to 32. */
-  prefix: number;
-  /** Next hop for what is on no link, dotted, or null. That of the first interface that has one is used. */
-  gateway: string | null;
+  /**
+   * Own addresses, each with the bits that its neighbours share: at most one of IPv4, "192.0.2.1/24", and any number of IPv6,
+   * "2001:db8::1/64". One in 127.0.0.0/8, and ::1, make this the loopback, which own addresses are reached by.
+   */
+  addresses: readonly string[];
+  /** Next hop for what is on no link, one for each family at most. That of the first interface that has one is used. */
+  gateways?: readonly string[];
+  /**
+   * Solicitations that ask whether another station has an own IPv6 address before it is used (RFC 4862 5.1), on Ethernet; 0:
+   * none, it is used at once. Default 1.
+   */
+  dadTransmits?: number;
 }
 
 export interface IpConfig {
@@ -41,39 +55,69 @@ export interface IpConfig {
   now?: number;
 }
 
-/** RFC 1700, "IP time to live parameter". */
+/** Time to live and hop limit (RFC 1700, "IP time to live parameter"). */
 const TIME_TO_LIVE = 64;
 
-export class Ip implements TransportOutput {
+export class Ip implements TransportOutput, ReassemblyEvents {
   readonly stats = new IpStats();
   private readonly interfaces: Interface[] = [];
   private readonly routes = new Routes();
+  private readonly routes6 = new Routes6();
   private readonly pathMtu: PathMtu;
   private readonly output: Output;
   private readonly reassembly = new Reassembly(this.stats);
+  private readonly icmp: Icmp;
+  private readonly icmp6: Icmp6;
   private now: number;
   /** The interface that `receive` asks first, so that a busy one does not starve the others. */
   private first = 0;
 
   /** @throws TypeError or RangeError where an address, prefix or gateway makes no sense. */
   constructor(config: IpConfig) {
-    const { routes, stats, interfaces } = this;
+    const { routes, routes6, stats, interfaces, reassembly } = this;
+    const { transport, random } = config;
     this.now = config.now ?? 0;
-    for (const { address, prefix, gateway } of config.interfaces) routes.add(address, prefix, gateway);
-    this.pathMtu = new PathMtu(config.random());
-    this.output = new Output(interfaces, routes, this.pathMtu, stats, config.random(), config.timeToLive ?? TIME_TO_LIVE);
+    const own = config.interfaces.map((each, index) => this.configure(index, each));
+    this.pathMtu = new PathMtu(random());
+    this.output = new Output(interfaces, routes, routes6, this.pathMtu, stats, random, config.timeToLive ?? TIME_TO_LIVE);
     const linkMtu = (index: number): number => interfaces[index]!.mtu;
-    const icmp = new Icmp(this.output, routes, this.pathMtu, config.transport, stats, linkMtu);
-    const input = new Input(routes, icmp, config.transport, this.reassembly, stats);
-    for (const [index, { device, memory, address }] of config.interfaces.entries()) {
-      const own = parseDotted(address);
+    this.icmp = new Icmp(this.output, routes, this.pathMtu, transport, stats, linkMtu);
+    this.icmp6 = new Icmp6(this.output, routes6, this.pathMtu, transport, stats, linkMtu);
+    const input = new Input(routes, this.icmp, transport, reassembly, stats);
+    const input6 = new Input6(routes6, this.icmp6, transport, reassembly, stats);
+    reassembly.events = this;
+    for (const [index, { device, memory, dadTransmits }] of config.interfaces.entries()) {
       const { medium, mac } = device.capabilities;
       if (medium === 'ethernet' && mac === null) throw new TypeError('an Ethernet device without a link address');
-      const arp = medium === 'ethernet'
-        ? new Arp(index, device, mac!, own, routes, config.transport, stats, config.random())
-        : null;
-      interfaces.push(new Interface(index, device, memory, own, arp, input, stats));
+      if (medium === 'ethernet' && own[index]!.six) routes6.addLinkLocal(index, mac!);
+      const { four, six } = own[index]!;
+      const arp = medium === 'ethernet' && four !== null
+        ? new Arp(index, device, mac!, four, routes, transport, stats, random()) : null;
+      const ndp = medium === 'ethernet' && six
+        ? new Ndp(index, device, mac!, routes6, transport, stats, random, dadTransmits ?? DAD_TRANSMITS) : null;
+      interfaces.push(new Interface(index, device, memory, arp, ndp, input, input6, stats));
     }
+  }
+
+  /** Enters the addresses and routers of an interface. Returns its IPv4 address, and whether it has any of IPv6. */
+  private configure(index: number, { addresses, gateways = [] }: InterfaceConfig): { four: number | null; six: boolean } {
+    const words = new Int32Array(ADDRESS_WORDS);
+    let four: number | null = null;
+    let six = false;
+    const isFour = (text: string): boolean => parseAddress(text, words, 0) && isMapped(words, 0);
+    for (const address of addresses) {
+      const prefix = parsePrefix(address, words, 0);
+      if (!isMapped(words, 0)) {
+        this.routes6.add(index, words, prefix);
+        six = true;
+        continue;
+      }
+      if (four !== null) throw new RangeError('an interface has one IPv4 address at most');
+      four = words[3]!;
+      this.routes.add(index, formatDotted(four), prefix, gateways.find(isFour) ?? null);
+    }
+    for (const gateway of gateways) if (!isFour(gateway)) this.routes6.setRouter(index, gateway);
+    return { four, six };
   }
 
   get bytes(): Uint8Array {
@@ -82,7 +126,20 @@ export class Ip implements TransportOutput {
 
   /** Tells the stations on every link that this host's addresses are here: once, before the first turn. */
   announce(): void {
-    for (const each of this.interfaces) each.arp?.announce();
+    for (const each of this.interfaces) {
+      each.arp?.announce();
+      each.ndp?.start(this.now);
+    }
+  }
+
+  /** True while an own IPv6 address is not in use yet because another station may have it (RFC 4862 5.4). */
+  get settling(): boolean {
+    return this.routes6.addresses.some(({ state }) => state === TENTATIVE);
+  }
+
+  /** Own IPv6 addresses that another station has, and that are not used therefore. */
+  get duplicates(): string[] {
+    return this.routes6.addresses.filter(({ state }) => state === DUPLICATE).map(({ text }) => text);
   }
 
   /** Takes frames that wait, at most `budget` in all, and hands their segments to the transport. Returns how many it took. */
@@ -102,8 +159,9 @@ export class Ip implements TransportOutput {
     this.now = now;
     this.reassembly.advance(now);
     for (let i = 0; i < this.interfaces.length; i++) {
-      const arp = this.interfaces[i]!.arp;
-      if (arp !== null) arp.neighbours.advance(now);
+      const { arp, ndp } = this.interfaces[i]!;
+      if (arp !== null) arp.resolver.neighbours.advance(now);
+      if (ndp !== null) ndp.advance(now);
     }
   }
 
@@ -111,8 +169,9 @@ export class Ip implements TransportOutput {
   pollAt(): number {
     let at = this.reassembly.pollAt();
     for (let i = 0; i < this.interfaces.length; i++) {
-      const arp = this.interfaces[i]!.arp;
-      if (arp !== null) at = Math.min(at, arp.neighbours.pollAt());
+      const { arp, ndp } = this.interfaces[i]!;
+      if (arp !== null) at = Math.min(at, arp.resolver.neighbours.pollAt());
+      if (ndp !== null) at = Math.min(at, ndp.pollAt());
     }
     return at;
   }
@@ -131,11 +190,13 @@ export class Ip implements TransportOutput {
   }
 
   begin(words: Int32Array, localAt: number, remoteAt: number, ecn: number): number {
-    if (!isMapped(words, remoteAt) || !isMapped(words, localAt)) {
+    const four = isMapped(words, remoteAt);
+    if (four !== isMapped(words, localAt)) {
       this.stats.IpOutNoRoutes++;
       return NO_ROUTE;
     }
-    return this.output.open(words[localAt + 3]!, words[remoteAt + 3]!, ecn, this.now);
+    if (four) return this.output.open(words[localAt + 3]!, words[remoteAt + 3]!, ecn, this.now);
+    return this.output.open6(words, localAt, remoteAt, ecn, this.now);
   }
 
   append(offset: number, length: number): void {
@@ -149,7 +210,7 @@ export class Ip implements TransportOutput {
   mtu(words: Int32Array, remoteAt: number): number {
     const index = this.lookup(words, remoteAt);
     if (index === NO_INTERFACE) return 0;
-    return this.pathMtu.get(words[remoteAt + 3]!, this.interfaces[index]!.mtu, this.now);
+    return this.pathMtu.get(words, remoteAt, this.interfaces[index]!.mtu, this.now);
   }
 
   linkMtu(words: Int32Array, remoteAt: number): number {
@@ -163,11 +224,11 @@ export class Ip implements TransportOutput {
   }
 
   isLocal(words: Int32Array, at: number): boolean {
-    return isMapped(words, at) && this.routes.isOwn(words[at + 3]!);
+    return isMapped(words, at) ? this.routes.isOwn(words[at + 3]!) : this.routes6.isOwn(words, at);
   }
 
   selectSource(words: Int32Array, remoteAt: number, localAt: number): boolean {
-    if (!isMapped(words, remoteAt)) return false;
+    if (!isMapped(words, remoteAt)) return this.routes6.source(words, remoteAt, words, localAt);
     const source = this.routes.source(words[remoteAt + 3]!);
     if (source === 0) return false;
     setMapped(words, localAt, source);
@@ -175,20 +236,33 @@ export class Ip implements TransportOutput {
   }
 
   confirm(words: Int32Array, remoteAt: number): void {
-    const index = this.lookup(words, remoteAt);
-    if (index === NO_INTERFACE) return;
-    const arp = this.interfaces[index]!.arp;
-    if (arp !== null) arp.neighbours.confirm(this.routes.nextHop, this.now);
+    if (isMapped(words, remoteAt)) {
+      const index = this.routes.lookup(words[remoteAt + 3]!);
+      const arp = index === NO_INTERFACE ? null : this.interfaces[index]!.arp;
+      if (arp !== null) arp.resolver.neighbours.confirm(this.routes.nextHop, 0, this.now);
+      return;
+    }
+    const index = this.routes6.lookup(words, remoteAt);
+    const ndp = index === NO_INTERFACE ? null : this.interfaces[index]!.ndp;
+    if (ndp !== null) ndp.resolver.neighbours.confirm(this.routes6.nextHop, 0, this.now);
+  }
+
+  timedOut(slot: number, six: boolean, now: number): void {
+    if (six) this.icmp6.timeExceeded(this.reassembly, slot, now);
+    else this.icmp.timeExceeded(this.reassembly, slot, now);
   }
 
   suspect(words: Int32Array, remoteAt: number): void {
-    const index = this.lookup(words, remoteAt);
-    if (index === NO_INTERFACE) return;
-    const arp = this.interfaces[index]!.arp;
-    if (arp !== null) arp.neighbours.suspect(this.routes.nextHop, this.now);
+    if (isMapped(words, remoteAt)) {
+      const index = this.routes.lookup(words[remoteAt + 3]!);
+      if (index !== NO_INTERFACE) this.interfaces[index]!.arp?.resolver.neighbours.suspect(this.routes.nextHop, 0, this.now);
+      return;
+    }
+    const index = this.routes6.lookup(words, remoteAt);
+    if (index !== NO_INTERFACE) this.interfaces[index]!.ndp?.resolver.neighbours.suspect(this.routes6.nextHop, 0, this.now);
   }
 
   private lookup(words: Int32Array, remoteAt: number): number {
-    return isMapped(words, remoteAt) ? this.routes.lookup(words[remoteAt + 3]!) : NO_INTERFACE;
+    return isMapped(words, remoteAt) ? this.routes.lookup(words[remoteAt + 3]!) : this.routes6.lookup(words, remoteAt);
   }
 }

@@ -1,21 +1,23 @@
 /**
- * The neighbours on one link and their link addresses: the table behind ARP, with the states of RFC 4861 7.3.2, which
- * suit IPv4 as well (RFC 1122 2.3.2.1 asks for no more than that stale entries go).
+ * The neighbours on one link and their link addresses: the table behind ARP and neighbour discovery, with the states of
+ * RFC 4861 7.3.2, which suit IPv4 as well (RFC 1122 2.3.2.1 asks for no more than that stale entries go). Addresses are four
+ * words, as everywhere.
  *
  * The table is found by hash and has a fixed size; where it is full, an entry that has not been used since the hand
  * last came by is forgotten (second chance), so that a host that makes us learn many addresses does not drive out those
  * in use. Timers of one kind have one duration, so two lists in order of time do for all of them.
  */
+import { ADDRESS_WORDS, copyAddress, sameAddress } from '../wire/address.js';
 import { MAC_LENGTH, copyMac, sameMac } from '../wire/ethernet.js';
 
 /** Where solicitations go, and news of neighbours. */
 export interface NeighbourEvents {
-  /** Ask for the link address of `address`: by broadcast where `entry` has none yet, else of the entry's own station. */
-  solicit(entry: number, address: number, broadcast: boolean): void;
+  /** Ask for the link address of `entry`: everybody, where it has none yet, else the entry's own station. */
+  solicit(entry: number, everybody: boolean): void;
   /** The link address is known now: what waits for `entry` can go out. */
   resolved(entry: number): void;
   /** Nobody answered for `address`. The entry is forgotten after this. */
-  failed(entry: number, address: number): void;
+  failed(entry: number): void;
   /** The entry is forgotten to make room for another. */
   evicted(entry: number): void;
 }
@@ -25,12 +27,18 @@ export interface NeighbourEvents {
 export const RETRANSMIT_TIME = 1e6;
 /** Requests before a neighbour counts as unreachable. */
 export const MAX_TRIES = 3;
-/** How long an answer, or progress of a connection, is believed. */
+/** REACHABLE_TIME of RFC 4861 10. */
 export const REACHABLE_TIME = 30e6;
 /** From the first use of a stale entry until it is asked for: time for the connection to make progress. */
 export const DELAY_TIME = 5e6;
-/** A link address that has just come is not replaced by another for so long: of two answers to a request the first counts. */
-export const LOCK_TIME = 1e6;
+
+/** What `learn` is told of the message: bits. */
+/** It answers a request of ours, so packets of ours reach its sender. */
+export const SOLICITED = 1;
+/** The link address replaces another that is known. */
+export const OVERRIDE = 2;
+/** Make an entry where there is none: its sender will soon want to be answered. */
+export const CREATE = 4;
 
 /** States. */
 export const FREE = 0;
@@ -48,13 +56,16 @@ const NONE = -1;
 export class Neighbours {
   /** Link address of entry `e` at `6 * e`. */
   readonly macs: Uint8Array;
+  /** Address of entry `e` at `4 * e`. */
+  readonly addresses: Int32Array;
   private readonly events: NeighbourEvents;
+  private readonly reachableTime: number;
+  private readonly lockTime: number;
   private readonly seed: number;
   private readonly shift: number;
   private readonly capacity: number;
 
   private readonly states: Uint8Array;
-  private readonly addresses: Int32Array;
   /** When the neighbour was last known to be there. */
   private readonly confirmed: Float64Array;
   /** When the link address last came. */
@@ -68,7 +79,7 @@ export class Neighbours {
   private freeHead = 0;
   private hand = 0;
   /** The entry used last, and its address: most packets go to the same next hop. */
-  private lastAddress = 0;
+  private readonly lastAddress = new Int32Array(ADDRESS_WORDS);
   private lastEntry = NONE;
 
   private readonly deadlines: Float64Array;
@@ -77,16 +88,22 @@ export class Neighbours {
   private readonly timerHeads = new Int32Array(2).fill(NONE);
   private readonly timerTails = new Int32Array(2).fill(NONE);
 
-  /** @param capacity entries, a power of two. @param seed for the hash. */
-  constructor(capacity: number, seed: number, events: NeighbourEvents) {
+  /**
+   * @param capacity entries, a power of two. @param seed for the hash.
+   * @param reachableTime how long an answer, or progress of a connection, is believed, in µs.
+   * @param lockTime a link address that has just come is not replaced by another for so long, in µs.
+   */
+  constructor(capacity: number, seed: number, reachableTime: number, lockTime: number, events: NeighbourEvents) {
     this.capacity = capacity;
+    this.reachableTime = reachableTime;
+    this.lockTime = lockTime;
     this.seed = seed;
     this.events = events;
     // Twice as many buckets as entries.
     this.shift = Math.clz32(capacity);
     this.macs = new Uint8Array(capacity * MAC_LENGTH);
     this.states = new Uint8Array(capacity);
-    this.addresses = new Int32Array(capacity);
+    this.addresses = new Int32Array(capacity * ADDRESS_WORDS);
     this.confirmed = new Float64Array(capacity);
     this.learned = new Float64Array(capacity);
     this.tries = new Uint8Array(capacity);
@@ -100,20 +117,20 @@ export class Neighbours {
   }
 
   /**
-   * The entry to send to `address` by, a new one if need be; look with `isUsable` whether it has a link address yet.
-   * May call `events.solicit` and `events.evicted`.
+   * The entry to send to the address at `words[at]` by, a new one if need be; look with `isUsable` whether it has a link
+   * address yet. May call `events.solicit` and `events.evicted`.
    */
-  use(address: number, now: number): number {
-    let entry = this.lastAddress === address ? this.lastEntry : NONE;
-    if (entry === NONE) {
-      entry = this.find(address);
-      if (entry === NONE) return this.begin(address, now);
-      this.lastAddress = address;
+  use(words: Int32Array, at: number, now: number): number {
+    let entry = this.lastEntry;
+    if (entry === NONE || !sameAddress(this.lastAddress, 0, words, at)) {
+      entry = this.find(words, at);
+      if (entry === NONE) return this.begin(words, at, now);
+      copyAddress(words, at, this.lastAddress, 0);
       this.lastEntry = entry;
     }
     this.used[entry] = 1;
     const state = this.states[entry]!;
-    if (state === STALE || (state === REACHABLE && now - this.confirmed[entry]! >= REACHABLE_TIME)) {
+    if (state === STALE || (state === REACHABLE && now - this.confirmed[entry]! >= this.reachableTime)) {
       this.states[entry] = DELAY;
       this.arm(entry, DELAY_LIST, now + DELAY_TIME);
     }
@@ -125,26 +142,27 @@ export class Neighbours {
     return this.states[entry]! >= REACHABLE;
   }
 
-  /** State of the entry for `address`, FREE where there is none. */
-  stateOf(address: number): number {
-    const entry = this.find(address);
+  /** State of the entry for an address, FREE where there is none. */
+  stateOf(words: Int32Array, at: number): number {
+    const entry = this.find(words, at);
     return entry === NONE ? FREE : this.states[entry]!;
   }
 
-  /** A connection by way of `address` has made progress: the neighbour is there (RFC 4861 7.3.1). */
-  confirm(address: number, now: number): void {
-    const entry = this.lastAddress === address && this.lastEntry !== NONE ? this.lastEntry : this.find(address);
+  /** A connection by way of an address has made progress: the neighbour is there (RFC 4861 7.3.1). */
+  confirm(words: Int32Array, at: number, now: number): void {
+    const last = this.lastEntry;
+    const entry = last !== NONE && sameAddress(this.lastAddress, 0, words, at) ? last : this.find(words, at);
     if (entry === NONE || this.states[entry]! < REACHABLE) return;
     this.confirmed[entry] = now;
     this.setReachable(entry);
   }
 
   /**
-   * Connections by way of `address` get no answers: it is asked whether it is there, at once (dead-gateway diagnosis, RFC 1122
+   * Connections by way of an address get no answers: it is asked whether it is there, at once (dead-gateway diagnosis, RFC 1122
    * 3.3.1.4), unless it was heard of within the time of one request.
    */
-  suspect(address: number, now: number): void {
-    const entry = this.find(address);
+  suspect(words: Int32Array, at: number, now: number): void {
+    const entry = this.find(words, at);
     if (entry === NONE || this.states[entry]! < REACHABLE || this.states[entry] === PROBE) return;
     if (this.states[entry] === REACHABLE && now - this.confirmed[entry]! < RETRANSMIT_TIME) return;
     this.disarm(entry);
@@ -153,30 +171,25 @@ export class Neighbours {
     this.solicit(entry, now);
   }
 
-  /**
-   * A station says that `address` is at the link address `mac[at]`.
-   *
-   * @param solicited it answered a request of ours, so packets of ours reach it.
-   * @param create make an entry where there is none: it will soon want to be answered.
-   */
-  learn(address: number, mac: Uint8Array, at: number, solicited: boolean, create: boolean, now: number): void {
-    let entry = this.find(address);
+  /** A station says that an address is at the link address `mac[macAt]`. @param how SOLICITED, OVERRIDE and CREATE. */
+  learn(words: Int32Array, at: number, mac: Uint8Array, macAt: number, how: number, now: number): void {
+    let entry = this.find(words, at);
     if (entry === NONE) {
-      if (!create) return;
-      entry = this.take(address);
+      if ((how & CREATE) === 0) return;
+      entry = this.take(words, at);
       this.states[entry] = STALE;
-      this.setMac(entry, mac, at, now);
+      this.setMac(entry, mac, macAt, now);
       return;
     }
-    const state = this.states[entry]!;
-    if (state !== INCOMPLETE) this.update(entry, mac, at, solicited, now);
-    else {
-      this.disarm(entry);
-      this.setMac(entry, mac, at, now);
-      this.states[entry] = solicited ? REACHABLE : STALE;
-      this.confirmed[entry] = now;
-      this.events.resolved(entry);
+    if (this.states[entry] !== INCOMPLETE) {
+      this.update(entry, mac, macAt, how, now);
+      return;
     }
+    this.disarm(entry);
+    this.setMac(entry, mac, macAt, now);
+    this.states[entry] = (how & SOLICITED) !== 0 ? REACHABLE : STALE;
+    this.confirmed[entry] = now;
+    this.events.resolved(entry);
   }
 
   /** Does what is due at `now`. */
@@ -192,7 +205,7 @@ export class Neighbours {
       this.disarm(entry);
       if (this.tries[entry]! < MAX_TRIES) this.solicit(entry, now);
       else {
-        this.events.failed(entry, this.addresses[entry]!);
+        this.events.failed(entry);
         this.forget(entry);
       }
       entry = this.timerHeads[RETRY_LIST]!;
@@ -208,8 +221,8 @@ export class Neighbours {
     );
   }
 
-  private begin(address: number, now: number): number {
-    const entry = this.take(address);
+  private begin(words: Int32Array, at: number, now: number): number {
+    const entry = this.take(words, at);
     this.states[entry] = INCOMPLETE;
     this.tries[entry] = 0;
     this.used[entry] = 1;
@@ -220,17 +233,22 @@ export class Neighbours {
   private solicit(entry: number, now: number): void {
     this.tries[entry] = this.tries[entry]! + 1;
     this.arm(entry, RETRY_LIST, now + RETRANSMIT_TIME);
-    this.events.solicit(entry, this.addresses[entry]!, this.states[entry] === INCOMPLETE);
+    this.events.solicit(entry, this.states[entry] === INCOMPLETE);
   }
 
-  private update(entry: number, mac: Uint8Array, at: number, solicited: boolean, now: number): void {
-    if (!sameMac(this.macs, entry * MAC_LENGTH, mac, at)) {
-      if (now - this.learned[entry]! < LOCK_TIME) return;
-      this.setMac(entry, mac, at, now);
+  /** RFC 4861 7.2.5: a link address that does not override the known one only casts doubt on it. */
+  private update(entry: number, mac: Uint8Array, macAt: number, how: number, now: number): void {
+    if (!sameMac(this.macs, entry * MAC_LENGTH, mac, macAt)) {
+      if (now - this.learned[entry]! < this.lockTime) return;
+      if ((how & OVERRIDE) === 0) {
+        if (this.states[entry] === REACHABLE) this.states[entry] = STALE;
+        return;
+      }
+      this.setMac(entry, mac, macAt, now);
       this.disarm(entry);
       this.states[entry] = STALE;
     }
-    if (!solicited) return;
+    if ((how & SOLICITED) === 0) return;
     this.confirmed[entry] = now;
     this.setReachable(entry);
   }
@@ -246,25 +264,30 @@ export class Neighbours {
     this.learned[entry] = now;
   }
 
-  private find(address: number): number {
-    let entry = this.buckets[this.bucket(address)]!;
-    while (entry !== NONE && this.addresses[entry] !== address) entry = this.chain[entry]!;
+  private find(words: Int32Array, at: number): number {
+    let entry = this.buckets[this.bucket(words, at)]!;
+    while (entry !== NONE && !sameAddress(this.addresses, entry * ADDRESS_WORDS, words, at)) entry = this.chain[entry]!;
     return entry;
   }
 
-  private bucket(address: number): number {
-    return Math.imul(address ^ this.seed, 0x9e3779b1) >>> this.shift;
+  private bucket(words: Int32Array, at: number): number {
+    let hash = this.seed;
+    for (let i = 0; i < ADDRESS_WORDS; i++) {
+      hash = Math.imul(hash ^ words[at + i]!, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    return Math.imul(hash, 0x9e3779b1) >>> this.shift;
   }
 
-  /** A fresh entry for `address`, from the free list or by forgetting another. */
-  private take(address: number): number {
+  /** A fresh entry for an address, from the free list or by forgetting another. */
+  private take(words: Int32Array, at: number): number {
     if (this.freeHead === NONE) this.evict();
     const entry = this.freeHead;
     this.freeHead = this.chain[entry]!;
-    const bucket = this.bucket(address);
+    const bucket = this.bucket(words, at);
     this.chain[entry] = this.buckets[bucket]!;
     this.buckets[bucket] = entry;
-    this.addresses[entry] = address;
+    copyAddress(words, at, this.addresses, entry * ADDRESS_WORDS);
     this.used[entry] = 0;
     this.confirmed[entry] = -Infinity;
     return entry;
@@ -283,7 +306,7 @@ export class Neighbours {
   private forget(entry: number): void {
     this.disarm(entry);
     if (this.lastEntry === entry) this.lastEntry = NONE;
-    const bucket = this.bucket(this.addresses[entry]!);
+    const bucket = this.bucket(this.addresses, entry * ADDRESS_WORDS);
     if (this.buckets[bucket] === entry) this.buckets[bucket] = this.chain[entry]!;
     else {
       let before = this.buckets[bucket]!;

@@ -1,15 +1,18 @@
 /**
- * What routers have said about the largest packet on the way to a destination (RFC 1191).
+ * What routers have said about the largest packet on the way to a destination (RFC 1191, RFC 8201).
  *
  * A fixed number of destinations, in sets of four chosen by a keyed hash: where a set is full, its oldest entry goes.
  * What is forgotten is found out again.
  */
 
+import { ADDRESS_WORDS, copyAddress, isMapped, sameAddress } from '../wire/address.js';
+import { IPV6_MTU_MIN } from '../wire/ipv6.js';
+
 const WAYS = 4;
 const SETS = 64;
-/** An entry is believed for ten minutes, then a larger packet is tried again (RFC 1191 6.3; Linux's mtu_expires). */
+/** An entry is believed for ten minutes, then a larger packet is tried again (RFC 1191 6.3, RFC 8201 4; Linux's mtu_expires). */
 export const PATH_MTU_LIFETIME = 600e6;
-/** Nothing smaller is believed: an attacker could make every segment tiny (Linux's min_pmtu). */
+/** Of IPv4 nothing smaller is believed: an attacker could make every segment tiny (Linux's min_pmtu). */
 export const PATH_MTU_MIN = 552;
 
 /** MTUs that links have, for routers that do not tell theirs (RFC 1191 7.1). */
@@ -25,7 +28,7 @@ export function plateauBelow(length: number): number {
 
 export class PathMtu {
   private readonly seed: number;
-  private readonly address = new Int32Array(WAYS * SETS);
+  private readonly addresses = new Int32Array(WAYS * SETS * ADDRESS_WORDS);
   private readonly mtu = new Int32Array(WAYS * SETS);
   private readonly expires = new Float64Array(WAYS * SETS);
   /** 1 where a router wants packets below PATH_MTU_MIN: what is sent that way may be cut. */
@@ -38,48 +41,57 @@ export class PathMtu {
     this.seed = seed;
   }
 
-  /** The smaller MTU known on the way to an IPv4 address, or `linkMtu`. @param now in µs. */
-  get(address: number, linkMtu: number, now: number): number {
+  /** The smaller MTU known on the way to the address at `words[at]`, or `linkMtu`. @param now in µs. */
+  get(words: Int32Array, at: number, linkMtu: number, now: number): number {
     if (!this.any) return linkMtu;
-    const slot = this.find(address, now);
+    const slot = this.find(words, at, now);
     return slot < 0 ? linkMtu : Math.min(linkMtu, this.mtu[slot]!);
   }
 
-  /** True where a packet of PATH_MTU_MIN may not fit, so that routers must be allowed to cut it. */
-  mayFragment(address: number, now: number): boolean {
+  /** True once `mayFragment` may say so of some address. */
+  get hasSmall(): boolean {
+    return this.anySmall;
+  }
+
+  /** True where a packet of PATH_MTU_MIN may not fit, so that routers must be allowed to cut it. IPv4 only. */
+  mayFragment(words: Int32Array, at: number, now: number): boolean {
     if (!this.anySmall) return false;
-    const slot = this.find(address, now);
+    const slot = this.find(words, at, now);
     return slot >= 0 && this.small[slot] === 1;
   }
 
-  /** A router says that packets to an address must not be larger than `mtu`. It never makes an entry larger. */
-  lower(address: number, mtu: number, now: number): void {
-    let slot = this.find(address, now);
+  /**
+   * A router says that packets to an address must not be larger than `mtu`. It never makes an entry larger, and that of an
+   * IPv6 address never smaller than what every link carries (RFC 8201 4).
+   */
+  lower(words: Int32Array, at: number, mtu: number, now: number): void {
+    const least = isMapped(words, at) ? PATH_MTU_MIN : IPV6_MTU_MIN;
+    let slot = this.find(words, at, now);
     if (slot < 0) {
-      slot = this.oldest(address);
+      slot = this.oldest(words, at);
       this.mtu[slot] = 65535;
       this.small[slot] = 0;
     }
     this.any = true;
-    if (mtu < PATH_MTU_MIN) {
+    if (mtu < least && least === PATH_MTU_MIN) {
       this.small[slot] = 1;
       this.anySmall = true;
     }
-    this.address[slot] = address;
-    this.mtu[slot] = Math.max(PATH_MTU_MIN, Math.min(mtu, this.mtu[slot]!));
+    copyAddress(words, at, this.addresses, slot * ADDRESS_WORDS);
+    this.mtu[slot] = Math.max(least, Math.min(mtu, this.mtu[slot]!));
     this.expires[slot] = now + PATH_MTU_LIFETIME;
   }
 
-  private find(address: number, now: number): number {
-    const first = this.first(address);
+  private find(words: Int32Array, at: number, now: number): number {
+    const first = this.first(words, at);
     for (let slot = first; slot < first + WAYS; slot++) {
-      if (this.address[slot] === address && this.expires[slot]! > now) return slot;
+      if (this.expires[slot]! > now && sameAddress(this.addresses, slot * ADDRESS_WORDS, words, at)) return slot;
     }
     return -1;
   }
 
-  private oldest(address: number): number {
-    const first = this.first(address);
+  private oldest(words: Int32Array, at: number): number {
+    const first = this.first(words, at);
     let oldest = first;
     for (let slot = first + 1; slot < first + WAYS; slot++) {
       if (this.expires[slot]! < this.expires[oldest]!) oldest = slot;
@@ -87,7 +99,12 @@ export class PathMtu {
     return oldest;
   }
 
-  private first(address: number): number {
-    return (Math.imul(address ^ this.seed, 0x9e3779b1) >>> 26) * WAYS;
+  private first(words: Int32Array, at: number): number {
+    let hash = this.seed;
+    for (let i = 0; i < ADDRESS_WORDS; i++) {
+      hash = Math.imul(hash ^ words[at + i]!, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    return (Math.imul(hash, 0x9e3779b1) >>> 26) * WAYS;
   }
 }

@@ -16,6 +16,8 @@ const SLOTS = 64;
 const SHARE = 16;
 /** From the first fragment that came until the packet is given up, in µs (Linux's ipfrag_time; RFC 1122 asks for 60 to 120 s, long for today's links). */
 export const REASSEMBLY_TIMEOUT = 30e6;
+/** The same for IPv6 (RFC 8200 4.5). */
+export const REASSEMBLY_TIMEOUT6 = 60e6;
 
 /** Fragments begin at multiples of this many bytes. */
 const UNIT = 8;
@@ -49,6 +51,8 @@ export class Fragment {
   identification = 0;
   /** Protocol of the packet where that tells packets of one identification apart (IPv4), else 0. */
   protocol = 0;
+  /** Of IPv6: the kind of header that the data begin with, where this is the first fragment. */
+  nextHeader = 0;
   /** Place of the header, and its length of at most 60 bytes: that of the first fragment becomes the packet's. */
   headerAt = 0;
   header = 0;
@@ -60,6 +64,11 @@ export class Fragment {
   more = false;
   /** ECN field, 0-3. */
   ecn = 0;
+}
+
+/** Hears of packets that did not become whole in time, of which the first fragment is there (RFC 1122 3.3.2, RFC 8200 4.5). */
+export interface ReassemblyEvents {
+  timedOut(slot: number, six: boolean, now: number): void;
 }
 
 export class Reassembly {
@@ -74,6 +83,9 @@ export class Reassembly {
   private readonly addresses = new Int32Array(8 * SLOTS);
   private readonly identifications = new Int32Array(SLOTS);
   private readonly protocols = new Uint8Array(SLOTS);
+  private readonly nextHeaders = new Uint8Array(SLOTS);
+  /** Bytes of data of the first fragment; 0 until it has come. */
+  private readonly firsts = new Int32Array(SLOTS);
   private readonly headers = new Uint8Array(SLOTS);
   /** Bytes of data in all; -1 until the last fragment has come. */
   private readonly totals = new Int32Array(SLOTS);
@@ -86,6 +98,9 @@ export class Reassembly {
   /** A bit for each unit that has come, and for each that a fragment begins with. */
   private filled = new Int32Array(0);
   private begins = new Int32Array(0);
+
+  /** Who is told of what did not become whole. */
+  events: ReassemblyEvents | null = null;
 
   constructor(stats: IpStats) {
     this.stats = stats;
@@ -111,6 +126,8 @@ export class Reassembly {
     }
     if (fragment.offset === 0) {
       this.headers[slot] = fragment.header;
+      this.nextHeaders[slot] = fragment.nextHeader;
+      this.firsts[slot] = fragment.length;
       copyBytes(fragment.bytes, fragment.headerAt, this.bytes, this.dataOf(slot) - fragment.header, fragment.header);
     }
     copyBytes(fragment.bytes, fragment.dataAt, this.bytes, this.dataOf(slot) + fragment.offset, fragment.length);
@@ -136,6 +153,20 @@ export class Reassembly {
     return this.headers[slot]!;
   }
 
+  /** `Fragment.nextHeader` of the first fragment. */
+  nextHeaderOf(slot: number): number {
+    return this.nextHeaders[slot]!;
+  }
+
+  /** Bytes of data of the first fragment; 0 until it has come. */
+  firstOf(slot: number): number {
+    return this.firsts[slot]!;
+  }
+
+  identificationOf(slot: number): number {
+    return this.identifications[slot]!;
+  }
+
   /** ECN field of a whole packet whose first fragment had `ecn`: "congestion experienced" where any part had it (RFC 3168 5.3). */
   ecnOf(slot: number, ecn: number): number {
     return (this.marks[slot]! & (1 << CE)) !== 0 ? CE : ecn;
@@ -153,11 +184,13 @@ export class Reassembly {
   advance(now: number): void {
     if (this.used === 0) return;
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (this.states[slot] === FREE || this.started[slot]! + REASSEMBLY_TIMEOUT > now) continue;
+      if (this.states[slot] === FREE || this.deadline(slot) > now) continue;
       if (this.states[slot] === OPEN) {
-        if (this.isSix(slot)) this.stats.Ip6ReasmTimeout++;
+        const six = this.isSix(slot);
+        if (six) this.stats.Ip6ReasmTimeout++;
         else this.stats.IpReasmTimeout++;
         this.countFailure(slot);
+        if (this.firsts[slot]! > 0) this.events?.timedOut(slot, six, now);
       }
       this.free(slot);
     }
@@ -168,9 +201,13 @@ export class Reassembly {
     if (this.used === 0) return Infinity;
     let at = Infinity;
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (this.states[slot] !== FREE) at = Math.min(at, this.started[slot]! + REASSEMBLY_TIMEOUT);
+      if (this.states[slot] !== FREE) at = Math.min(at, this.deadline(slot));
     }
     return at;
+  }
+
+  private deadline(slot: number): number {
+    return this.started[slot]! + (this.isSix(slot) ? REASSEMBLY_TIMEOUT6 : REASSEMBLY_TIMEOUT);
   }
 
   private allocate(): void {
@@ -223,6 +260,7 @@ export class Reassembly {
     this.totals[slot] = -1;
     this.ends[slot] = 0;
     this.counts[slot] = 0;
+    this.firsts[slot] = 0;
     this.marks[slot] = 0;
     this.filled.fill(0, slot * MAP_WORDS, (slot + 1) * MAP_WORDS);
     this.begins.fill(0, slot * MAP_WORDS, (slot + 1) * MAP_WORDS);

@@ -1,15 +1,19 @@
 /**
- * Where packets go: the addresses of this host, what is on each link, and the default gateway.
+ * Where IPv4 packets go: the addresses of this host, what is on each link, and the default gateway.
  *
  * There are a handful of interfaces, so a look-up walks them; the most specific prefix wins, and of equal ones the
  * first.
  */
-import { BROADCAST4, isLoopback4, isMulticast4, isReserved4, isThisNetwork4, netmask, parseDotted } from '../wire/address.js';
+import {
+  ADDRESS_WORDS, BROADCAST4, isLoopback4, isMulticast4, isReserved4, isThisNetwork4, netmask, parseDotted, setMapped,
+} from '../wire/address.js';
 
 /** Returned where nothing leads to a destination. */
 export const NO_INTERFACE = -1;
 
 interface Route {
+  /** Interface that it is of. */
+  readonly index: number;
   readonly address: number;
   readonly mask: number;
   readonly network: number;
@@ -21,25 +25,30 @@ interface Route {
 
 export class Routes {
   /** The neighbour to hand the packet to; set by `lookup`. */
-  nextHop = 0;
+  readonly nextHop = new Int32Array(ADDRESS_WORDS);
   private readonly routes: Route[] = [];
   /** The interface whose address is in 127.0.0.0/8, or NO_INTERFACE. Packets to this host itself go by it. */
   private loopback = NO_INTERFACE;
   private defaultInterface = NO_INTERFACE;
+  private gateway = 0;
+
+  constructor() {
+    setMapped(this.nextHop, 0, 0);
+  }
 
   /**
-   * Adds the next interface.
+   * Adds the address of interface `index`.
    *
    * @param address dotted. @param prefix 0 to 32 bits that its neighbours share with it. @param gateway dotted or null.
    * @throws TypeError or RangeError where these make no sense.
    */
-  add(address: string, prefix: number, gateway: string | null): void {
+  add(index: number, address: string, prefix: number, gateway: string | null): void {
     if (!Number.isInteger(prefix) || prefix < 0 || prefix > 32) throw new RangeError(`no prefix length: ${prefix}`);
     const own = parseDotted(address);
     if (!isUnicast(own)) throw new RangeError(`${address} cannot be the address of a host`);
     const mask = netmask(prefix);
-    const index = this.routes.length;
     this.routes.push({
+      index,
       address: own,
       mask,
       network: own & mask,
@@ -51,12 +60,13 @@ export class Routes {
       if (this.loopback === NO_INTERFACE) this.loopback = index;
     } else if (gateway !== null && this.defaultInterface === NO_INTERFACE) {
       this.defaultInterface = index;
+      this.gateway = parseDotted(gateway);
     }
   }
 
   /** The interface to send to `destination` by, or NO_INTERFACE; sets `nextHop`. */
   lookup(destination: number): number {
-    this.nextHop = destination;
+    this.nextHop[3] = destination;
     if (this.isOwn(destination)) return this.loopback;
     if (!isUnicast(destination) || isLoopback4(destination) || this.isBroadcast(destination)) return NO_INTERFACE;
     let best = NO_INTERFACE;
@@ -65,12 +75,12 @@ export class Routes {
       const route = this.routes[i]!;
       if ((destination & route.mask) !== route.network) continue;
       if (best === NO_INTERFACE || route.mask >>> 0 > bestMask) {
-        best = i;
+        best = route.index;
         bestMask = route.mask >>> 0;
       }
     }
     if (best !== NO_INTERFACE) return best;
-    if (this.defaultInterface !== NO_INTERFACE) this.nextHop = this.routes[this.defaultInterface]!.gateway;
+    if (this.defaultInterface !== NO_INTERFACE) this.nextHop[3] = this.gateway;
     return this.defaultInterface;
   }
 
@@ -86,7 +96,7 @@ export class Routes {
   source(destination: number): number {
     if (this.isOwn(destination)) return this.loopback === NO_INTERFACE ? 0 : destination;
     const index = this.lookup(destination);
-    return index === NO_INTERFACE ? 0 : this.routes[index]!.address;
+    return index === NO_INTERFACE ? 0 : this.routeOf(index)!.address;
   }
 
   /** True for the limited broadcast and those of the links. */
@@ -101,7 +111,8 @@ export class Routes {
 
   /** True where a station with `address` can be a neighbour on interface `index`. */
   isOnLink(index: number, address: number): boolean {
-    const route = this.routes[index]!;
+    const route = this.routeOf(index);
+    if (route === undefined) return false;
     if (route.hasGateway && route.gateway === address) return true;
     return (address & route.mask) === route.network && isUnicast(address) && address !== route.broadcast;
   }
@@ -117,6 +128,13 @@ export class Routes {
   isMartian(index: number, source: number): boolean {
     if (index === this.loopback) return !this.isOwn(source);
     return !isUnicast(source) || isLoopback4(source) || this.isOwn(source) || this.isBroadcast(source);
+  }
+
+  private routeOf(index: number): Route | undefined {
+    for (let i = 0; i < this.routes.length; i++) {
+      if (this.routes[i]!.index === index) return this.routes[i];
+    }
+    return undefined;
   }
 }
 

@@ -38,6 +38,23 @@ export class IpStats {
   /** Source addresses that cannot be. Counts in IpInAddrErrors too. */
   IpExtInMartians = 0;
 
+  /** The same of IPv6, as in /proc/net/snmp6. */
+  Ip6InReceives = 0;
+  /** Version, or an extension header that is not as it must be. */
+  Ip6InHdrErrors = 0;
+  Ip6InAddrErrors = 0;
+  Ip6InUnknownProtos = 0;
+  /** Frame or packet shorter than its headers say. */
+  Ip6InTruncatedPkts = 0;
+  Ip6InDiscards = 0;
+  Ip6InDelivers = 0;
+  Ip6InMcastPkts = 0;
+  Ip6InOctets = 0;
+  Ip6OutRequests = 0;
+  Ip6OutDiscards = 0;
+  Ip6OutNoRoutes = 0;
+  Ip6OutMcastPkts = 0;
+  Ip6OutOctets = 0;
   Ip6ReasmReqds = 0;
   Ip6ReasmOKs = 0;
   Ip6ReasmFails = 0;
@@ -59,8 +76,37 @@ export class IpStats {
   IcmpOutMsgs = 0;
   IcmpOutEchoReps = 0;
   IcmpOutDestUnreachs = 0;
+  IcmpOutTimeExcds = 0;
   /** Answers not given because of a rate limit. */
   IcmpOutRateLimitHost = 0;
+
+  Icmp6InMsgs = 0;
+  Icmp6InErrors = 0;
+  Icmp6InCsumErrors = 0;
+  Icmp6InDestUnreachs = 0;
+  Icmp6InPktTooBigs = 0;
+  Icmp6InTimeExcds = 0;
+  Icmp6InParmProblems = 0;
+  Icmp6InEchos = 0;
+  Icmp6InEchoReplies = 0;
+  Icmp6InRouterSolicits = 0;
+  Icmp6InRouterAdvertisements = 0;
+  Icmp6InNeighborSolicits = 0;
+  Icmp6InNeighborAdvertisements = 0;
+  Icmp6InRedirects = 0;
+  Icmp6OutMsgs = 0;
+  Icmp6OutDestUnreachs = 0;
+  Icmp6OutTimeExcds = 0;
+  Icmp6OutParmProblems = 0;
+  Icmp6OutEchoReplies = 0;
+  Icmp6OutNeighborSolicits = 0;
+  Icmp6OutNeighborAdvertisements = 0;
+  Icmp6OutRateLimitHost = 0;
+
+  /** Own IPv6 addresses that another station turned out to have before they were used (RFC 4862 5.4). */
+  NdpDuplicates = 0;
+  /** Another station says that it has an address that this host uses. */
+  NdpInConflicts = 0;
 
   /** Frames of the link that were too short, for another station, or of a type that is not handled. */
   LinkInTruncated = 0;

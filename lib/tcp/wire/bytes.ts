@@ -37,3 +37,13 @@ export function copyBytes(from: Uint8Array, fromAt: number, to: Uint8Array, toAt
   }
   for (let i = 0; i < length; i++) to[toAt + i] = from[fromAt + i]!;
 }
+
+/** Reads the 16 bytes at `at` as four words: an IPv6 address, for one. */
+export function getWords(bytes: Uint8Array, at: number, words: Int32Array, wordAt: number): void {
+  for (let i = 0; i < 4; i++) words[wordAt + i] = get32(bytes, at + 4 * i);
+}
+
+/** Writes four words as 16 bytes. */
+export function putWords(bytes: Uint8Array, at: number, words: Int32Array, wordAt: number): void {
+  for (let i = 0; i < 4; i++) put32(bytes, at + 4 * i, words[wordAt + i]!);
+}

@@ -34,6 +34,9 @@ export const NETWORK_UNKNOWN = 6;
 export const NETWORK_PROHIBITED = 9;
 export const NETWORK_TOS = 11;
 
+/** Code of ICMP_TIME_EXCEEDED: fragments did not come in time. */
+export const REASSEMBLY_TIME = 1;
+
 /** Results of `checkIcmp`. */
 export const ICMP_OK = 0;
 export const ICMP_TRUNCATED = 1;

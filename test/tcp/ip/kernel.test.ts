@@ -23,7 +23,7 @@ t.test('the kernel finds this host by ARP, takes its errors and its segments, an
   const device = openDevice('packet:own0', memory, shared, { netns: network.left });
   t.teardown(() => device.close());
   const transport = new FakeTransport();
-  const interfaces = [{ device, memory: memory.bytes, address: OWN_ADDRESS, prefix: 24, gateway: null }];
+  const interfaces = [{ device, memory: memory.bytes, addresses: [`${OWN_ADDRESS}/24`] }];
   const ip = new Ip({ interfaces, transport, random: randomOf(1) });
   const turn = (): void => {
     ip.receive(performance.now() * 1000, 64);

@@ -41,6 +41,8 @@ export class FakeDevice implements Device {
   readonly sent: Sent[] = [];
   /** Frames that one batch holds. */
   batch = 4;
+  /** Groups that were joined, link addresses in hex. */
+  readonly groups: string[] = [];
   /** False: `flush` makes no room, as where the link is stuck. */
   flushes = true;
   private readonly committed: Sent[] = [];
@@ -87,6 +89,10 @@ export class FakeDevice implements Device {
     if (!this.flushes) return 0;
     this.sent.push(...this.committed);
     return this.committed.splice(0).length;
+  }
+
+  joinGroup(mac: Uint8Array): void {
+    this.groups.push(Buffer.from(mac).toString('hex'));
   }
 
   close(): void {}
@@ -146,15 +152,19 @@ export class Host {
   readonly ip: Ip;
   now = 1e6;
 
-  constructor(capabilities: Partial<DeviceCapabilities> = {}, options: { loopback?: boolean; prefix?: number } = {}) {
+  constructor(
+    capabilities: Partial<DeviceCapabilities> = {},
+    options: { loopback?: boolean; prefix?: number; addresses?: string[]; gateways?: string[]; dadTransmits?: number; seed?: number } = {},
+  ) {
     this.device = new FakeDevice(capabilities);
     const interfaces: InterfaceConfig[] = [
-      { device: this.device, memory: MEMORY, address: OWN, prefix: options.prefix ?? 24, gateway: GATEWAY },
+      { device: this.device, memory: MEMORY, addresses: [`${OWN}/${options.prefix ?? 24}`, ...options.addresses ?? []],
+        gateways: [GATEWAY, ...options.gateways ?? []], dadTransmits: options.dadTransmits ?? 1 },
     ];
     if (options.loopback === true) {
-      interfaces.push({ device: this.loopback, memory: MEMORY, address: '127.0.0.1', prefix: 8, gateway: null });
+      interfaces.push({ device: this.loopback, memory: MEMORY, addresses: ['127.0.0.1/8', '::1/128'] });
     }
-    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(1), now: this.now });
+    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(options.seed ?? 1), now: this.now });
   }
 
   get stats(): Ip['stats'] {

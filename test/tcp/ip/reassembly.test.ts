@@ -3,7 +3,7 @@ import t from 'tap';
 import type { IpStats } from '../../../lib/tcp/ip/stats.js';
 import { put16 } from '../../../lib/tcp/wire/bytes.js';
 import { ETHERNET_HEADER as IP, TYPE_IPV4 } from '../../../lib/tcp/wire/ethernet.js';
-import { emitIcmp, finishIcmp } from '../../../lib/tcp/wire/icmp.js';
+import { checkIcmp, emitIcmp, finishIcmp } from '../../../lib/tcp/wire/icmp.js';
 import { checkIPv4, ipv4Fragment } from '../../../lib/tcp/wire/ipv4.js';
 import { randomOf } from '../../support/random.js';
 import { Host, OWN, PEER, PEER_MAC, arp, ethernet, packet, segment } from './network.js';
@@ -178,18 +178,29 @@ t.test('RFC 3168 5.3: congestion of a part is that of the whole', async (t) => {
   }
 });
 
-t.test('RFC 1122 3.3.2: what is not whole after thirty seconds is given up', async (t) => {
+t.test('RFC 1122 3.3.2: what is not whole after thirty seconds is given up, and the sender told where the first part is there', async (t) => {
   const host = new Host();
+  host.receive(arp(1, PEER, PEER_MAC, OWN));
   const parts = cut(segment(1000), 512);
   host.receive(parts[0]!);
   t.equal(host.ip.pollAt(), host.now + 30e6);
-  host.wait(29.9);
+  t.same(host.wait(29.9), []);
   t.same(reassembled(host), { IpReasmReqds: 1 });
-  host.wait(0.1);
+  const [error] = host.wait(0.1);
   t.same(reassembled(host), { IpReasmReqds: 1, IpReasmFails: 1, IpReasmTimeout: 1 });
-  t.equal(host.ip.pollAt(), Infinity);
+  t.same([...error!.bytes.subarray(IP + 20, IP + 22)], [11, 1], 'time exceeded');
+  t.equal(checkIcmp(error!.bytes, IP + 20, error!.bytes.length - IP - 20), 0);
+  t.same(Buffer.from(error!.bytes.subarray(IP + 28)), Buffer.from(parts[0]!.subarray(IP, IP + 28)), 'it shows the fragment as it came');
+  t.equal(host.stats.IcmpOutTimeExcds, 1);
   host.receive(parts[1]!);
   t.same(host.transport.segments, [], 'the rest alone is nothing');
+  t.equal(host.wait(40).length, 3, 'and nothing to tell of: the peer is only asked whether it is there still');
+  const errors = new Host();
+  errors.receive(arp(1, PEER, PEER_MAC, OWN));
+  const unreachable = new Uint8Array(1008);
+  emitIcmp(unreachable, 0, 3, 1);
+  errors.receive(cut(ethernet(TYPE_IPV4, packet(1, unreachable)), 512)[0]!);
+  t.same(errors.wait(30), [], 'RFC 1122 3.2.2: no error about an error');
 });
 
 t.test('a flood of fragments is bounded, and one source does not drive out another', async (t) => {

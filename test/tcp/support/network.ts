@@ -41,7 +41,7 @@ export class Side {
     this.toSend = toSend;
     this.stack = new Stack({
       words: new Int32Array(FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS, payload, random: randomOf(seed), now, limits,
-      interfaces: [{ device, memory: payload.memory, address, prefix: 24, gateway: null }],
+      interfaces: [{ device, memory: payload.memory, addresses: [`${address}/24`] }],
       secret: new Uint8Array(16).fill(seed),
     });
   }

@@ -79,7 +79,7 @@ function stack(device: Device, address: string, secret: number): Stack {
   let seed = secret;
   return new Stack({
     words: new Int32Array(FLOWS * 2 * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS * 2, payload, now: START,
-    interfaces: [{ device, memory: payload.memory, address, prefix: 24, gateway: null }],
+    interfaces: [{ device, memory: payload.memory, addresses: [`${address}/24`] }],
     random: () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0), secret: new Uint8Array(16).fill(secret),
   });
 }

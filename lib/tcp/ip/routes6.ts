@@ -1,0 +1,201 @@
+/**
+ * Where IPv6 packets go: the addresses of this host, what is on each link, and the default router.
+ *
+ * There are a handful of addresses, so a look-up walks them; the most specific prefix wins, and of equal ones the first.
+ */
+import { hashConnection } from '../siphash.js';
+import {
+  ADDRESS_WORDS, commonPrefix, copyAddress, formatAddress, isLinkLocal6, isLoopback6, isMapped, isMulticast6, isUnspecified6,
+  parseAddress, sameAddress,
+} from '../wire/address.js';
+import { get16, get32 } from '../wire/bytes.js';
+import { NO_INTERFACE } from './routes.js';
+
+/** States of an own address (RFC 4862 5.4). */
+/** Not yet known to be this host's alone: nothing is sent from it, and nothing for it is taken. */
+export const TENTATIVE = 0;
+export const PREFERRED = 1;
+/** Another station has it: never used. */
+export const DUPLICATE = 2;
+
+/** One address of this host. */
+export class Address6 {
+  readonly words = new Int32Array(ADDRESS_WORDS);
+  /** Interface that it is of. */
+  readonly index: number;
+  /** Bits that its neighbours share with it, 0 to 128. */
+  readonly prefix: number;
+  state = PREFERRED;
+
+  constructor(words: Int32Array, prefix: number, index: number) {
+    copyAddress(words, 0, this.words, 0);
+    this.prefix = prefix;
+    this.index = index;
+  }
+
+  get text(): string {
+    return formatAddress(this.words, 0);
+  }
+
+  /** True where the address at `words[at]` shares the prefix. */
+  reaches(words: Int32Array, at: number): boolean {
+    return commonPrefix(this.words, 0, words, at) >= this.prefix;
+  }
+}
+
+export class Routes6 {
+  /** The neighbour to hand the packet to; set by `lookup`. */
+  readonly nextHop = new Int32Array(ADDRESS_WORDS);
+  readonly addresses: Address6[] = [];
+  /** The interface that has ::1, or NO_INTERFACE. Packets to this host itself go by it. */
+  private loopback = NO_INTERFACE;
+  private router: { index: number; words: Int32Array } | null = null;
+
+  /** Adds an address of an interface. @throws RangeError where no host can have it. */
+  add(index: number, words: Int32Array, prefix: number): Address6 {
+    const address = new Address6(words, prefix, index);
+    if (isMulticast6(words, 0) || isUnspecified6(words, 0) || isMapped(words, 0)) {
+      throw new RangeError(`${address.text} cannot be the address of a host`);
+    }
+    this.addresses.push(address);
+    if (isLoopback6(words, 0) && this.loopback === NO_INTERFACE) this.loopback = index;
+    return address;
+  }
+
+  /**
+   * Adds a link-local address to an interface that has other addresses and none of this kind (RFC 4291 2.8). It is the same
+   * each time (RFC 7217 5, with no secret), and not the one that the kernel makes of the same link address.
+   */
+  addLinkLocal(index: number, mac: Uint8Array): void {
+    const first = this.addresses.find((address) => address.index === index);
+    if (first === undefined || this.addresses.some(({ index: at, words }) => at === index && isLinkLocal6(words, 0))) return;
+    const key = get32(mac, 2);
+    const low = hashConnection(key, get16(mac, 0), first.words, 0, 0, 0, 64);
+    const high = hashConnection(key, get16(mac, 0), first.words, 0, 0, 1, 64);
+    this.add(index, Int32Array.of(0xfe800000, 0, high, low), 64);
+  }
+
+  /** The router to everything that is on no link. The first counts. @throws TypeError where the text is no IPv6 address. */
+  setRouter(index: number, text: string): void {
+    const words = new Int32Array(ADDRESS_WORDS);
+    if (!parseAddress(text, words, 0) || isMapped(words, 0)) throw new TypeError(`not an IPv6 address: ${JSON.stringify(text)}`);
+    this.router ??= { index, words };
+  }
+
+  /** The interface to send to `words[at]` by, or NO_INTERFACE; sets `nextHop`. */
+  lookup(words: Int32Array, at: number): number {
+    copyAddress(words, at, this.nextHop, 0);
+    if (this.isOwn(words, at)) return this.loopback;
+    if (isMulticast6(words, at) || isReserved(words, at)) return NO_INTERFACE;
+    let best = NO_INTERFACE;
+    let bestPrefix = -1;
+    for (let i = 0; i < this.addresses.length; i++) {
+      const address = this.addresses[i]!;
+      if (address.prefix <= bestPrefix || !address.reaches(words, at)) continue;
+      best = address.index;
+      bestPrefix = address.prefix;
+    }
+    // What means something on one link only goes to no router (RFC 4291 2.5.6).
+    if (best !== NO_INTERFACE || this.router === null || isLinkLocal6(words, at)) return best;
+    copyAddress(this.router.words, 0, this.nextHop, 0);
+    return this.router.index;
+  }
+
+  /** The own address at `words[at]`, in whatever state, or null. */
+  find(words: Int32Array, at: number): Address6 | null {
+    for (let i = 0; i < this.addresses.length; i++) {
+      const address = this.addresses[i]!;
+      if (sameAddress(address.words, 0, words, at)) return address;
+    }
+    return null;
+  }
+
+  /** True where packets to `words[at]` are for this host. */
+  isOwn(words: Int32Array, at: number): boolean {
+    const address = this.find(words, at);
+    return address !== null && address.state === PREFERRED;
+  }
+
+  /** Writes the source address for packets to `words[at]` to `out[outAt]`. False without a route or an address to use. */
+  source(words: Int32Array, at: number, out: Int32Array, outAt: number): boolean {
+    const index = this.lookup(words, at);
+    if (index === NO_INTERFACE) return false;
+    if (this.isOwn(words, at)) {
+      copyAddress(words, at, out, outAt);
+      return true;
+    }
+    return this.sourceOn(index, words, at, out, outAt);
+  }
+
+  /**
+   * The source address on one interface: RFC 6724 5, rules 2 (scope), 6 (label) and 8 (longest matching prefix); the others
+   * make no difference to a host whose addresses are all preferred and all its own.
+   */
+  sourceOn(index: number, words: Int32Array, at: number, out: Int32Array, outAt: number): boolean {
+    let best: Address6 | null = null;
+    for (let i = 0; i < this.addresses.length; i++) {
+      const address = this.addresses[i]!;
+      if (address.index !== index || address.state !== PREFERRED) continue;
+      if (best === null || isBetter(address.words, best.words, words, at)) best = address;
+    }
+    if (best === null) return false;
+    copyAddress(best.words, 0, out, outAt);
+    return true;
+  }
+
+  /** True where a station with the address can be a neighbour on interface `index`. */
+  isOnLink(index: number, words: Int32Array, at: number): boolean {
+    if (isMulticast6(words, at) || isReserved(words, at)) return false;
+    if (this.router !== null && this.router.index === index && sameAddress(this.router.words, 0, words, at)) return true;
+    for (let i = 0; i < this.addresses.length; i++) {
+      const address = this.addresses[i]!;
+      if (address.index === index && address.reaches(words, at)) return true;
+    }
+    return false;
+  }
+
+  isLoopbackInterface(index: number): boolean {
+    return index === this.loopback;
+  }
+
+  /**
+   * True where no packet that arrives by interface `index` can come from the address: a group, ::1, an IPv4 address in disguise
+   * (RFC 4942 2.2). The loopback carries own addresses. :: is another matter.
+   */
+  isMartian(index: number, words: Int32Array, at: number): boolean {
+    if (index === this.loopback) return !this.isOwn(words, at);
+    return isMulticast6(words, at) || isReserved(words, at);
+  }
+}
+
+/** ::/96 with ::1 and ::, and ::ffff:0:0/96: never on a wire. */
+function isReserved(words: Int32Array, at: number): boolean {
+  return (words[at]! | words[at + 1]!) === 0 && (words[at + 2] === 0 || words[at + 2] === 0xffff);
+}
+
+/** Whether source `a` is to be preferred to `b` for a destination. */
+function isBetter(a: Int32Array, b: Int32Array, words: Int32Array, at: number): boolean {
+  const scope = scopeOf(words, at);
+  const [scopeA, scopeB] = [scopeOf(a, 0), scopeOf(b, 0)];
+  // Rule 2: the smallest scope that is not smaller than the destination's.
+  if (scopeA !== scopeB) return scopeA < scopeB ? scopeA >= scope : scopeB < scope;
+  const label = labelOf(words, at);
+  const [sameA, sameB] = [labelOf(a, 0) === label, labelOf(b, 0) === label];
+  if (sameA !== sameB) return sameA;
+  return commonPrefix(a, 0, words, at) > commonPrefix(b, 0, words, at);
+}
+
+/** RFC 6724 3.1: link-local and ::1 below global; of a group, what its address says. */
+function scopeOf(words: Int32Array, at: number): number {
+  if (isMulticast6(words, at)) return (words[at]! >>> 16) & 15;
+  return isLinkLocal6(words, at) || isLoopback6(words, at) ? 2 : 14;
+}
+
+/** Labels of RFC 6724 2.1, those that an address of an interface can have. */
+function labelOf(words: Int32Array, at: number): number {
+  const first = words[at]!;
+  if (first >>> 16 === 0x2002) return 2;
+  if (first === 0x20010000) return 5;
+  if (first >>> 25 === 0xfc >>> 1) return 13;
+  return isLoopback6(words, at) ? 0 : 1;
+}
