@@ -15,6 +15,7 @@ export interface Port {
 
 /** A socket or listener that stands on the port. */
 export interface PortUser {
+  readonly port: Port;
   /** The TCP server was closed by the app: the user ends too, without an error. */
   dismiss(): void;
 }
@@ -29,9 +30,9 @@ export function removeUser(user: PortUser): void {
   users.delete(user);
 }
 
-/** Ends every socket and listener of this thread. */
-export function dismissUsers(): void {
-  for (const user of [...users]) user.dismiss();
+/** Ends every socket and listener of this thread that stands on `port`. */
+export function dismissUsers(port: Port): void {
+  for (const user of [...users]) if (user.port === port) user.dismiss();
 }
 
 let attached: Port | null = null;

@@ -22,6 +22,10 @@ export interface NetError extends Error {
 export type TcpServerErrorCode =
   /** A face was used in a thread that has no TCP server. */
   | 'ERR_TCP_SERVER_NOT_STARTED'
+  /** Every place for app threads (`maxApps`) is taken. */
+  | 'ERR_TCP_SERVER_FULL'
+  /** The threads of the process have loaded different versions of this package. */
+  | 'ERR_TCP_SERVER_VERSION'
   /** The TCP server ended by itself: its flows are lost. */
   | 'ERR_TCP_SERVER_DIED'
   /** The TCP server was closed, or this thread was detached from it. */

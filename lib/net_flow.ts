@@ -44,10 +44,14 @@ export interface FlowOwner {
   _refused(errno: number): void;
 }
 
+function pumpAgain(link: SocketFlow): void {
+  link.onReadable();
+}
+
 /** A socket's end of its flow. */
 export class SocketFlow implements FlowHandler, PortUser {
   private readonly owner: FlowOwner;
-  private readonly port: Port;
+  readonly port: Port;
   /** Null until the flow is known, and after it was let go. */
   flow: AppFlow | null = null;
   bytesRead = 0;
@@ -112,7 +116,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     if (this.opening || this.held) return;
     this.settle();
     this.pump();
-    if (this.failed !== 0) this.fail();
+    if (this.failed !== 0 && this.flow !== null && this.flow.readableLength === 0) this.fail();
   }
 
   /** The stream wants no more bytes for now. */
@@ -270,7 +274,13 @@ export class SocketFlow implements FlowHandler, PortUser {
     const flow = this.flow;
     if (flow === null) return;
     if (flow.readableLength > 0 || flow.ended) this.owner._touch();
-    while (this.reading && (this.onread === null ? this.pushChunk(flow) : this.fillBuffer(flow, this.onread)));
+    let more = true;
+    try {
+      while (more && this.reading) more = this.onread === null ? this.pushChunk(flow) : this.fillBuffer(flow, this.onread);
+    } finally {
+      // The app has thrown at a chunk: what lies behind it, the end included, is told all the same.
+      if (more && this.reading) setImmediate(pumpAgain, this);
+    }
     // Callbacks of the app ran: the flow may be gone.
     if (!this.reading || this.flow === null || !flow.ended) return;
     this.reading = false;

@@ -30,7 +30,7 @@ export interface ListenAddress {
  */
 export class Listener implements ListenHandler, PortUser {
   private readonly owner: ListenOwner;
-  private readonly port: Port;
+  readonly port: Port;
   private listener: AppListener | null = null;
   private host: string;
   private portNumber: number;
@@ -93,8 +93,9 @@ export class Listener implements ListenHandler, PortUser {
     const { owner } = this;
     const limit = owner.maxConnections;
     if (this.listener === null || (limit && owner._connections >= limit)) {
-      if (this.listener !== null) owner.emit('drop', endpoints(flow));
+      const ends = endpoints(flow);
       flow.close();
+      if (this.listener !== null) owner.emit('drop', ends);
       return;
     }
     const socket = new Socket({
@@ -106,8 +107,12 @@ export class Listener implements ListenHandler, PortUser {
     owner._connections++;
     socket.server = owner;
     socket._server = owner;
-    owner.emit('connection', socket);
-    link.begin();
+    try {
+      owner.emit('connection', socket);
+    } finally {
+      // As in Node, a connection that the app has thrown at lives on.
+      link.begin();
+    }
   }
 
   onError(errno: number): void {

@@ -4,7 +4,7 @@ import { currentPort, dismissUsers, findPortWith, usePort } from './attachment.j
 import { TcpServerError } from './errors.js';
 import { checkOptions } from './options.js';
 import type { TcpServerOptions } from './options.js';
-import { AppPort } from './runtime/app_port.js';
+import { AppPort, AttachError } from './runtime/app_port.js';
 import type { ServerConfig, ServerHandle } from './runtime/config.js';
 import { readCounters, readStatus } from './runtime/app_info.js';
 import type { ServerStatus, StackCounters } from './runtime/app_info.js';
@@ -23,34 +23,55 @@ let joinedTo: ServerHandle | null = null;
 
 findPortWith(joinInherited);
 
+const ATTACH_CODES = { ended: 'ERR_TCP_SERVER_CLOSED', full: 'ERR_TCP_SERVER_FULL', version: 'ERR_TCP_SERVER_VERSION' } as const;
+
+/** Attaches the thread to a TCP server; @throws TcpServerError. */
+function join(handle: ServerHandle): AppPort {
+  let port: AppPort;
+  try {
+    port = new AppPort(handle);
+  } catch (error) {
+    if (error instanceof AttachError) throw new TcpServerError(ATTACH_CODES[error.reason], error.message);
+    throw error;
+  }
+  port.onEnd((error) => {
+    if (error === null) dismissUsers(port);
+  });
+  joined = port;
+  joinedTo = handle;
+  return port;
+}
+
 /** Attaches the thread to the TCP server that it inherited from the one that started it; null where it inherited none. */
 function joinInherited(): AppPort | null {
   if (joined?.alive === true) return joined;
   const handle = inheritedHandle();
-  if (handle === null) return null;
-  joined = new AppPort(handle);
-  joinedTo = handle;
-  return joined;
+  return handle === null ? null : join(handle);
 }
 
 /**
  * Attaches the calling thread to a TCP server, so that its servers and sockets stand on it. Threads that were started after
  * `TcpServer.start`, from the thread that called it or one of its children, are attached by themselves when they first listen or
  * connect; they call this only to be attached earlier. Others give the `handle` of the `TcpServer`, which passes through
- * `workerData` and `postMessage`.
+ * `workerData` and `postMessage`. A thread that was attached to another one leaves that, and its sockets and servers there are closed.
  *
- * @throws TcpServerError ERR_TCP_SERVER_NOT_STARTED where there is no TCP server to attach to. Error where it has ended, or all of
- *   its places for app threads (`maxApps`) are taken.
+ * @throws TcpServerError ERR_TCP_SERVER_NOT_STARTED where there is no TCP server to attach to; ERR_TCP_SERVER_CLOSED where it has
+ *   ended; ERR_TCP_SERVER_FULL where all of its places for app threads (`maxApps`) are taken.
  */
 export function attach(handle?: ServerHandle): void {
   if (handle === undefined || (started?.listening === true && started.handle.memory === handle.memory)) {
     currentPort();
     return;
   }
-  joined?.detach();
-  joined = new AppPort(handle);
-  joinedTo = handle;
-  usePort(joined);
+  if (joined?.alive === true && joinedTo?.memory === handle.memory) {
+    usePort(joined);
+    return;
+  }
+  const before = joined;
+  usePort(join(handle));
+  if (before?.alive !== true) return;
+  dismissUsers(before);
+  before.detach();
 }
 
 /** The TCP server that this thread has started, was attached to or has inherited; null where there is none. */
@@ -75,8 +96,8 @@ export function counters(handle?: ServerHandle): StackCounters {
 /**
  * A TCP server: a thread of its own that does TCP/IP for the app threads of this process.
  *
- * Event 'close': it has ended; with the error where nobody had asked for it. Sockets and servers on it have had an error of their
- * own, TcpServerError ERR_TCP_SERVER_DIED.
+ * Event 'close': it has ended; with the error where nobody had asked for it. Sockets and servers on it then have had an error of
+ * their own, TcpServerError ERR_TCP_SERVER_DIED.
  */
 export class TcpServer extends EventEmitter {
   /** Passes to threads that do not inherit the attachment; see `attach`. */
@@ -93,9 +114,12 @@ export class TcpServer extends EventEmitter {
     this.config = config;
     this.handle = running.handle;
     this.words = new Int32Array(this.handle.memory);
-    running.port.onDeath((error) => {
+    running.port.onEnd((error) => {
+      // Somebody else has ended it, if anybody has.
+      if (error === null) dismissUsers(running.port);
       this.closing ??= Promise.resolve();
-      this.emit('close', error);
+      if (error === null) this.emit('close');
+      else this.emit('close', error);
     });
   }
 
@@ -152,15 +176,18 @@ export class TcpServer extends EventEmitter {
     return readCounters(this.handle.memory);
   }
 
-  /** Ends it: what was written is still sent, for a second at most; then sockets and servers of this thread are closed. */
+  /**
+   * Ends it: the sockets and servers of every thread are closed, without an error, and what they wrote is still sent, for a second at
+   * most. Fulfilled once it is over.
+   */
   close(): Promise<void> {
     this.closing ??= this.end();
     return this.closing;
   }
 
   private async end(): Promise<void> {
+    dismissUsers(this.running.port);
     await this.running.stop();
-    dismissUsers();
     this.emit('close');
   }
 

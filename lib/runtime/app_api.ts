@@ -14,7 +14,7 @@ export interface FlowHandler {
   onWritable(): void;
   /** Everything written so far was acknowledged by the peer. Of low urgency: it may come with a later wake-up. */
   onDrained(): void;
-  /** The flow is dead; only `onClose` follows. */
+  /** The flow is dead: `onClose` follows, once everything was read. */
   onError(errno: number): void;
   /** The flow is over. The last callback. */
   onClose(): void;

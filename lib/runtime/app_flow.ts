@@ -12,6 +12,12 @@ import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
 /** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */
 const CONSUMED_WORTH_WAKING = 4096;
 
+const DUE_CONNECT = 1;
+const DUE_READABLE = 2;
+const DUE_ROOM = 4;
+const DUE_ERROR = 8;
+const DUE_OVER = 16;
+
 const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
 
 export class ChannelFlow implements AppFlow {
@@ -33,7 +39,11 @@ export class ChannelFlow implements AppFlow {
   /** Position read up to when the TCP server was last woken for it. */
   #wokenAt = 0;
   #closed = false;
-  /** It is over, but `onClose` waits until everything was read. */
+  /** DUE_*: what the app is still to be told, in the order of the bits. */
+  #due = 0;
+  /** With DUE_ERROR. */
+  #errno = 0;
+  /** It is over, but `onClose` waits until everything was read: until then the bytes are this flow's. */
   #overWaits = false;
   /** Copied from the TCB, laid out as there: both addresses, both ports. They outlive the flow. */
   #ends = NOWHERE;
@@ -158,16 +168,13 @@ export class ChannelFlow implements AppFlow {
     if (this.#closed) return false;
     const received = this.#receive.written;
     this.#receive.advance(words[at + 3], words[at + 5], words[at + 6]);
-    const errno = words[at + 7];
-    // Callbacks last: they may close the flow, or throw. What lies in the entry was read before.
-    if ((news & FLOW_CONNECTED) !== 0) this.handler.onConnect();
-    if (received !== this.#receive.written || (news & FLOW_EOF) !== 0) this.handler.onReadable();
-    if (freed) this.#roomCame();
-    if ((news & FLOW_ERROR) !== 0) this.handler.onError(errno);
-    if ((news & FLOW_OVER) !== 0) {
-      if ((flags & FLOW_ERROR) !== 0 || this.#receive.length === 0) this.#over();
-      else this.#overWaits = true;
-    }
+    this.#errno = words[at + 7];
+    if ((news & FLOW_CONNECTED) !== 0) this.#due |= DUE_CONNECT;
+    if (received !== this.#receive.written || (news & FLOW_EOF) !== 0) this.#due |= DUE_READABLE;
+    if (freed) this.#due |= DUE_ROOM;
+    if ((news & FLOW_ERROR) !== 0) this.#due |= DUE_ERROR;
+    if ((news & FLOW_OVER) !== 0) this.#due |= DUE_OVER;
+    this.#tell();
     return false;
   }
 
@@ -175,13 +182,44 @@ export class ChannelFlow implements AppFlow {
   fail(errno: number): void {
     this.#send.free();
     if (this.#closed) return;
-    this.handler.onError(errno);
-    this.#over();
+    try {
+      this.handler.onError(errno);
+    } finally {
+      this.#over();
+    }
+  }
+
+  /** The thread has left the TCP server: nothing is read any more, because the memory may soon hold other things. */
+  abandon(): void {
+    this.#letGo();
   }
 
   /** Called from the event loop after `callLater`. */
   called(): void {
+    this.#tell();
     if (this.#overWaits && this.#receive.length === 0) this.#over();
+  }
+
+  /** Tells the app what is due. Where the app throws, the rest follows from the event loop. */
+  #tell(): void {
+    try {
+      while (this.#due !== 0) {
+        const next = this.#due & -this.#due;
+        this.#due ^= next;
+        this.#tellOne(next);
+      }
+    } finally {
+      if (this.#due !== 0) this.#port.callLater(this);
+    }
+  }
+
+  #tellOne(due: number): void {
+    if (due === DUE_CONNECT) this.handler.onConnect();
+    else if (due === DUE_READABLE) this.handler.onReadable();
+    else if (due === DUE_ROOM) this.#roomCame();
+    else if (due === DUE_ERROR) this.handler.onError(this.#errno);
+    else if (this.#receive.length === 0) this.#over();
+    else this.#overWaits = true;
   }
 
   /** There are free blocks again after `waitForBlock`. */
@@ -200,7 +238,6 @@ export class ChannelFlow implements AppFlow {
 
   #over(): void {
     const handler = this.handler;
-    this.#overWaits = false;
     this.#letGo();
     this.#request(FLOW_CLOSE);
     handler.onClose();
@@ -208,6 +245,9 @@ export class ChannelFlow implements AppFlow {
 
   #letGo(): void {
     this.#closed = true;
+    this.#due = 0;
+    this.#overWaits = false;
+    this.#receive.drop();
     this.handler = IGNORE;
   }
 

@@ -5,7 +5,7 @@
  * time; before it sleeps the thread looks again for a few turns of its event loop, because a wake-up costs more than a look.
  * The sleep itself is `Atomics.waitAsync`: the event loop goes on with everything else.
  */
-import { readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
 import { ECONNRESET, EINVAL } from '../tcp/errno.js';
@@ -16,7 +16,8 @@ import { AppMemory } from './app_streams.js';
 import type { ServerHandle } from './config.js';
 import { ringServer } from './doorbell.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
-  CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CTRL_CHANNELS, CTRL_STATE, CTRL_VERSION, LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
+  CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
+  LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
   violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -25,7 +26,23 @@ import { QueueConsumer, QueueProducer } from './queue.js';
 const BATCH = 256;
 /** Turns of the event loop in which the thread looks again before it sleeps. */
 const LOOKS = 2;
-const FOREVER_MS = 0x7fffffff;
+/** How often the thread looks whether its TCP server is still there, without a system call as long as it is. */
+const WATCH_MS = 1000;
+/** How long a thread that leaves waits for room for what is still to be submitted: as long as a TCP server that stops goes on. */
+const DETACH_MS = 1000;
+
+/** Why a thread cannot be attached. */
+export class AttachError extends Error {
+  readonly reason: 'version' | 'ended' | 'full';
+
+  constructor(reason: AttachError['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** A submission that found the queue full: its words. */
+type Submission = readonly number[];
 
 /** A request that waits for its answer, or a listener. */
 type Request =
@@ -44,7 +61,9 @@ export class AppPort {
   readonly #requests = new Map<number, Request>();
   #lastRequest = 0;
   #alive = true;
-  readonly #deathCallbacks: ((error: Error) => void)[] = [];
+  readonly #endCallbacks: ((error: Error | null) => void)[] = [];
+  /** Requests that found the queue full, in order; nothing overtakes them. */
+  #waiting: Submission[] = [];
   /** Flows to submit at the end of the tick; requests are pushed at once. */
   #dirty: ChannelFlow[] = [];
   #called: ChannelFlow[] = [];
@@ -54,7 +73,9 @@ export class AppPort {
   #urgent = false;
   #looks = 0;
   #refs = 0;
-  readonly #keepAlive: NodeJS.Timeout;
+  /** Also what keeps the event loop alive while somebody wants that. */
+  readonly #watch: NodeJS.Timeout;
+  #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
   readonly #onFlush = (): void => this.#flush();
   readonly #onPump = (): void => this.#pump();
@@ -64,27 +85,33 @@ export class AppPort {
   /**
    * Attaches the calling thread to a TCP server.
    *
-   * @throws Error where the TCP server is no more, is of another version, or has no channel left.
+   * @throws AttachError where the TCP server is no more, is of another version, or has no channel left.
    */
   constructor(handle: ServerHandle) {
     const words = new Int32Array(handle.memory);
-    if (words[CTRL_VERSION] !== LAYOUT_VERSION) throw new Error('the TCP server was started by another version of tcp-offload: let all threads load the same one');
-    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) throw new Error('the TCP server has ended: start it again');
+    if (words[CTRL_VERSION] !== LAYOUT_VERSION) {
+      throw new AttachError('version', 'The TCP server was started by another version of tcp-offload: let all threads load the same one');
+    }
+    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD || Atomics.load(words, CTRL_STOP) !== 0) {
+      throw new AttachError('ended', 'The TCP server has ended: call `await TcpServer.start()` again');
+    }
     const layout = new Layout(handle.sizes);
-    const channel = claim(words, layout);
+    const { bytes } = alias(handle.memory);
+    const tid = ownThreadId();
+    const channel = claim(words, layout, tid);
     this.#words = words;
     this.#base = layout.channelBase(channel);
     this.sendBuffer = handle.sendBuffer;
-    this.memory = new AppMemory(layout, words, alias(handle.memory).bytes, channel);
+    this.memory = new AppMemory(layout, words, bytes, channel);
     this.tcb = new Tcb(words, layout.tcbBase);
     const base = this.#base;
     for (const at of [CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP]) words[base + at] = 0;
     this.#submissions = new QueueProducer(words, base + CH_SUBMIT_HEAD, base + CH_SUBMIT_TAIL, layout.submissionBase(channel));
     this.#completions = new QueueConsumer(words, base + CH_COMPLETE_HEAD, base + CH_COMPLETE_TAIL, layout.completionBase(channel));
-    words[base + CH_TID] = ownThreadId();
+    words[base + CH_TID] = tid;
     this.#announce(CHANNEL_ATTACHED);
-    this.#keepAlive = setInterval(() => {}, FOREVER_MS);
-    this.#keepAlive.unref();
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#watch.unref();
     process.once('exit', this.#onExit);
     this.#sleep();
   }
@@ -93,9 +120,12 @@ export class AppPort {
     return this.#alive;
   }
 
-  /** Called once where the TCP server ends by itself, after every flow has heard of it. */
-  onDeath(callback: (error: Error) => void): void {
-    this.#deathCallbacks.push(callback);
+  /**
+   * Called once where the TCP server ends and this thread has not left it before: with the error where it ended by itself, after
+   * every flow has heard of it; with null where somebody has ended it, before the thread leaves.
+   */
+  onEnd(callback: (error: Error | null) => void): void {
+    this.#endCallbacks.push(callback);
   }
 
   listen(options: ListenOptions, handler: ListenHandler): AppListener {
@@ -114,33 +144,44 @@ export class AppPort {
     flow.handler = handler;
     const request = this.#request({ kind: 'connect', flow });
     const address = new Int32Array(4);
-    if (options.localAddress !== undefined) {
-      if (!parseAddress(options.localAddress, address, 0)) {
-        this.#refuse(request, EINVAL);
-        return flow;
-      }
-      if (!isUnspecified(address, 0)) this.#submit(SUBMIT_BIND, 0, address, 0, 0);
+    const local = new Int32Array(4);
+    if (!parseAddress(options.host, address, 0) || (options.localAddress !== undefined && !parseAddress(options.localAddress, local, 0))) {
+      this.#refuse(request, EINVAL);
+      return flow;
     }
-    if (!parseAddress(options.host, address, 0)) this.#refuse(request, EINVAL);
-    else this.#submit(SUBMIT_CONNECT, request, address, (options.port << 16) | (options.localPort ?? 0), 0);
+    if (!isUnspecified(local, 0)) this.#submit(SUBMIT_BIND, 0, local, 0, 0);
+    this.#submit(SUBMIT_CONNECT, request, address, (options.port << 16) | (options.localPort ?? 0), 0);
     return flow;
   }
 
   /** Counted: while more `ref` than `unref` were called, the event loop stays alive. */
   ref(): void {
-    if (this.#refs++ === 0) this.#keepAlive.ref();
+    if (this.#refs++ === 0) this.#watch.ref();
   }
 
   unref(): void {
-    if (this.#refs > 0 && --this.#refs === 0) this.#keepAlive.unref();
+    if (this.#refs > 0 && --this.#refs === 0) this.#watch.unref();
   }
 
   /** Leaves the TCP server: flows end in good order, what was written is still sent. */
   detach(): void {
     if (!this.#alive) return;
-    this.#flush();
+    this.#submitAll();
+    for (const flow of this.#flows) flow?.abandon();
+    for (const request of this.#requests.values()) if (request.kind === 'connect') request.flow.abandon();
     this.#end();
     this.#announce(CHANNEL_LEFT);
+  }
+
+  /** Submits everything that is to be submitted, and waits for room where there is none: there is no later. */
+  #submitAll(): void {
+    const words = this.#words;
+    const tailAt = this.#base + CH_SUBMIT_TAIL;
+    const until = performance.now() + DETACH_MS;
+    while (!this.#push() && performance.now() < until && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
+      ringServer(words);
+      Atomics.wait(words, tailAt, Atomics.load(words, tailAt), 1);
+    }
   }
 
   // ---- for the flows of this port
@@ -185,23 +226,17 @@ export class AppPort {
   }
 
   #submit(operation: number, request: number, address: Int32Array, word6: number, word7: number): void {
-    const at = this.#submissions.push();
-    if (at < 0) {
-      // The queue drains at the TCP server's next turn; requests are rare, so they may come in late and in order.
-      const later = address.slice();
-      this.#submissions.publish();
-      ringServer(this.#words);
-      setImmediate(() => this.#submit(operation, request, later, word6, word7));
-      return;
-    }
-    const words = this.#words;
-    words[at] = operation;
-    words[at + 1] = request;
-    words.set(address, at + 2);
-    words[at + 6] = word6;
-    words[at + 7] = word7;
+    const submission = [operation, request, ...address, word6, word7];
+    if (this.#waiting.length > 0 || !this.#pushRequest(submission)) this.#waiting.push(submission);
     this.#urgent = true;
     this.#planFlush();
+  }
+
+  #pushRequest(submission: Submission): boolean {
+    const at = this.#submissions.push();
+    if (at < 0) return false;
+    this.#words.set(submission, at);
+    return true;
   }
 
   #planFlush(): void {
@@ -213,6 +248,21 @@ export class AppPort {
   #flush(): void {
     this.#flushPlanned = false;
     if (!this.#alive) return;
+    const complete = this.#push();
+    if (!complete) {
+      // The queue drains at the TCP server's next turn.
+      this.#flushPlanned = true;
+      setImmediate(this.#onFlush);
+    }
+    if (this.#urgent || !complete) ringServer(this.#words);
+    this.#urgent = !complete;
+  }
+
+  /** Publishes what is to be submitted, as far as there is room: requests, then the flows that have changed. Returns whether that was all. */
+  #push(): boolean {
+    let requests = 0;
+    while (requests < this.#waiting.length && this.#pushRequest(this.#waiting[requests])) requests++;
+    if (requests > 0) this.#waiting.splice(0, requests);
     const dirty = this.#dirty;
     let submitted = 0;
     for (; submitted < dirty.length; submitted++) {
@@ -222,16 +272,9 @@ export class AppPort {
       dirty[submitted].writeSubmission(this.#words, at);
     }
     this.#submissions.publish();
-    if (submitted < dirty.length) {
-      this.#dirty = dirty.slice(submitted);
-      this.#flushPlanned = true;
-      setImmediate(this.#onFlush);
-      ringServer(this.#words);
-      return;
-    }
-    dirty.length = 0;
-    if (this.#urgent) ringServer(this.#words);
-    this.#urgent = false;
+    if (submitted < dirty.length) this.#dirty = dirty.slice(submitted);
+    else dirty.length = 0;
+    return this.#waiting.length === 0 && this.#dirty.length === 0;
   }
 
   // ---- completions
@@ -314,8 +357,7 @@ export class AppPort {
 
   /** As many flows as there are blocks may write; who gets none after all comes back to the end of the list. */
   #feed(): void {
-    const fed = this.#starved.splice(0, this.memory.arena.available);
-    for (const flow of fed) flow.blockCame();
+    forEach(this.#starved.splice(0, this.memory.arena.available), tellOfBlock);
     // The TCP server is told again: what it had to tell of was taken just now.
     const [hungry] = this.#starved;
     if (hungry !== undefined) this.submitLater(hungry, true);
@@ -325,7 +367,7 @@ export class AppPort {
     if (this.#called.length === 0) return;
     const called = this.#called;
     this.#called = [];
-    for (const flow of called) flow.called();
+    forEach(called, call);
   }
 
   /** See doorbell.ts: says that it sleeps, looks once more, and only then waits. */
@@ -350,38 +392,64 @@ export class AppPort {
   #isOver(): boolean {
     if (!this.#alive) return true;
     const words = this.#words;
+    if (Atomics.load(words, CTRL_STOP) !== 0) {
+      try {
+        forEach(this.#endCallbacks, (callback) => callback(null));
+      } finally {
+        this.detach();
+      }
+      return true;
+    }
     if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) {
       this.#die(new Error('the TCP server has ended, and every connection with it'));
       return true;
     }
     if (Atomics.load(words, this.#base + CH_STATE) === CHANNEL_FAILED) {
-      this.#die(new Error(`the TCP server has ended this thread's channel: it submitted ${violationText(words[this.#base + CH_VIOLATION])}`));
+      const fault = violationText(words[this.#base + CH_VIOLATION]);
       this.#announce(CHANNEL_LEFT);
+      this.#die(new Error(`the TCP server has ended this thread's channel: it submitted ${fault}`));
       return true;
     }
     return false;
+  }
+
+  /**
+   * Now and then: where the thread that started the TCP server was killed, the TCP server is killed with it, and nobody is there to say
+   * so. One that lives makes turns, and only one that makes none is looked for.
+   */
+  #look(): void {
+    const words = this.#words;
+    const turns = Atomics.load(words, CTRL_TURNS);
+    const tid = words[CTRL_TID];
+    if (turns === this.#turnsSeen && tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) Atomics.store(words, CTRL_STATE, STATE_DEAD);
+    this.#turnsSeen = turns;
+    // Not out of a timer: what a callback throws then is as with any other end.
+    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) setImmediate(this.#onPump);
   }
 
   #die(error: Error): void {
     const flows = this.#flows.filter((flow) => flow !== undefined);
     const requests = [...this.#requests.values()];
     this.#end();
-    for (const flow of flows) flow.fail(ECONNRESET);
-    for (const request of requests) {
-      if (request.kind === 'connect') request.flow.fail(ECONNRESET);
-      else request.handler.onClose();
-    }
-    for (const callback of this.#deathCallbacks) callback(error);
+    forEach([
+      ...flows.map((flow) => () => flow.fail(ECONNRESET)),
+      ...requests.map((request) => () => {
+        if (request.kind === 'connect') request.flow.fail(ECONNRESET);
+        else request.handler.onClose();
+      }),
+      ...this.#endCallbacks.map((callback) => () => callback(error)),
+    ], (tell) => tell());
   }
 
   #end(): void {
     this.#alive = false;
-    clearInterval(this.#keepAlive);
+    clearInterval(this.#watch);
     process.removeListener('exit', this.#onExit);
     this.#flows.length = 0;
     this.#requests.clear();
     this.#dirty.length = 0;
     this.#starved.length = 0;
+    this.#waiting.length = 0;
   }
 
   /** Changes the channel's state and has the TCP server look at it. */
@@ -392,13 +460,32 @@ export class AppPort {
   }
 }
 
-/** Claims a free channel; @throws Error where all are taken. */
-function claim(words: Int32Array, layout: Layout): number {
+/** Claims a free channel for the thread `tid`; @throws AttachError where all are taken. */
+function claim(words: Int32Array, layout: Layout, tid: number): number {
   for (let channel = 0; channel < layout.sizes.maxApps; channel++) {
     const at = layout.channelBase(channel) + CH_STATE;
-    if (Atomics.compareExchange(words, at, CHANNEL_FREE, CHANNEL_CLAIMED) === CHANNEL_FREE) return channel;
+    if (Atomics.compareExchange(words, at, CHANNEL_FREE, CHANNEL_CLAIMED | (tid << CLAIM_SHIFT)) === CHANNEL_FREE) return channel;
   }
-  throw new Error(`all ${layout.sizes.maxApps} app threads of the TCP server are attached: start it with a larger maxApps`);
+  const most = layout.sizes.maxApps;
+  throw new AttachError('full', `All ${most} places for app threads of the TCP server are taken: start it with a larger maxApps`);
+}
+
+/** Acts on all of them, whatever one of them throws: those behind it then have their turn in one of the event loop's own. */
+function forEach<T>(items: readonly T[], act: (item: T) => void, from = 0): void {
+  let next = from;
+  try {
+    while (next < items.length) act(items[next++]);
+  } finally {
+    if (next < items.length) setImmediate(forEach, items, act, next);
+  }
+}
+
+function tellOfBlock(flow: ChannelFlow): void {
+  flow.blockCame();
+}
+
+function call(flow: ChannelFlow): void {
+  flow.called();
 }
 
 /** Kernel's number of the calling thread, by which the TCP server finds out that it is no more. */

@@ -162,6 +162,11 @@ export class ReceiveStream {
     }
   }
 
+  /** What was not read never will be; `consumed` goes on telling how far it was. */
+  drop(): void {
+    this.written = this.consumed;
+  }
+
   /** Copies at most `length` bytes out. Returns how many there were. */
   read(target: Uint8Array, offset: number, length: number): number {
     const { bytes, blockBase, links } = this.#memory;

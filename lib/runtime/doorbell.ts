@@ -11,7 +11,8 @@
  * No wake-up is sent to a thread that is awake.
  */
 import { writeSync } from 'node:fs';
-import { CTRL_EVENTFD, CTRL_SLEEP, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
+import { CH_SLEEP, CTRL_EVENTFD, CTRL_SLEEP, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
+import type { Layout } from './layout.js';
 
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
@@ -30,4 +31,9 @@ export function ringApp(words: Int32Array, sleepAt: number): boolean {
   if (Atomics.compareExchange(words, sleepAt, 1, 0) !== 1) return false;
   Atomics.notify(words, sleepAt);
   return true;
+}
+
+/** Wakes every app thread that sleeps: something concerns all of them. Any thread. */
+export function ringEveryApp(words: Int32Array, layout: Layout): void {
+  for (let channel = 0; channel < layout.sizes.maxApps; channel++) ringApp(words, layout.channelBase(channel) + CH_SLEEP);
 }

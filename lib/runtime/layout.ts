@@ -33,7 +33,7 @@ export const CTRL_TID = 1 * LINE + 2;
 export const CTRL_CPU = 1 * LINE + 3;
 /** SLEEP_*: how the TCP server sleeps. Writer: TCP server sets it, whoever wakes it clears it by compare-exchange. */
 export const CTRL_SLEEP = 2 * LINE;
-/** Non-zero: the TCP server ends its loop. Writer: supervisor. */
+/** Non-zero: the TCP server ends, because it was told to, and app threads are to leave it. Writer: supervisor. */
 export const CTRL_STOP = 3 * LINE;
 /** Counts up when a channel's state changes, so that the TCP server looks at them. Writers: app threads, by `Atomics.add`. */
 export const CTRL_CHANNELS = 3 * LINE + 1;
@@ -57,7 +57,10 @@ export const SLEEP_WAIT = 1;
 export const SLEEP_POLL = 2;
 
 // Words of a channel, from its base.
-/** CHANNEL_*. Writer: the app thread claims a free one by compare-exchange; see each state. */
+/**
+ * CHANNEL_*. Writers: an app thread claims a free one by compare-exchange; after that see each state. Whoever claims puts its
+ * kernel's thread id above the low byte, so that a claim names its claimant from the first moment on.
+ */
 export const CH_STATE = 0;
 /** Kernel's thread id of the app thread. Writer: app thread, before CHANNEL_ATTACHED. */
 export const CH_TID = 1;
@@ -75,11 +78,12 @@ export const CH_COMPLETE_TAIL = 5 * LINE;
 export const CH_ENTRIES = 6 * LINE;
 
 export const CHANNEL_FREE = 0;
-/** An app thread is filling it in. */
+/** An app thread is filling it in: CHANNEL_CLAIMED | thread id << CLAIM_SHIFT. */
 export const CHANNEL_CLAIMED = 1;
+export const CLAIM_SHIFT = 8;
 /** In use. */
 export const CHANNEL_ATTACHED = 2;
-/** The app thread has left in good order; what it closed is still being sent. Writer: app thread. */
+/** The app thread has left in good order; what it wrote is still being sent. Writer: app thread. */
 export const CHANNEL_LEFT = 3;
 /** The TCP server ended it: the app thread broke the rules of the queues. Writer: TCP server. */
 export const CHANNEL_FAILED = 4;

@@ -4,7 +4,8 @@
 import type { Stack } from '../tcp/stack.js';
 import { EV_ACCEPTED, EV_ACKED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, EV_READABLE } from '../tcp/conn/state.js';
 import { Tcb } from '../tcp/conn/tcb.js';
-import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CTRL_CHANNELS } from './layout.js';
+import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CH_TID, CLAIM_SHIFT, CTRL_CHANNELS,
+  QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
   FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
@@ -56,7 +57,9 @@ export class ServerApps {
   /** True where an app thread has submitted something or come or gone. */
   get pending(): boolean {
     if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) return true;
-    for (let i = 0; i < this.#active.length; i++) if (this.#active[i].submissions.available() !== 0) return true;
+    for (let i = 0; i < this.#active.length; i++) {
+      if (!this.#active[i].held && this.#active[i].submissions.available() !== 0) return true;
+    }
     return false;
   }
 
@@ -64,7 +67,8 @@ export class ServerApps {
   takeSubmissions(): number {
     if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) this.#followChannels();
     let taken = 0;
-    for (let i = 0; i < this.#active.length; i++) taken += this.#takeFrom(this.#active[i]);
+    // From the last one, because a channel that ends goes out of the list.
+    for (let i = this.#active.length - 1; i >= 0; i--) if (!this.#active[i].held) taken += this.#takeFrom(this.#active[i]);
     return taken;
   }
 
@@ -80,7 +84,10 @@ export class ServerApps {
 
   /** Tells every app thread what it has not been told yet, as far as its queue has room. */
   publish(): void {
-    for (let i = 0; i < this.#active.length; i++) this.#tell(this.#active[i]);
+    for (let i = this.#active.length - 1; i >= 0; i--) {
+      if (this.#active[i].left) this.#tellNobody(this.#active[i]);
+      else this.#tell(this.#active[i]);
+    }
   }
 
   /** True while flows of app threads, living or gone, have not come to their end. */
@@ -89,14 +96,27 @@ export class ServerApps {
     return false;
   }
 
-  /** The TCP server ends: as if every app thread left in good order. */
+  /** True while app threads are there that have not left. */
+  get attended(): boolean {
+    for (let i = 0; i < this.#active.length; i++) if (!this.#active[i].left) return true;
+    return false;
+  }
+
+  /** The TCP server ends, and who has not left by now is left: what was written is still sent. */
   leaveAll(): void {
-    for (const channel of [...this.#active]) this.#leave(channel);
+    for (const channel of [...this.#active]) {
+      if (channel.left) continue;
+      channel.unawares = true;
+      this.#leave(channel);
+    }
   }
 
   /** Ends the channels of app threads that are no more; `alive` looks a kernel thread id up. */
   reap(alive: (tid: number) => boolean): void {
-    for (const channel of [...this.#active]) if (!alive(channel.tid)) this.#end(channel, CHANNEL_FREE);
+    // A thread can die at any place: before it has said that something has changed, too.
+    this.#followChannels();
+    for (const channel of [...this.#active]) if (!channel.left && !alive(channel.tid)) this.#end(channel).free();
+    for (let index = 0; index < this.#channels.length; index++) if (this.#channels[index] === undefined) this.#reapUnused(index, alive);
   }
 
   // ---- channels
@@ -112,39 +132,66 @@ export class ServerApps {
         this.#active.push(channel);
       } else if (state === CHANNEL_LEFT) {
         if (known === undefined) Atomics.store(this.#words, this.#layout.channelBase(index) + CH_STATE, CHANNEL_FREE);
-        else this.#leave(known);
+        else if (!known.left) this.#leave(known);
       }
     }
   }
 
-  /** The app thread has left in good order: what it wrote is still sent, then its flows end. */
-  #leave(channel: ServerChannel): void {
-    while (this.#takeFrom(channel) > 0);
-    this.#listeners.drop(channel);
-    this.#eachFlow(channel, (flow) => this.#release(channel, flow));
-    if (channel.flows === 0) this.#forget(channel, CHANNEL_FREE);
+  /** A slot that was claimed and never attached, or failed and never left, because the thread died. */
+  #reapUnused(index: number, alive: (tid: number) => boolean): void {
+    const base = this.#layout.channelBase(index);
+    const state = Atomics.load(this.#words, base + CH_STATE);
+    const claimed = (state & ((1 << CLAIM_SHIFT) - 1)) === CHANNEL_CLAIMED;
+    if (!claimed && state !== CHANNEL_FAILED) return;
+    if (!alive(claimed ? state >>> CLAIM_SHIFT : this.#words[base + CH_TID])) Atomics.compareExchange(this.#words, base + CH_STATE, state, CHANNEL_FREE);
   }
 
-  /** The app thread is dead or breaks the rules: its flows are reset at once. */
-  #end(channel: ServerChannel, state: number): void {
+  /** The app thread has left in good order: what it wrote is still sent, then its flows end. */
+  #leave(channel: ServerChannel): void {
+    // What it has submitted, and no more: it may break its word and go on.
+    for (let taken = 0, count = -1; taken < QUEUE_ENTRIES && count !== 0; taken += count) count = this.#takeFrom(channel);
+    if (this.#channels[channel.index] !== channel) return;
+    channel.left = true;
+    this.#listeners.drop(channel);
+    this.#eachFlow(channel, (flow) => {
+      if ((this.#flows.level[flow] & LEVEL_UNTAKEN) !== 0) this.#abort(flow);
+      else this.#release(channel, flow);
+    });
+    if (channel.flows === 0) this.#forget(channel);
+  }
+
+  /** Nobody has seen the flow, and nobody will. */
+  #abort(flow: number): void {
+    this.#flows.level[flow] |= LEVEL_RELEASED;
+    this.#stack.abort(flow);
+  }
+
+  /** The app thread is dead or breaks the rules: its flows are reset at once. Its slot is still to be freed. */
+  #end(channel: ServerChannel): ServerChannel {
+    channel.left = false;
     this.#listeners.drop(channel);
     this.#eachFlow(channel, (flow) => {
       if ((this.#flows.level[flow] & LEVEL_FREED) === 0) this.#stack.abort(flow);
       this.#unbind(channel, flow);
     });
-    this.#forget(channel, state);
+    this.#drop(channel);
+    return channel;
   }
 
   #fail(channel: ServerChannel, violation: number): void {
-    channel.fail(violation);
-    this.#end(channel, CHANNEL_FAILED);
+    this.#end(channel).fail(violation);
   }
 
-  #forget(channel: ServerChannel, state: number): void {
+  /** Its last flow is gone. */
+  #forget(channel: ServerChannel): void {
+    this.#drop(channel);
+    channel.free();
+  }
+
+  #drop(channel: ServerChannel): void {
     this.#channels[channel.index] = undefined;
     const at = this.#active.indexOf(channel);
     if (at >= 0) this.#active.splice(at, 1);
-    channel.free(state);
   }
 
   #eachFlow(channel: ServerChannel, visit: (flow: number) => void): void {
@@ -226,7 +273,7 @@ export class ServerApps {
     const flags = words[at];
     let level = flows.level[flow];
     if ((flags & FLOW_TAKEN) !== 0 && (level & LEVEL_UNTAKEN) !== 0) {
-      this.#listeners.taken(flows.stackListener[flow], channel);
+      this.#listeners.taken(flows.group[flow], channel);
       level &= ~LEVEL_UNTAKEN;
     }
     level = (flags & FLOW_WAITING) === 0 ? level & ~LEVEL_WAITING : level | LEVEL_WAITING;
@@ -300,12 +347,12 @@ export class ServerApps {
   /** The app thread has nothing more to do with the flow; the stack may still have. */
   #unbind(channel: ServerChannel, flow: number): void {
     const level = this.#flows.level[flow];
-    if ((level & LEVEL_UNTAKEN) !== 0) this.#listeners.taken(this.#flows.stackListener[flow], channel);
+    if ((level & LEVEL_UNTAKEN) !== 0) this.#listeners.taken(this.#flows.group[flow], channel);
     channel.flows--;
     this.#flows.unbind(flow);
-    this.#payload.reset(flow);
+    if (!channel.unawares) this.#payload.reset(flow);
     if ((level & LEVEL_FREED) !== 0) this.#stack.recycle(flow);
-    if (channel.flows === 0 && channel.state === CHANNEL_LEFT) this.#forget(channel, CHANNEL_FREE);
+    if (channel.flows === 0 && channel.left) this.#forget(channel);
   }
 
   /** The stack reports that something happened to the flow. */
@@ -344,7 +391,7 @@ export class ServerApps {
       return;
     }
     this.#bind(member.channel, flow, generation, LEVEL_ACCEPT | LEVEL_UNTAKEN, member.request);
-    this.#flows.stackListener[flow] = listener;
+    this.#flows.group[flow] = member.group;
     this.#mark(member.channel, flow, true);
   }
 
@@ -397,6 +444,18 @@ export class ServerApps {
     channel.publish();
   }
 
+  /** The app thread is gone: only what is over matters. */
+  #tellNobody(channel: ServerChannel): void {
+    const flows = this.#flows;
+    while (channel.dirtyFirst !== NONE) {
+      const flow = channel.dirtyFirst;
+      channel.dirtyFirst = flows.next[flow];
+      if (channel.dirtyFirst === NONE) channel.dirtyLast = NONE;
+      flows.level[flow] &= ~(LEVEL_DIRTY | LEVEL_URGENT);
+      if (isGone(flows.level[flow])) this.#unbind(channel, flow);
+    }
+  }
+
   #tellReplies(channel: ServerChannel): boolean {
     const replies = channel.replies;
     let told = 0;
@@ -426,7 +485,7 @@ export class ServerApps {
     const words = this.#words;
     const flows = this.#flows;
     const level = flows.level[flow];
-    const gone = (level & LEVEL_RELEASED) !== 0 && (level & (LEVEL_OVER | LEVEL_FREED)) !== 0;
+    const gone = isGone(level);
     const tcb = this.#tcb.at(flow);
     flows.toldAcknowledged[flow] = tcb.acknowledged;
     words[at] =
@@ -445,4 +504,9 @@ export class ServerApps {
     words[at + 7] = flows.errno[flow];
     if (gone) this.#unbind(channel, flow);
   }
+}
+
+/** Neither the app nor TCP has any use for the flow. */
+function isGone(level: number): boolean {
+  return (level & LEVEL_RELEASED) !== 0 && (level & (LEVEL_OVER | LEVEL_FREED)) !== 0;
 }

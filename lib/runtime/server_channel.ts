@@ -5,12 +5,14 @@
  * record. What breaks the rules ends this channel, and nothing else.
  */
 import { ringApp } from './doorbell.js';
-import { CHANNEL_FAILED, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
-  CH_VIOLATION, CTRL_WAKES } from './layout.js';
+import { CHANNEL_FAILED, CHANNEL_FREE, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
+  CH_VIOLATION, CTRL_WAKES, QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
 
 const NONE = -1;
+/** Entries of `replies` from which on no more requests are taken: answers to as many as a queue holds. */
+const REPLIES_MOST = 3 * QUEUE_ENTRIES;
 
 export class ServerChannel {
   readonly index: number;
@@ -22,6 +24,10 @@ export class ServerChannel {
   readonly completions: QueueProducer;
   /** Flows that the app thread holds. */
   flows = 0;
+  /** The app thread is not there any more, in good order: nothing is taken from it or told to it, and its flows come to their end. */
+  left = false;
+  /** Nor does it know: it may still be reading what it was given, so that stays as it is. */
+  unawares = false;
   /** Local address of the next connect. */
   readonly bindAddress = new Int32Array(4);
   bound = false;
@@ -47,8 +53,9 @@ export class ServerChannel {
     this.completions = new QueueProducer(words, this.#base + CH_COMPLETE_HEAD, this.#base + CH_COMPLETE_TAIL, layout.completionBase(index));
   }
 
-  get state(): number {
-    return Atomics.load(this.#words, this.#base + CH_STATE);
+  /** Its submissions stay where they are: it has left, or does not take the answers to those before. */
+  get held(): boolean {
+    return this.left || this.replies.length >= REPLIES_MOST;
   }
 
   /** Something is still to be told. */
@@ -85,15 +92,15 @@ export class ServerChannel {
     if (ringApp(this.#words, this.#base + CH_SLEEP)) this.#words[CTRL_WAKES]++;
   }
 
-  /** Ends the channel: the app thread finds out why at its next look. */
+  /** Ends the channel: the app thread finds out why at its next look. The last word about it. */
   fail(violation: number): void {
     this.#words[this.#base + CH_VIOLATION] = violation;
     Atomics.store(this.#words, this.#base + CH_STATE, CHANNEL_FAILED);
     this.wake();
   }
 
-  /** The slot may be claimed by another app thread. */
-  free(state: number): void {
-    Atomics.store(this.#words, this.#base + CH_STATE, state);
+  /** The slot may be claimed by another app thread. The last word about it. */
+  free(): void {
+    Atomics.store(this.#words, this.#base + CH_STATE, CHANNEL_FREE);
   }
 }

@@ -35,10 +35,15 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
   const nic = openDevice(config.device, region, shared, { filterAddress: config.address });
   const { address, prefix, gateway } = config;
-  return [
-    { device: decorate(nic, config, memory, clock), memory, addresses: [`${address}/${prefix}`], gateways: gateway === null ? [] : [gateway] },
-    { device: loopback, ...own },
-  ];
+  try {
+    return [
+      { device: decorate(nic, config, memory, clock), memory, addresses: [`${address}/${prefix}`], gateways: gateway === null ? [] : [gateway] },
+      { device: loopback, ...own },
+    ];
+  } catch (error) {
+    nic.close();
+    throw error;
+  }
 }
 
 /** The capture is outermost: it shows what the stack sees. */

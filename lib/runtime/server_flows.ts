@@ -40,8 +40,8 @@ export class ServerFlows {
   readonly toldAcknowledged: Int32Array;
   /** The app's number of the listener that an accepted flow came by. */
   readonly listener: Int32Array;
-  /** The stack's listener of a flow with LEVEL_UNTAKEN. */
-  readonly stackListener: Int32Array;
+  /** Number of the group of listeners (server_listeners.ts) that a flow with LEVEL_UNTAKEN counts at. */
+  readonly group: Int32Array;
 
   constructor(maxFlows: number) {
     this.owner = new Int32Array(maxFlows).fill(NONE);
@@ -53,7 +53,7 @@ export class ServerFlows {
     this.consumed = new Int32Array(maxFlows);
     this.toldAcknowledged = new Int32Array(maxFlows);
     this.listener = new Int32Array(maxFlows);
-    this.stackListener = new Int32Array(maxFlows);
+    this.group = new Int32Array(maxFlows);
   }
 
   /** The flow now belongs to `channel`. */

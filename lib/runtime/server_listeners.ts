@@ -14,11 +14,14 @@ interface Member {
   /** The app thread's own number of the listener. */
   readonly request: number;
   readonly backlog: number;
+  /** Number of the group: never used again, unlike the stack's listener. */
+  readonly group: number;
   /** Connections that it was given and has not taken over yet. */
   untaken: number;
 }
 
 interface Group {
+  readonly number: number;
   readonly key: string;
   readonly listener: number;
   readonly members: Member[];
@@ -28,6 +31,8 @@ export class ServerListeners {
   readonly #stack: Stack;
   readonly #byKey = new Map<string, Group>();
   readonly #byListener = new Map<number, Group>();
+  readonly #byNumber = new Map<number, Group>();
+  #lastNumber = 0;
   /** Connections refused because every app thread of the port had its backlog full. */
   overflows = 0;
 
@@ -37,20 +42,22 @@ export class ServerListeners {
 
   /** @returns the port (the one chosen for port 0), or -errno. */
   listen(channel: ServerChannel, request: number, address: Int32Array, port: number, backlog: number): number {
-    const member = { channel, request, backlog: Math.max(backlog, 1), untaken: 0 };
+    const room = Math.max(backlog, 1);
     const known = this.#byKey.get(keyOf(address, port));
     if (known !== undefined) {
       if (known.members.some((other) => other.channel === channel)) return -EADDRINUSE;
-      known.members.push(member);
+      known.members.push({ channel, request, backlog: room, group: known.number, untaken: 0 });
       this.#fit(known);
       return port;
     }
-    const listener = this.#stack.listen(address, port, member.backlog);
+    const listener = this.#stack.listen(address, port, room);
     if (listener < 0) return listener;
     const chosen = this.#stack.listenerPort(listener);
-    const group = { key: keyOf(address, chosen), listener, members: [member] };
+    const number = (this.#lastNumber = (this.#lastNumber + 1) | 0);
+    const group = { number, key: keyOf(address, chosen), listener, members: [{ channel, request, backlog: room, group: number, untaken: 0 }] };
     this.#byKey.set(group.key, group);
     this.#byListener.set(listener, group);
+    this.#byNumber.set(number, group);
     return chosen;
   }
 
@@ -84,9 +91,9 @@ export class ServerListeners {
     return best;
   }
 
-  /** The app thread has taken the connection over, or it is gone. */
-  taken(listener: number, channel: ServerChannel): void {
-    const group = this.#byListener.get(listener);
+  /** The app thread has taken a connection of the group over, or it is gone. */
+  taken(number: number, channel: ServerChannel): void {
+    const group = this.#byNumber.get(number);
     const member = group?.members.find((each) => each.channel === channel);
     if (group === undefined || member === undefined || member.untaken === 0) return;
     member.untaken--;
@@ -111,6 +118,7 @@ export class ServerListeners {
     this.#stack.unlisten(group.listener);
     this.#byKey.delete(group.key);
     this.#byListener.delete(group.listener);
+    this.#byNumber.delete(group.number);
   }
 }
 

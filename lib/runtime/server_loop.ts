@@ -22,6 +22,9 @@ const REAP_INTERVAL_US = 500_000;
 /** How long a TCP server that was told to stop goes on for the sake of what is not sent yet. */
 export const FAREWELL_US = 1_000_000;
 
+/** Of that, how long app threads may take to hear of it and leave by themselves. */
+const LEAVE_US = 250_000;
+
 export interface LoopSetting {
   /** Descriptors to sleep on, the doorbell's eventfd first; none where the devices are memory. */
   readonly descriptors: readonly number[];
@@ -29,6 +32,8 @@ export interface LoopSetting {
   readonly spinUs: number;
   /** µs of the next event inside a device (a delayed frame), Infinity for none. */
   deviceEvent(): number;
+  /** Wakes the app threads that sleep. */
+  ringEveryApp(): void;
 }
 
 export class ServerLoop {
@@ -49,13 +54,18 @@ export class ServerLoop {
     this.#poller = setting.descriptors.length > 0 ? new Poller(setting.descriptors) : null;
   }
 
-  /** Runs until the supervisor says stop; then until what was written is on its way, for a short while at most. */
+  /**
+   * Runs until the supervisor says stop. Then the app threads get the time to leave, and what was written the time to be sent, both
+   * of them short.
+   */
   run(): void {
     while (Atomics.load(this.#words, CTRL_STOP) === 0) this.#step();
     this.#stopping = true;
-    this.#apps.takeSubmissions();
+    const now = clock();
+    this.#setting.ringEveryApp();
+    while (this.#apps.attended && clock() < now + LEAVE_US) this.#step();
     this.#apps.leaveAll();
-    for (const deadline = clock() + FAREWELL_US; this.#apps.busy && clock() < deadline; ) this.#step();
+    while (this.#apps.busy && clock() < now + FAREWELL_US) this.#step();
   }
 
   #step(): void {

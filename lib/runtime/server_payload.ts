@@ -45,7 +45,10 @@ const FLOW_WORDS = 16;
 
 export class ServerPayload implements Payload {
   readonly #bytes: Uint8Array;
+  /** In shared memory: those of send chains are read from it, each looked at before it is followed. */
   readonly #links: Int32Array;
+  /** Links of the receive pool as they are; readers have a copy, and what becomes of it is no matter. */
+  readonly #chains: Int32Array;
   readonly #blockBase: number;
   readonly #sendBlocks: number;
   readonly #receive: BlockPool;
@@ -60,6 +63,7 @@ export class ServerPayload implements Payload {
     this.#bytes = bytes;
     const blocks = layout.sizes.receiveBlocks + layout.sizes.maxApps * layout.sizes.sendBlocks;
     this.#links = words.subarray(layout.linkBase, layout.linkBase + blocks);
+    this.#chains = new Int32Array(layout.sizes.receiveBlocks);
     this.#blockBase = layout.blockBase;
     this.#sendBlocks = layout.sizes.sendBlocks;
     this.#receive = new BlockPool(0, layout.sizes.receiveBlocks);
@@ -103,14 +107,14 @@ export class ServerPayload implements Payload {
     const fromTail = ((position - flows[r + RX_TAIL_AT]) | 0) >= 0;
     let block = flows[r + (fromTail ? RX_TAIL : RX_FIRST)];
     let at = (position - flows[r + (fromTail ? RX_TAIL_AT : RX_FIRST_AT)]) | 0;
-    for (; at >= BLOCK_BYTES; at -= BLOCK_BYTES) block = this.#links[block];
+    for (; at >= BLOCK_BYTES; at -= BLOCK_BYTES) block = this.#chains[block];
     while (length > 0) {
       const count = Math.min(length, BLOCK_BYTES - at);
       copy(this.#bytes, this.#blockBase + (block << BLOCK_SHIFT) + at, source, offset, count);
       offset += count;
       length -= count;
       at = 0;
-      if (length > 0) block = this.#links[block];
+      if (length > 0) block = this.#chains[block];
     }
     if (((end - flows[r + RX_HIGH]) | 0) > 0) flows[r + RX_HIGH] = end;
     return true;
@@ -132,7 +136,7 @@ export class ServerPayload implements Payload {
     // The reader stays on a block that it has read to the end until it reads on: only then is the block left by both.
     while (((position - flows[r + RX_FIRST_AT]) | 0) > BLOCK_BYTES) {
       const block = flows[r + RX_FIRST];
-      flows[r + RX_FIRST] = this.#links[block];
+      flows[r + RX_FIRST] = this.#chains[block];
       flows[r + RX_FIRST_AT] = (flows[r + RX_FIRST_AT] + BLOCK_BYTES) | 0;
       flows[r + RX_HELD]--;
       this.#receive.give(block);
@@ -157,7 +161,7 @@ export class ServerPayload implements Payload {
     }
     // Everything in order was consumed, or there would be a chain: the next one begins at the next byte in order.
     const start = this.#tcb.at(flow).received;
-    this.#links[block] = NONE;
+    this.#link(block, NONE);
     flows[r + RX_FIRST] = flows[r + RX_TAIL] = flows[r + RX_CHAIN_FIRST] = block;
     flows[r + RX_FIRST_AT] = flows[r + RX_TAIL_AT] = flows[r + RX_CHAIN_START] = flows[r + RX_HIGH] = start;
     flows[r + RX_HELD] = 1;
@@ -169,8 +173,8 @@ export class ServerPayload implements Payload {
     while (((end - flows[r + RX_TAIL_AT]) | 0) > BLOCK_BYTES) {
       const block = this.#receive.take(flows[r + RX_HELD]);
       if (block === NONE) return false;
-      this.#links[block] = NONE;
-      this.#links[flows[r + RX_TAIL]] = block;
+      this.#link(block, NONE);
+      this.#link(flows[r + RX_TAIL], block);
       flows[r + RX_TAIL] = block;
       flows[r + RX_TAIL_AT] = (flows[r + RX_TAIL_AT] + BLOCK_BYTES) | 0;
       flows[r + RX_HELD]++;
@@ -178,10 +182,15 @@ export class ServerPayload implements Payload {
     return true;
   }
 
+  #link(block: number, next: number): void {
+    this.#chains[block] = next;
+    this.#links[block] = next;
+  }
+
   #dropReceived(r: number): void {
     const flows = this.#flows;
     for (let held = flows[r + RX_HELD], block = flows[r + RX_FIRST]; held > 0; held--) {
-      const next = this.#links[block];
+      const next = this.#chains[block];
       this.#receive.give(block);
       block = next;
     }

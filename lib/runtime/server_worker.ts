@@ -10,11 +10,14 @@ import { eventfd, gettid } from '../nic/syscalls.js';
 import { Stack } from '../tcp/stack.js';
 import { STATS_LENGTH } from '../tcp/stats.js';
 import type { ServerConfig } from './config.js';
+import { ringEveryApp } from './doorbell.js';
 import { CTRL_COUNTERS, CTRL_CPU, CTRL_EVENTFD, CTRL_STATE, CTRL_TID, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
 import { place } from './placement.js';
+import type { Placement } from './placement.js';
 import { randomWords } from './random.js';
 import { ServerApps } from './server_apps.js';
 import { openInterfaces } from './server_devices.js';
+import type { OpenInterface } from './server_devices.js';
 import { clock, ServerLoop } from './server_loop.js';
 import { ServerPayload } from './server_payload.js';
 
@@ -30,6 +33,8 @@ try {
 } finally {
   Atomics.store(words, CTRL_STATE, STATE_DEAD);
   Atomics.notify(words, CTRL_STATE);
+  // The supervisor does the same, unless its thread is gone.
+  ringEveryApp(words, new Layout(config.sizes));
 }
 
 function serve(): void {
@@ -38,7 +43,16 @@ function serve(): void {
   const placement = place(config.cpu, config.spinUs);
   if (config.netns !== null) enterNamespace(config.netns);
   const interfaces = openInterfaces(config, layout, plain, memory, clock);
-  const payload = new ServerPayload(layout, words, plain.bytes);
+  try {
+    serveOn(interfaces, layout, plain.bytes, placement);
+  } finally {
+    // A descriptor is the process's and would outlive this thread, with the ring in shared memory that the kernel still fills.
+    for (const { device } of interfaces) device.close();
+  }
+}
+
+function serveOn(interfaces: OpenInterface[], layout: Layout, bytes: Uint8Array, placement: Placement): void {
+  const payload = new ServerPayload(layout, words, bytes);
   const stack = new Stack({
     words,
     tcbBase: layout.tcbBase,
@@ -60,11 +74,10 @@ function serve(): void {
   Atomics.store(words, CTRL_STATE, STATE_RUNNING);
   parentPort?.postMessage('running');
   if (doorbell >= 0) descriptors.unshift(doorbell);
-  const deviceEvent = (): number => interfaces.reduce((next, { device }) => Math.min(next, device.nextEvent?.() ?? Infinity), Infinity);
-  try {
-    new ServerLoop(words, stack, apps, { descriptors, spinUs: placement.spinUs, deviceEvent }).run();
-  } finally {
-    // A descriptor is the process's and would outlive this thread, with the ring in shared memory that the kernel still fills.
-    for (const { device } of interfaces) device.close();
-  }
+  new ServerLoop(words, stack, apps, {
+    descriptors,
+    spinUs: placement.spinUs,
+    deviceEvent: () => interfaces.reduce((next, { device }) => Math.min(next, device.nextEvent?.() ?? Infinity), Infinity),
+    ringEveryApp: () => ringEveryApp(words, layout),
+  }).run();
 }

@@ -3,8 +3,8 @@ import { closeSync } from 'node:fs';
 import { getEnvironmentData, setEnvironmentData, Worker } from 'node:worker_threads';
 import { AppPort } from './app_port.js';
 import type { ServerConfig, ServerHandle } from './config.js';
-import { ringApp, ringServer } from './doorbell.js';
-import { CH_SLEEP, CTRL_EVENTFD, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
+import { ringEveryApp, ringServer } from './doorbell.js';
+import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD, STATE_RUNNING } from './layout.js';
 import type { ServerWorkerData } from './server_worker.js';
 
 /** Key under which threads started later find the TCP server of their process. */
@@ -72,7 +72,9 @@ export class RunningServer {
     process.removeListener('exit', this.#onProcessExit);
     if (getEnvironmentData(ENVIRONMENT_KEY) === this.handle) setEnvironmentData(ENVIRONMENT_KEY, undefined as never);
     Atomics.store(words, CTRL_STATE, STATE_DEAD);
-    for (let channel = 0; channel < this.#layout.sizes.maxApps; channel++) ringApp(words, this.#layout.channelBase(channel) + CH_SLEEP);
+    // Nobody is to ring a thread that is no more: the descriptor may soon be somebody else's.
+    Atomics.store(words, CTRL_SLEEP, SLEEP_AWAKE);
+    ringEveryApp(words, this.#layout);
     const eventfd = words[CTRL_EVENTFD];
     if (eventfd > 0) setTimeout(() => closeSync(eventfd), DESCRIPTOR_GRACE_MS).unref();
   }
@@ -99,7 +101,12 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   worker.removeAllListeners();
   // An error that ends the thread later reaches every socket as an error of its own; without a listener it would end the process.
   worker.on('error', (error) => reportCrash(error));
-  return new RunningServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, worker);
+  try {
+    return new RunningServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, worker);
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  }
 }
 
 /** The TCP server that the thread inherited from the one that started it, or null. */

@@ -84,7 +84,7 @@ const WORKER = `
   import { attach, listen } from '${INDEX.href}';
   if (workerData.handle) attach(workerData.handle);
   const server = http.createServer((request, response) => response.end(String(workerData.name)));
-  server.on('error', (error) => parentPort.postMessage(error.code));
+  server.on('error', (error) => parentPort.postMessage(error.code)).on('close', () => parentPort.postMessage('closed'));
   listen(server, { port: workerData.port }, () => parentPort.postMessage(server.address().port));
   parentPort.on('message', () => process.exit());
 `;
@@ -116,8 +116,80 @@ t.test('worker threads are attached by themselves, share a port, and leave', { t
   for (let i = 0; i < 10; i++) t.equal(await get(second.port), 'second');
   const told = once(second.worker, 'message');
   await server.close();
-  t.same(await told, ['ERR_TCP_SERVER_DIED'], 'the end of the TCP server reaches the other thread');
+  t.same(await told, ['closed'], 'the end of the TCP server reaches the other thread, which is no error');
   await second.worker.terminate();
+});
+
+t.test('what a callback of the app throws keeps nothing else from it', { timeout: 30_000 }, async (t) => {
+  const output = await run(`
+    process.on('uncaughtException', (error) => console.log('thrown', error.message));
+    await TcpServer.start();
+    const server = net.createServer((socket) => {
+      socket.on('data', (text) => socket.end('heard ' + text));
+      throw new Error('at the connection');
+    }).listen(0);
+    await once(server, 'listening');
+    const socket = net.connect(server.address().port);
+    socket.write('this');
+    socket.on('ready', () => {
+      throw new Error('at ready');
+    });
+    socket.on('data', (text) => {
+      console.log(String(text));
+      throw new Error('at data');
+    });
+    socket.on('close', () => {
+      console.log('closed');
+      server.close();
+    });
+  `);
+  t.same(output.trim().split('\n').sort(), ['closed', 'heard this', 'thrown at data', 'thrown at ready', 'thrown at the connection']);
+});
+
+/** A worker that starts the TCP server, says so, and ends as it is told. */
+const STARTER = `
+  import { parentPort } from 'node:worker_threads';
+  import { TcpServer, net } from '${INDEX.href}';
+  const server = await TcpServer.start();
+  const listener = net.createServer((socket) => socket.write('hello')).listen(0, () => {
+    parentPort.postMessage({ handle: server.handle, port: listener.address().port });
+  });
+  parentPort.on('message', () => process.exit());
+`;
+
+t.test('the thread that started the TCP server ends, and takes it along: the others hear of it', { timeout: 30_000 }, async (t) => {
+  const PROGRAM = (end: string): string => `
+    import { Worker } from 'node:worker_threads';
+    const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(STARTER)})));
+    const [{ handle, port }] = await once(worker, 'message');
+    attach(handle);
+    attach(handle);
+    const socket = net.connect(port);
+    socket.on('error', (error) => console.log(error.code)).on('close', () => console.log('closed'));
+    console.log(String((await once(socket, 'data'))[0]));
+    attach(handle);
+    ${end};
+    await once(socket, 'close').catch(() => once(socket, 'close'));
+    try { net.connect(port); } catch (error) { console.log(error.code); }
+  `;
+  t.equal(await run(PROGRAM('worker.postMessage("leave")')), 'hello\nclosed\nERR_TCP_SERVER_CLOSED\n', 'as an orderly end, where the thread leaves');
+  t.equal(await run(PROGRAM('worker.terminate()')), 'hello\nERR_TCP_SERVER_DIED\nclosed\nERR_TCP_SERVER_CLOSED\n', 'as its death, where the thread is killed');
+});
+
+t.test('a place is wanting, or the TCP server is over', async (t) => {
+  const server = await TcpServer.start({ maxApps: 1 });
+  const source = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    import { attach, net } from '${INDEX.href}';
+    const tell = (act) => { try { act(); } catch (error) { parentPort.postMessage(error.code); } };
+    tell(() => attach(workerData));
+    parentPort.once('message', () => tell(() => net.connect(1)));
+  `;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), { workerData: server.handle });
+  t.same(await once(worker, 'message'), ['ERR_TCP_SERVER_FULL']);
+  await server.close();
+  worker.postMessage('again');
+  t.same(await once(worker, 'message'), ['ERR_TCP_SERVER_CLOSED']);
 });
 
 t.test('attach without a TCP server', async (t) => {

@@ -173,7 +173,7 @@ t.test('closing the TCP server closes sockets and servers', async (t) => {
   listen(web, { port: 0 });
   await once(web, 'listening');
   const closed = Promise.all([once(here, 'close'), once(there, 'close'), once(server, 'close'), once(web, 'close')]);
-  dismissUsers();
+  dismissUsers(port);
   await closed;
   t.equal(port.refs, 0);
 });

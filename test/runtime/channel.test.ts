@@ -1,67 +1,12 @@
 /** Channels: the TCP server and app threads over the loopback device, turn by turn, in one thread. */
 import t from 'tap';
-import type { AppFlow, FlowHandler, ListenHandler } from '../../lib/runtime/app_api.js';
-import type { AppPort } from '../../lib/runtime/app_port.js';
 import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CTRL_SLEEP, ENTRY_WORDS, QUEUE_ENTRIES, SLEEP_AWAKE, SLEEP_WAIT } from '../../lib/runtime/layout.js';
 import { SUBMIT_FLOW } from '../../lib/runtime/messages.js';
 import * as stats from '../../lib/tcp/stats.js';
 import { EADDRINUSE, ECONNREFUSED, ECONNRESET } from '../../lib/tcp/errno.js';
 import { randomOf } from '../support/random.js';
+import { Accepting, connect, pair } from '../support/recorder.js';
 import { Turns } from '../support/turns.js';
-
-/** Collects what a flow tells, and reads everything unless told not to. */
-class Recorder implements FlowHandler {
-  readonly events: string[] = [];
-  readonly chunks: Buffer[] = [];
-  flow: AppFlow | null = null;
-  reading = true;
-  onConnect(): void { this.events.push('connect'); }
-  onReadable(): void {
-    if (this.reading) this.readAll();
-  }
-  onWritable(): void { this.events.push('writable'); }
-  onDrained(): void { this.events.push('drained'); }
-  onError(errno: number): void { this.events.push(`error ${errno}`); }
-  onClose(): void { this.events.push('close'); }
-  readAll(): void {
-    for (let chunk = this.flow?.read(); chunk; chunk = this.flow?.read()) this.chunks.push(chunk);
-    if (this.flow?.ended === true && !this.events.includes('end')) this.events.push('end');
-  }
-  get length(): number { return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0); }
-}
-
-class Accepting implements ListenHandler {
-  readonly events: string[] = [];
-  readonly accepted: Recorder[] = [];
-  port = 0;
-  onListening(address: string, port: number): void {
-    this.port = port;
-    this.events.push(`listening ${address}`);
-  }
-  onConnection(flow: AppFlow): void {
-    const recorder = new Recorder();
-    recorder.flow = flow;
-    flow.handler = recorder;
-    this.accepted.push(recorder);
-  }
-  onError(errno: number): void { this.events.push(`error ${errno}`); }
-  onClose(): void { this.events.push('close'); }
-}
-
-function connect(port: AppPort, to: number): Recorder {
-  const recorder = new Recorder();
-  recorder.flow = port.connect({ host: '127.0.0.1', port: to }, recorder);
-  return recorder;
-}
-
-async function pair(turns: Turns, server: AppPort, client: AppPort): Promise<[Recorder, Recorder, Accepting]> {
-  const accepting = new Accepting();
-  server.listen({ host: null, port: 0, backlog: 511 }, accepting);
-  await turns.until(() => accepting.port > 0);
-  const near = connect(client, accepting.port);
-  await turns.until(() => near.events.includes('connect') && accepting.accepted.length === 1);
-  return [near, accepting.accepted[0], accepting];
-}
 
 t.test('a connection: bytes both ways, half-close, end, and nothing is left', async (t) => {
   const turns = new Turns();
