@@ -27,14 +27,18 @@ export interface Link {
   readonly ended: boolean;
   /** Bytes written and not acknowledged. */
   readonly unacknowledged: number;
-  /** Bytes that `write` would take now. */
-  readonly room: number;
+  /** Enough room for poll to say so. */
+  readonly writable: boolean;
   /** Our FIN is sent, or waits to be, and the peer has not acknowledged it. */
   readonly closing: boolean;
   /** Takes up to `most` bytes; with `peek` they stay. */
   read(most: number, peek: boolean): Uint8Array;
-  /** Takes what there is room for. With `more` an incomplete segment is held back for what follows. Returns how much. */
-  write(bytes: Uint8Array, more: boolean): number;
+  /**
+   * Takes what there is room for. Returns how much.
+   *
+   * @param more an incomplete segment is held back for what follows. @param waited the call goes on after it has waited.
+   */
+  write(bytes: Uint8Array, more: boolean, waited: boolean): number;
   shutdown(): void;
   abort(): void;
   release(): void;

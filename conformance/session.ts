@@ -61,10 +61,10 @@ export class Session {
       return;
     }
     const nested = typeof request.settings === 'object' && request.settings !== null ? request.settings : {};
-    const { limits, sendBufferMax } = settingsOf({ ...request, ...nested });
+    const { limits, sendBufferInitial, sendBufferMax } = settingsOf({ ...request, ...nested });
     const virtual = this.#options.clock === 'virtual';
     this.#network = new StackNetwork({
-      now: virtual ? VIRTUAL_START : realNow(), limits, sendBufferMax,
+      now: virtual ? VIRTUAL_START : realNow(), limits, sendBufferInitial, sendBufferMax,
       random: virtual ? repeatable() : unforeseeable,
       secret: virtual ? new Uint8Array(SECRET_BYTES).fill(1) : randomBytes(SECRET_BYTES),
       onPacket: (packet, now) => this.#write({ pkt: Buffer.from(packet).toString('hex'), t: now }),

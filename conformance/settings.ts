@@ -3,7 +3,8 @@ import type { StackLimits } from '../lib/tcp/limits.js';
 
 export interface Settings {
   limits: Partial<StackLimits>;
-  /** Largest send buffer of a socket, in bytes. */
+  /** Send buffer of a socket at first, and the largest, in bytes. */
+  sendBufferInitial: number;
   sendBufferMax: number;
 }
 
@@ -50,7 +51,8 @@ export function settingsOf(given: Record<string, unknown>): Settings {
   const rmem = triple(given.tcp_rmem, RMEM);
   limits.receiveBuffer = rmem[2]!;
   limits.receiveBufferInitial = Math.max(Math.floor(rmem[1]! / WINDOW_SHARE), 1);
-  return { limits, sendBufferMax: triple(given.tcp_wmem, WMEM)[2]! };
+  const wmem = triple(given.tcp_wmem, WMEM);
+  return { limits, sendBufferInitial: wmem[1]!, sendBufferMax: wmem[2]! };
 }
 
 function triple(value: unknown, otherwise: number[]): number[] {

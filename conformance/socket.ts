@@ -131,7 +131,15 @@ export class Socket {
     this.state = 'connecting';
     let first = true;
     return () => {
-      if (this.error !== 0) return failed(this.takeError());
+      if (this.error !== 0) {
+        // As if it had never been asked for: another attempt may follow.
+        const error = failed(this.takeError());
+        this.link?.release();
+        this.link = null;
+        this.shut = 0;
+        this.state = 'idle';
+        return error;
+      }
       if (this.state === 'connected') return done();
       // Closed, or shut down, while it opened.
       if (this.state !== 'connecting') return failed('ECONNABORTED');
@@ -199,12 +207,14 @@ export class Socket {
     const nb = nonBlocking || (flags & MSG_DONTWAIT) !== 0;
     const more = (flags & MSG_MORE) !== 0;
     let sent = 0;
+    let waited = false;
     return () => {
       const { link } = this;
       if (this.error !== 0) return sent > 0 ? done(sent) : failed(this.takeError());
       if (this.state === 'connecting') return nb ? failed('EAGAIN') : null;
       if (link === null || this.state !== 'connected' || (this.shut & SHUT_SEND) !== 0) return sent > 0 ? done(sent) : failed('EPIPE');
-      sent += link.write(bytes.subarray(sent), more);
+      sent += link.write(bytes.subarray(sent), more, waited);
+      waited = true;
       if (sent === bytes.length) return done(sent);
       if (!nb) return null;
       return sent > 0 ? done(sent) : failed('EAGAIN');
@@ -293,8 +303,7 @@ export class Socket {
     if ((shut & SHUT_RECEIVE) !== 0) events |= POLLIN | POLLRDNORM | POLLRDHUP;
     if (this.state === 'connecting') return events;
     if (this.inQueue > 0) events |= POLLIN | POLLRDNORM;
-    // Linux: room for a third of what the buffer holds.
-    const writable = (this.shut & SHUT_SEND) !== 0 || this.link === null || this.link.room * 2 >= this.outQueue;
+    const writable = (this.shut & SHUT_SEND) !== 0 || this.link === null || this.state === 'over' || this.link.writable;
     return writable ? events | POLLOUT | POLLWRNORM : events;
   }
 

@@ -1,18 +1,20 @@
 /** A flow of the bare stack as a connection of a socket. */
 import {
-  CLOSED, CLOSING, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_1, LAST_ACK,
+  CLOSED, CLOSING, ESTABLISHED, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_1, LAST_ACK,
 } from '../lib/tcp/conn/state.js';
 import { formatAddress } from '../lib/tcp/wire/address.js';
 import type { Tcb } from '../lib/tcp/conn/tcb.js';
 import type { Link, LinkOptions, LinkOwner } from './link.js';
+import { FlowMeter } from './flow_meter.js';
+import type { SendQueue } from './send_queue.js';
+import { MTU } from './stack_network.js';
 import type { StackNetwork } from './stack_network.js';
 import { tcpInfo } from './tcp_info.js';
 
 /** MSS for arithmetic before there is one. */
 const MSS_DEFAULT = 536;
-/** Send buffer of a socket that has set none: twice the congestion window, in these bytes a segment (Linux's, overhead included). */
-const BUFFER_PER_SEGMENT = 4352;
-const SEGMENTS_LEAST = 10;
+/** Of IPv4 and TCP, without options. */
+const HEADERS = 40;
 
 const NOBODY: LinkOwner = { connected() { /* nobody waits */ }, failed() { /* nobody waits */ }, closed() { /* nobody waits */ } };
 
@@ -22,17 +24,20 @@ export class StackLink implements Link {
   readonly remotePort: number;
   readonly #network: StackNetwork;
   readonly #flow: number;
-  readonly #sendBufferMax: number;
-  #sendBuffer = 0;
-  /** End of what the socket has written. */
-  #written = 0;
+  readonly #queue: SendQueue;
+  readonly #meter: FlowMeter;
+  /** A call could not write all that it wanted, and the buffer has not been writable since. */
+  #starved = false;
+  /** Bytes acknowledged; as places of the queue it does not wrap. */
+  #acknowledged = 0;
   /** The record is somebody else's now. */
   #freed = false;
 
-  constructor(network: StackNetwork, flow: number, sendBufferMax: number) {
+  constructor(network: StackNetwork, flow: number, queue: SendQueue) {
     this.#network = network;
     this.#flow = flow;
-    this.#sendBufferMax = sendBufferMax;
+    this.#queue = queue;
+    this.#meter = new FlowMeter(network.now());
     const tcb = this.#tcb;
     this.remoteAddress = formatAddress(tcb.words, tcb.remoteAt);
     this.remotePort = tcb.remotePort;
@@ -51,18 +56,36 @@ export class StackLink implements Link {
   }
 
   get unacknowledged(): number {
-    return this.#freed ? 0 : (this.#written - this.#tcb.acknowledged) | 0;
+    return this.#freed ? 0 : ((this.#queue.written | 0) - this.#tcb.acknowledged) | 0;
   }
 
-  get room(): number {
-    if (this.#freed) return 0;
-    return Math.max(this.#bufferBytes() - this.unacknowledged, 0);
+  get writable(): boolean {
+    return !this.#freed && this.#queue.writable;
   }
 
-  #bufferBytes(): number {
-    if (this.#sendBuffer > 0) return this.#sendBuffer;
-    const segments = Math.max(SEGMENTS_LEAST, Math.floor(this.#tcb.cwnd / this.#segment));
-    return Math.min(2 * segments * BUFFER_PER_SEGMENT, this.#sendBufferMax);
+  /** Looks at what has changed in a turn. */
+  look(): void {
+    if (this.#freed) return;
+    this.#follow();
+    if (this.#queue.writable) this.#starved = false;
+    this.#meter.look(this.#tcb, this.#starved, this.#network.now());
+  }
+
+  /** Takes over how far the stream has come. Returns how much of it has left. */
+  #follow(): number {
+    const tcb = this.#tcb;
+    this.#acknowledged += (tcb.acknowledged - (this.#acknowledged | 0)) | 0;
+    const flight = tcb.state >= ESTABLISHED ? (tcb.sndNxt - tcb.sndUna) | 0 : 0;
+    const sent = Math.min(this.#acknowledged + Math.max(flight, 0), this.#queue.written);
+    this.#queue.advance(this.#acknowledged, sent);
+    this.#queue.grow(tcb.cwnd, this.#segment);
+    return sent;
+  }
+
+  /** A packet of this connection has come, or is about to leave, with so many bytes of text. */
+  counted(incoming: boolean, payload: number): void {
+    if (incoming) this.#meter.arrived(payload, this.#network.now());
+    else this.#meter.left(payload);
   }
 
   get closing(): boolean {
@@ -93,11 +116,22 @@ export class StackLink implements Link {
     return bytes;
   }
 
-  write(bytes: Uint8Array, more: boolean): number {
-    if (this.#freed) return 0;
-    const count = this.#network.memory.put(this.#flow, this.#written, bytes.subarray(0, this.room));
-    this.#written = (this.#written + count) | 0;
-    this.#network.stack.write(this.#flow, this.#written, more);
+  write(bytes: Uint8Array, more: boolean, waited: boolean): number {
+    if (this.#freed || (waited && !this.#queue.writable)) return 0;
+    const { memory, stack } = this.#network;
+    let count = 0;
+    while (count < bytes.length) {
+      const sent = this.#follow();
+      const from = this.#queue.written;
+      const taken = this.#queue.take(bytes.length - count, sent, this.#segment, this.#tcb.sndWndMax);
+      if (taken === 0) break;
+      if (memory.put(this.#flow, from | 0, bytes.subarray(count, count + taken)) < taken) throw new Error('no memory for what is to be sent');
+      count += taken;
+      stack.write(this.#flow, this.#queue.written | 0, more);
+      // A full chunk leaves, as far as it may, before the next one is begun.
+      if (count < bytes.length) this.#network.transmit();
+    }
+    if (count < bytes.length) this.#starved = true;
     return count;
   }
 
@@ -114,7 +148,7 @@ export class StackLink implements Link {
   }
 
   apply(options: LinkOptions, name: string): void {
-    this.#sendBuffer = options.sendBuffer;
+    if (options.sendBuffer > 0) this.#queue.fix(options.sendBuffer);
     if (this.#freed) return;
     const { stack } = this.#network;
     const flow = this.#flow;
@@ -132,7 +166,12 @@ export class StackLink implements Link {
   }
 
   info(): Uint8Array | null {
-    return this.#freed ? null : tcpInfo(this.#tcb, this.#network.stack.limits, this.#network.elapsed());
+    if (this.#freed) return null;
+    const network = this.#network;
+    const info = tcpInfo(this.#tcb, network.stack.limits, network.elapsed());
+    const advertised = this.#tcb.maxSegment > 0 ? Math.min(this.#tcb.maxSegment, MTU - HEADERS) : MTU - HEADERS;
+    this.#meter.fill(info, this.#tcb, MTU, advertised, network.now());
+    return info;
   }
 
   /** The stack is done with the record. */

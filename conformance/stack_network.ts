@@ -1,10 +1,14 @@
 /** The bare protocol core behind the sockets of the driver: one stack, its clock, and what it sends. */
 import { EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_ERROR, EV_FREED } from '../lib/tcp/conn/state.js';
+import { PROTOCOL_TCP } from '../lib/tcp/wire/ipv4.js';
+import { TCP_HEADER } from '../lib/tcp/wire/tcp.js';
+import { get16 } from '../lib/tcp/wire/bytes.js';
 import { TCB_WORDS } from '../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../lib/tcp/stack.js';
 import type { StackLimits } from '../lib/tcp/limits.js';
 import type { Address, Link, LinkOptions, Listener, Network } from './link.js';
 import { PacketDevice } from './packet_device.js';
+import { SendQueue } from './send_queue.js';
 import { StackLink } from './stack_link.js';
 import { StreamMemory } from './stream_memory.js';
 
@@ -15,12 +19,20 @@ const GATEWAY = '192.168.0.2';
 const MAX_FLOWS = 4096;
 /** Frames taken in one turn. */
 const BUDGET = 1024;
+const PORTS = 65_536;
+const IPV6_HEADER = 40;
+
+/** The ports of a segment at `at` as one number: that at `first`, then that at `second`. */
+function portsOf(packet: Uint8Array, at: number, first: number, second: number): number {
+  return get16(packet, at + first) * PORTS + get16(packet, at + second);
+}
 
 export interface StackNetworkConfig {
   /** µs. */
   now: number;
   limits: Partial<StackLimits>;
-  /** Largest send buffer of a socket, in bytes. */
+  /** Send buffer of a socket at first, and the largest, in bytes. */
+  sendBufferInitial: number;
   sendBufferMax: number;
   random: () => number;
   secret: Uint8Array;
@@ -41,6 +53,7 @@ export class StackNetwork implements Network {
   readonly #config: StackNetworkConfig;
   readonly #device: PacketDevice;
   readonly #links = new Map<number, StackLink>();
+  readonly #byPorts = new Map<number, StackLink>();
   readonly #listeners = new Map<number, (link: Link) => void>();
   #alarms: Alarm[] = [];
   #now: number;
@@ -51,6 +64,7 @@ export class StackNetwork implements Network {
     this.#now = config.now;
     this.#device = new PacketDevice(this.memory.memory, MTU, (packet) => {
       this.#sent++;
+      this.#count(packet, false);
       config.onPacket(packet, this.#now);
     });
     this.stack = new Stack({
@@ -114,8 +128,23 @@ export class StackNetwork implements Network {
 
   /** A packet arrives now, and is dealt with. */
   inject(packet: Uint8Array): void {
+    this.#count(packet, true);
     this.#device.arrive(packet);
     this.turn();
+  }
+
+  /** Sends what may leave now. */
+  transmit(): void {
+    this.stack.transmit(this.#now);
+  }
+
+  /** Counts a TCP segment for its connection. */
+  #count(packet: Uint8Array, incoming: boolean): void {
+    const four = packet.length > 0 && packet[0]! >> 4 === 4;
+    const at = four ? (packet[0]! & 15) * 4 : IPV6_HEADER;
+    if (packet.length < at + TCP_HEADER || packet[four ? 9 : 6] !== PROTOCOL_TCP) return;
+    const link = this.#byPorts.get(incoming ? portsOf(packet, at, 2, 0) : portsOf(packet, at, 0, 2));
+    link?.counted(incoming, packet.length - at - (packet[at + 12]! >> 4) * 4);
   }
 
   /** What the stack has to do at this time: packets leave first, then calls that waited for it return. */
@@ -126,9 +155,11 @@ export class StackNetwork implements Network {
       stack.advance(this.#now);
       stack.transmit(this.#now);
       this.#takeChanged();
+      for (const link of this.#links.values()) link.look();
       this.#config.onChange();
       stack.transmit(this.#now);
     } while (this.#takeChanged());
+    for (const link of this.#links.values()) link.look();
   }
 
   /** Hands on what the flows have to tell. Returns false where it was nothing. */
@@ -149,6 +180,7 @@ export class StackNetwork implements Network {
       if ((events & EV_ERROR) !== 0) link?.owner.failed(error);
       if ((events & EV_CLOSED) !== 0) link?.owner.closed();
       if ((events & EV_FREED) !== 0) {
+        if (link !== undefined) this.#forgetPorts(link);
         link?.freed();
         this.#links.delete(flow);
         this.memory.forget(flow);
@@ -159,9 +191,15 @@ export class StackNetwork implements Network {
   }
 
   #attach(flow: number): StackLink {
-    const link = new StackLink(this, flow, this.#config.sendBufferMax);
+    const link = new StackLink(this, flow, new SendQueue(this.#config.sendBufferInitial, this.#config.sendBufferMax));
     this.#links.set(flow, link);
+    const { localPort, remotePort } = this.stack.tcb.at(flow);
+    this.#byPorts.set(localPort * PORTS + remotePort, link);
     return link;
+  }
+
+  #forgetPorts(link: StackLink): void {
+    for (const [ports, other] of this.#byPorts) if (other === link) this.#byPorts.delete(ports);
   }
 
   // ---- what sockets ask for

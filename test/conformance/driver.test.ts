@@ -165,12 +165,22 @@ t.test('a closed window is probed; send blocks until there is room', async (t) =
   await client.inject({ flags: 'A', seq: 1, ack: 2001, win: 0 });
 
   await client.call('setsockopt', { fd, level: 1, opt: 7, name: 'SO_SNDBUF', val: 4096 });
-  t.equal((await client.send(fd, 20_000, { nb: true })).ret, 8192);
+  const whole = 22 * 1460;
+  t.equal((await client.send(fd, 40_000, { nb: true })).ret, whole, 'a chunk of half the largest window, and no second one');
   t.match(await client.send(fd, 1, { nb: true }), { ret: -1, errno: 'EAGAIN' });
+  const writable = { fds: [{ fd, events: 4 }], timeout: 0 };
+  t.match(await client.call('poll', writable), { ret: 0 });
   const blocked = client.send(fd, 1000);
-  await client.inject({ flags: 'A', seq: 1, ack: 2001, win: 20_000 });
-  await client.inject({ flags: 'A', seq: 1, ack: 10_193, win: 20_000 });
-  t.match(await blocked, { ret: 1000, t: client.now });
+  await client.inject({ flags: 'A', seq: 1, ack: 2001, win: 65_535 });
+  client.sent();
+  await client.inject({ flags: 'A', seq: 1, ack: 2001 + 10 * 1460, win: 65_535 });
+  client.sent();
+  t.match(await client.call('poll', writable), { ret: 0 });
+  client.now += 1000;
+  await client.inject({ flags: 'A', seq: 1, ack: 2001 + 20 * 1460, win: 65_535 });
+  t.match(await blocked, { ret: 1000, t: client.now }, 'two thirds of the buffer are free');
+  await client.inject({ flags: 'A', seq: 1, ack: 2001 + whole + 1000, win: 65_535 });
+  t.match(await client.call('poll', writable), { ret: 1, revents: [4] });
 });
 
 t.test('FIN and TIME-WAIT: a FIN that comes again is answered, for 60 s', async (t) => {
@@ -340,6 +350,35 @@ t.test('TCP_INFO as Linux lays it out; TCP_MAXSEG', async (t) => {
   t.equal(info.readUInt32LE(24), 4, 'tcpi_unacked');
   t.equal(info.readUInt32LE(80), 10, 'tcpi_snd_cwnd');
   t.match(await client.call('getsockopt', { fd, level: 6, opt: 2, name: 'TCP_MAXSEG', len: 4 }), { val: 1448 });
+});
+
+t.test('TCP_INFO: what held the sender up, when data last came, packets', async (t) => {
+  const client = await Client.start(t);
+  const fd = await client.accept(await client.listen());
+  const info = async (): Promise<{ u32: (at: number) => number; u64: (at: number) => number }> => {
+    const { data } = await client.call('getsockopt', { fd, level: 6, opt: 11, name: 'TCP_INFO', len: 0 });
+    const bytes = Buffer.from(data as string, 'hex');
+    return { u32: (at) => bytes.readUInt32LE(at), u64: (at) => Number(bytes.readBigUInt64LE(at)) };
+  };
+  await client.pass(300);
+  t.equal((await info()).u32(52), 300, 'tcpi_last_data_recv counts from the handshake');
+  await client.inject({ flags: 'PA', seq: 1, ack: 1, data: 10, win: 1000 });
+  await client.pass(20);
+  await client.send(fd, 3000);
+  await client.pass(50);
+  let now = await info();
+  t.equal(now.u32(52), 70);
+  t.strictSame([now.u64(168), now.u64(176), now.u64(184)], [50_000, 50_000, 0], 'busy all the time, limited by the peer\'s window');
+  await client.inject({ flags: 'A', seq: 11, ack: 1, win: 65_535 });
+  await client.pass(30);
+  now = await info();
+  t.strictSame([now.u64(168), now.u64(176), now.u64(184)], [80_000, 50_000, 0]);
+  t.strictSame([now.u32(84), now.u32(60)], [1460, 1500], 'tcpi_advmss, tcpi_pmtu');
+  t.strictSame([now.u32(152), now.u32(156), now.u64(200)], [1, 3, 3000], 'segments with data in and out, bytes sent');
+  await client.inject({ flags: 'A', seq: 11, ack: 3001 });
+  await client.pass(1000);
+  now = await info();
+  t.strictSame([now.u64(168), now.u64(176), now.u64(184)], [80_000, 50_000, 0], 'idle time is none of it');
 });
 
 t.test('poll waits for what it is asked, and for its time', async (t) => {

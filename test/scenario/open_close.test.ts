@@ -22,7 +22,6 @@ t.test('RFC 9293 3.5: three-way handshake, passive; close by the peer first', as
   p.inject({ flags: 'FA', seq: 1, ack: 1 });
   t.equal(p.takeEvents(), EV_EOF);
   t.equal(p.state, 'CLOSE-WAIT');
-  t.equal(p.untilSent(1000), 40, 'our own FIN could carry it');
   p.expect({ flags: 'A', seq: 1, ack: 2 });
   p.shutdown();
   p.expect({ flags: 'FA', seq: 1, ack: 2 });

@@ -159,10 +159,11 @@ function finInOrder(core: Core, t: Tcb): void {
   // Nothing comes any more that a report of duplicates could help.
   t.unmark(DSACK_DUE);
   if (t.state === ESTABLISHED) {
-    // The owner will mostly end its half too: our FIN carries the acknowledgement then.
     t.state = CLOSE_WAIT;
     t.mark(INTERACTIVE);
-    acknowledgeText(core, t);
+    // The owner will mostly answer, and end its half too: our FIN carries the acknowledgement then.
+    if (t.received !== 0) acknowledgeText(core, t);
+    else ackNow(core, t);
     return;
   }
   ackNow(core, t);
