@@ -65,6 +65,11 @@ export interface StackLimits {
   timestampsRequired: boolean;
   /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
   congestion: 'cubic' | 'newreno';
+  /**
+   * Finding what the path carries by segments of different sizes (RFC 4821), beside what routers tell: never, where full
+   * segments disappear, or from the start (Linux: tcp_mtu_probing 0, 1, 2).
+   */
+  mtuProbing: 'off' | 'blackhole' | 'always';
 }
 
 const DEFAULTS: StackLimits = {
@@ -101,6 +106,7 @@ const DEFAULTS: StackLimits = {
   windowScaling: true,
   timestampsRequired: true,
   congestion: 'cubic',
+  mtuProbing: 'blackhole',
 };
 
 type Numeric = { [K in keyof StackLimits]: StackLimits[K] extends number ? K : never }[keyof StackLimits];
@@ -139,6 +145,7 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
 /** The words that each of the others takes. */
 export const LIMIT_CHOICES: { readonly [K in keyof StackLimits as StackLimits[K] extends string ? K : never]: readonly StackLimits[K][] } = {
   congestion: ['cubic', 'newreno'],
+  mtuProbing: ['off', 'blackhole', 'always'],
 };
 
 /** The limits of a stack: defaults for what is not given. Bounds of tables follow the number of flows. */

@@ -57,7 +57,11 @@ export const DSACK_RECV = 52;
 export const DSACK_OLD_SENT = 53;
 export const DSACK_OFO_SENT = 54;
 export const SPURIOUS_RTOS = 55;
-export const STATS_LENGTH = 56;
+export const MTUP_FAIL = 56;
+export const MTUP_SUCCESS = 57;
+/** Full segments disappeared again and again: smaller ones from then on. */
+export const MTUP_BLACK_HOLE = 58;
+export const STATS_LENGTH = 59;
 
 /** Their names, by place. */
 export const STAT_NAMES = [
@@ -74,6 +78,7 @@ export const STAT_NAMES = [
   'TcpExtTCPLostRetransmit', 'TcpExtTCPLossProbes', 'TcpExtTCPLossProbeRecovery', 'TcpExtTCPFullUndo',
   'TcpExtTCPLossUndo', 'TcpExtTCPDSACKUndo', 'TcpExtTCPDSACKRecv', 'TcpExtTCPDSACKOldSent', 'TcpExtTCPDSACKOfoSent',
   'TcpExtTCPSpuriousRTOs',
+  'TcpExtTCPMTUPFail', 'TcpExtTCPMTUPSuccess', 'TcpExtTCPMTUPBlackHole',
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

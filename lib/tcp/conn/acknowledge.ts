@@ -2,6 +2,7 @@
 import { TICK_US } from './core.js';
 import type { Core } from './core.js';
 import { challenge } from './ack.js';
+import { probeAcknowledged } from './mtu.js';
 import { tsNow } from './output.js';
 import { probeAnswered } from './probe.js';
 import { advanced, duplicate } from './recovery.js';
@@ -86,7 +87,10 @@ function takeScored(core: Core, t: Tcb, ack: number): void {
   } else if (acked > 0) {
     measure(core, t, ack);
   }
-  if (acked > 0) move(core, t, ack);
+  if (acked > 0) {
+    move(core, t, ack);
+    if (t.probeSize !== 0) probeAcknowledged(core, t, ack);
+  }
   if (t.has(TLP_OUT)) probeAnswered(core, t, ack, acked);
   repair(core, t, acked);
   if (acked > 0 && t.sndNxt === ack) disarmRetransmit(t);
@@ -117,6 +121,7 @@ function takeNew(core: Core, t: Tcb, ack: number): void {
   t.delivered = (t.delivered + acked) | 0;
   t.rtxNxt = later(t.rtxNxt, ack);
   move(core, t, ack);
+  if (t.probeSize !== 0) probeAcknowledged(core, t, ack);
   advanced(core, t, acked);
   if (t.sndNxt === ack) disarmRetransmit(t);
   else armRetransmit(core, t);

@@ -7,6 +7,7 @@ import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { beginKeepAlive } from './keepalive.js';
+import { beginMtu } from './mtu.js';
 import { carriedMss, firstWindow, ipHeader, refuse, sendSyn } from './output.js';
 import { beginReceive } from './receive_buffer.js';
 import { adviseAgainst, armRetransmit, backOff, beginRto, R1 } from './rto.js';
@@ -267,6 +268,7 @@ export function establish(core: Core, t: Tcb): void {
   t.reoRound = t.sndUna;
   t.unmark(SYN_DUE | RTT_TIMING);
   disarm(t, TIMER_RETRANSMIT);
+  beginMtu(core, t);
   core.congestion.begin(t);
   if (t.retries > 0) {
     // RFC 5681 3.1: a path that lost a SYN is not sent a burst.

@@ -2,6 +2,7 @@
 import * as stat from '../stats.js';
 import { CWND_MAX } from './cc/congestion.js';
 import type { Core } from './core.js';
+import { isProbeMissing, probeFailed } from './mtu.js';
 import { before, notAfter } from './seq.js';
 import { RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -20,6 +21,10 @@ export function duplicate(core: Core, t: Tcb): void {
   } else if (t.dupAcks === DUP_THRESHOLD) {
     // RFC 6582 3.2 step 2: duplicates of what an earlier recovery sent twice are no sign of a loss.
     if (notAfter(t.sndUna, t.recover)) return;
+    if (isProbeMissing(t)) {
+      probeFailed(core, t);
+      return;
+    }
     core.congestion.lost(t);
     t.cwnd = t.ssthresh + DUP_ACK_SEGMENTS * t.sndMss;
     t.recovery = RECOVERY_FAST;

@@ -11,6 +11,7 @@
  */
 import * as stat from '../stats.js';
 import type { Core } from './core.js';
+import { probeMissing } from './mtu.js';
 import { beginPrr, proportion } from './prr.js';
 import { detectLoss, loseAll, loseOnTimeout, narrowWindow, widenWindow } from './rack.js';
 import { pipe } from './runs.js';
@@ -35,6 +36,7 @@ export function repair(core: Core, t: Tcb, acked: number): void {
   if (acked > 0) undoByTimestamp(core, t);
   if (t.recovery === RECOVERY_LOSS && t.frto !== FRTO_OFF) undoByProgress(core, t, acked);
   const lost = t.sacked > 0 || t.recovery !== RECOVERY_OPEN ? detectLoss(core, t) : 0;
+  if (lost > 0 && t.probeSize !== 0) probeMissing(core, t);
   if (t.recovery !== RECOVERY_OPEN && !before(t.sndUna, t.recover)) leave(core, t);
   if (t.recovery === RECOVERY_FAST) {
     if (tally.delivered > 0) proportion(t, tally.delivered, acked > 0 && lost === 0);
@@ -53,6 +55,7 @@ export function repair(core: Core, t: Tcb, acked: number): void {
 /** The reordering timer ran out: what was waited for counts as lost (RFC 8985 6.3, first part). */
 export function onReorderTimer(core: Core, t: Tcb): void {
   if (t.state < ESTABLISHED || detectLoss(core, t) === 0) return;
+  if (t.probeSize !== 0) probeMissing(core, t);
   if (t.recovery === RECOVERY_OPEN) enter(core, t, 0);
   else if (t.recovery === RECOVERY_FAST) proportion(t, 0, false);
   core.flows.touch(t);

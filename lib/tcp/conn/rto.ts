@@ -4,6 +4,7 @@ import { ETIMEDOUT } from '../errno.js';
 import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
+import { probeTimedOut, suspectBlackHole } from './mtu.js';
 import { sendProbe } from './output.js';
 import { sendTailProbe } from './probe.js';
 import { repairOnTimeout } from './repair.js';
@@ -155,6 +156,7 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
     giveUp(core, t);
     return;
   }
+  probeTimedOut(core, t);
   if (t.has(SACK_ON)) {
     repairOnTimeout(core, t);
   } else {
@@ -166,6 +168,7 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
   }
   t.retries = refused ? 1 : t.retries + 1;
   if (t.retries === R1) adviseAgainst(core, t);
+  suspectBlackHole(core, t);
   backOff(t);
   t.unmark(RTT_TIMING);
   t.mark(RETRANSMIT_NOW);

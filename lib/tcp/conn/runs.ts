@@ -21,6 +21,8 @@ export const SACKED = 1;
 export const LOST = 2;
 /** It was sent more than once. */
 export const RETRANS = 4;
+/** It is a larger segment than the others, which the path may not carry (mtu.ts). */
+export const PROBE = 8;
 
 export class RunPool {
   /** Runs not in use. */

@@ -5,12 +5,13 @@ import * as stat from '../stats.js';
 import { NO_ROOM } from '../transport.js';
 import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
+import { tryLarger } from './mtu.js';
 import { ipHeader, sendAck, sendText } from './output.js';
 import { armPersist, armRetransmit } from './rto.js';
-import { LOST, pipe, RETRANS } from './runs.js';
+import { LOST, pipe, PROBE, RETRANS } from './runs.js';
 import { after, before, later } from './seq.js';
 import {
-  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
+  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, MTU_FIXED, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
   RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
   TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
@@ -88,6 +89,11 @@ export function resendRun(core: Core, t: Tcb, run: number, most: number): number
   const sent = Math.min(resend(core, t, runs.starts[run], Math.min(most, length)), length);
   if (sent <= 0) return sent;
   if (sent < length) runs.split(t, run, (runs.starts[run] + sent) | 0);
+  if ((runs.flags[run] & PROBE) !== 0) {
+    // Whichever copy gets through, nothing is learned of the path.
+    runs.flags[run] &= ~PROBE;
+    t.probeSize = 0;
+  }
   runs.clear(t, run, LOST);
   runs.mark(t, run, RETRANS);
   runs.times[run] = core.us;
@@ -154,6 +160,10 @@ function sendNew(core: Core, t: Tcb): void {
   if (unsent < 0 || (unsent === 0 && !t.has(FIN_QUEUED))) return;
   restartAfterIdle(core, t);
   t.unmark(CWND_LIMITED);
+  if (t.mtuState !== MTU_FIXED) {
+    if (tryLarger(core, t, unsent)) return;
+    unsent = (end - t.sndNxt) | 0;
+  }
   while (unsent > 0 || (unsent === 0 && t.has(FIN_QUEUED))) {
     const length = unsent > 0 ? choose(core, t, unsent) : 0;
     if (unsent > 0 && length === 0) return;
@@ -171,7 +181,7 @@ function sendNew(core: Core, t: Tcb): void {
 }
 
 /** Notes that `sent` sequence numbers have left for the first time. */
-function advance(core: Core, t: Tcb, sent: number, length: number): void {
+export function advance(core: Core, t: Tcb, sent: number, length: number): void {
   const seq = t.sndNxt;
   t.sndNxt = (seq + sent) | 0;
   t.sentAt = core.ticks;

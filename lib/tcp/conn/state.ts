@@ -150,5 +150,15 @@ export const URGENT_IN = 2;
 /** The owner wants to hear of soft errors by EV_REPORT. */
 export const REPORTS_ON = 4;
 
+/** Values of `Tcb.mtuState`: how `sndMss` has come about (mtu.ts). */
+/** By the handshake. */
+export const MTU_FIXED = 0;
+/** A router has told of a smaller one, which is believed until `mtuAt`. */
+export const MTU_TOLD = 1;
+/** The path carries it; larger segments are tried, up to `probeHigh`. */
+export const MTU_SEARCH = 2;
+/** The path carries it, and no more, which is believed until `mtuAt`. */
+export const MTU_FOUND = 3;
+
 /** No flow, no range, no listener: the end of an intrusive list. */
 export const NONE = -1;

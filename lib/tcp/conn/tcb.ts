@@ -3,15 +3,16 @@ import {
   CC_2, CC_3, CC_4, CC_5, CC_6, CC_7, CC_8, CC_9, CHANGED_NEXT, CONFIRMED_AT, CONSUMED, CWND, DELIVERED, DSACKS,
   DSACK_END, DSACK_START, DUP_ACKS, ERROR, EVENTS, FIN_SEQ, FIN_WAIT, FLAGS, FRTO, GENERATION, HASH_NEXT, HEARD_AT,
   HOLD, INVALID_AT, IRS, ISS, KEEP_COUNT, KEEP_IDLE, KEEP_INTERVAL, LAST_ACK_SENT, LIFE_AT, LISTENER, LOCAL_ADDRESS,
-  LOCAL_PORT, LOST, LOST_COUNT, MAX_SEGMENT, MIN_RTT, MIN_RTT_AT, PERSIST_BACKOFF, PROBES, PRR_DELIVERED,
-  PRR_FLIGHT, PRR_OUT, QUEUE_NEXT, QUEUE_PREVIOUS, QUICK_ACKS, RACK_AT, RACK_END, RACK_FACK, RACK_RTT, RANGES,
-  RANGE_COUNT, RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_MSS, RCV_NXT, RCV_RTT, RCV_RTT_AT, RCV_RTT_MARK, RCV_SPACE,
-  RCV_SPACE_AT, RCV_SPACE_FROM, RCV_UP, RCV_WND_SHIFT, RECEIVED, RECOVER, RECOVERY, REMOTE_ADDRESS, REMOTE_PORT,
-  REORDERINGS, REORDER_AT, REO_MULT, REO_PERSIST, REO_ROUND, RETRANSMITTED, RETRANSMIT_AT, RETRANS_STAMP, RETRIES,
-  RTO, RTTVAR, RTT_AT, RTT_SEQ, RTX_HIGH, RTX_NXT, RUNS, RUN_TAIL, SACKED, SENT_AT, SND_MSS, SND_NXT, SND_SML,
-  SND_UNA, SND_UP, SND_WL1, SND_WL2, SND_WND, SND_WND_MAX, SND_WND_SHIFT, SOFT_ERROR, SRTT, SSTHRESH, STATE,
-  TCB_WORDS, TIMERS, TLP_END, TOUCHED_NEXT, TRAFFIC_CLASS, TS_OFFSET, TS_RECENT, TS_RECENT_AT, UNDO_CWND,
-  UNDO_RETRANS, UNDO_SEQ, UNDO_SSTHRESH, USER_TIMEOUT, WRITTEN,
+  LOCAL_PORT, LOST, LOST_COUNT, MAX_SEGMENT, MIN_RTT, MIN_RTT_AT, MSS_MOST, MTU_AT, MTU_STATE, PERSIST_BACKOFF,
+  PROBES, PROBE_END, PROBE_HIGH, PROBE_SIZE, PRR_DELIVERED, PRR_FLIGHT, PRR_OUT, QUEUE_NEXT, QUEUE_PREVIOUS,
+  QUICK_ACKS, RACK_AT, RACK_END, RACK_FACK, RACK_RTT, RANGES, RANGE_COUNT, RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_MSS,
+  RCV_NXT, RCV_RTT, RCV_RTT_AT, RCV_RTT_MARK, RCV_SPACE, RCV_SPACE_AT, RCV_SPACE_FROM, RCV_UP, RCV_WND_SHIFT,
+  RECEIVED, RECOVER, RECOVERY, REMOTE_ADDRESS, REMOTE_PORT, REORDERINGS, REORDER_AT, REO_MULT, REO_PERSIST,
+  REO_ROUND, RETRANSMITTED, RETRANSMIT_AT, RETRANS_STAMP, RETRIES, RTO, RTTVAR, RTT_AT, RTT_SEQ, RTX_HIGH, RTX_NXT,
+  RUNS, RUN_TAIL, SACKED, SENT_AT, SND_MSS, SND_NXT, SND_SML, SND_UNA, SND_UP, SND_WL1, SND_WL2, SND_WND,
+  SND_WND_MAX, SND_WND_SHIFT, SOFT_ERROR, SRTT, SSTHRESH, STATE, TCB_WORDS, TIMERS, TLP_END, TOUCHED_NEXT,
+  TRAFFIC_CLASS, TS_OFFSET, TS_RECENT, TS_RECENT_AT, UNDO_CWND, UNDO_RETRANS, UNDO_SEQ, UNDO_SSTHRESH, USER_TIMEOUT,
+  WRITTEN,
 } from './tcb_words.js';
 
 /**
@@ -347,4 +348,18 @@ export class Tcb {
   set rcvSpaceAt(value: number) { this.words[this.base + RCV_SPACE_AT] = value; }
   get rcvSpaceFrom(): number { return this.words[this.base + RCV_SPACE_FROM]; }
   set rcvSpaceFrom(value: number) { this.words[this.base + RCV_SPACE_FROM] = value; }
+
+  // The largest segment that the path carries.
+  get mtuState(): number { return this.words[this.base + MTU_STATE]; }
+  set mtuState(value: number) { this.words[this.base + MTU_STATE] = value; }
+  get mssMost(): number { return this.words[this.base + MSS_MOST]; }
+  set mssMost(value: number) { this.words[this.base + MSS_MOST] = value; }
+  get probeHigh(): number { return this.words[this.base + PROBE_HIGH]; }
+  set probeHigh(value: number) { this.words[this.base + PROBE_HIGH] = value; }
+  get probeSize(): number { return this.words[this.base + PROBE_SIZE]; }
+  set probeSize(value: number) { this.words[this.base + PROBE_SIZE] = value; }
+  get probeEnd(): number { return this.words[this.base + PROBE_END]; }
+  set probeEnd(value: number) { this.words[this.base + PROBE_END] = value; }
+  get mtuAt(): number { return this.words[this.base + MTU_AT]; }
+  set mtuAt(value: number) { this.words[this.base + MTU_AT] = value; }
 }

@@ -317,3 +317,17 @@ export const RCV_SPACE = 159;
 export const RCV_SPACE_AT = 160;
 /** Position consumed then. */
 export const RCV_SPACE_FROM = 161;
+
+// The largest segment that the path carries (conn/mtu.ts).
+/** MTU_* (state.ts). */
+export const MTU_STATE = 156;
+/** sndMss as the handshake has found it, in bytes. */
+export const MSS_MOST = 162;
+/** With MTU_SEARCH: largest payload that is still worth trying, in bytes. */
+export const PROBE_HIGH = 163;
+/** Payload of the larger segment that is out, in bytes; 0: none is. */
+export const PROBE_SIZE = 188;
+/** With probeSize: sequence number behind it. */
+export const PROBE_END = 189;
+/** With MTU_TOLD and MTU_FOUND: when to look again, in s of the core's clock. */
+export const MTU_AT = 190;
