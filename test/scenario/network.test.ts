@@ -339,6 +339,9 @@ t.test('RFC 8201 5.4, RFC 6691 2: the MSS announced is that of the link, whateve
     > PA 2921:3001
     < icmp 3/4 about 1 mtu 1000
     > A 1:961
+    > A 961:1921
+    > A 1921:2881
+    > PA 2881:3001
     < A 1 ack 3001
     > ...
   `);
