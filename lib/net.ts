@@ -12,6 +12,7 @@ export { Socket, Socket as Stream } from './net_socket.js';
 export type { SocketAddress } from './net_socket_state.js';
 export type { ConnectOptions, LookupFunction, SocketOptions } from './net_connect.js';
 export type { OnRead } from './net_flow.js';
+export type { KeepAliveOptions, TcpOptions } from './net_socket_settings.js';
 
 /** A new `Server`; the listener is called for each connection. */
 export function createServer(listener?: (socket: Socket) => void): Server;

@@ -4,6 +4,7 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { badPort, codedError, invalidAddress, invalidType, invalidValue, missingPort } from './errors.js';
 import type { OnRead } from './net_flow.js';
+import type { TcpOptions } from './net_socket_settings.js';
 
 /** As `dns.lookup`: how a socket finds the address of a host name. */
 export type LookupFunction = (
@@ -13,15 +14,9 @@ export type LookupFunction = (
 ) => void;
 
 /** Options of `new Socket`. */
-export interface SocketOptions {
+export interface SocketOptions extends TcpOptions {
   /** Keep this side open when the peer ends its own. Default false: the socket is ended too. */
   allowHalfOpen?: boolean;
-  /** Send without waiting for acknowledgements of what was sent (no Nagle algorithm, RFC 9293 3.7.4). Default false. */
-  noDelay?: boolean;
-  /** Probe a connection that is silent (RFC 9293 3.8.4). Default false. */
-  keepAlive?: boolean;
-  /** Silence before the first probe, ms. Default 0: the TCP server's own time. */
-  keepAliveInitialDelay?: number;
   /** Bytes that the stream buffers each way before it reports back-pressure. Default: Node's. */
   highWaterMark?: number;
   readableHighWaterMark?: number;

@@ -10,21 +10,17 @@ import { isPort, netArguments } from './net_connect.js';
 import { DEFAULT_BACKLOG, Listener } from './net_listener.js';
 import type { ListenOwner } from './net_listener.js';
 import type { Socket } from './net_socket.js';
+import { checkTcpOptions } from './net_socket_settings.js';
+import type { TcpOptions } from './net_socket_settings.js';
 import type { SocketAddress } from './net_socket_state.js';
 import { EADDRNOTAVAIL } from './tcp/errno.js';
 
 /** Options of `new Server`; each holds for every socket that it accepts. */
-export interface ServerOptions {
+export interface ServerOptions extends TcpOptions {
   /** Keep this side open when the peer ends its own. Default false. */
   allowHalfOpen?: boolean;
   /** Sockets come paused: nothing is read before `resume`. Default false. */
   pauseOnConnect?: boolean;
-  /** Send without waiting for acknowledgements (no Nagle algorithm, RFC 9293 3.7.4). Default false. */
-  noDelay?: boolean;
-  /** Probe connections that are silent (RFC 9293 3.8.4). Default false. */
-  keepAlive?: boolean;
-  /** Silence before the first probe, ms. Default 0: the TCP server's own time. */
-  keepAliveInitialDelay?: number;
   /** Bytes that the streams buffer each way. Default: Node's. */
   highWaterMark?: number;
 }
@@ -128,7 +124,12 @@ export class Server extends EventEmitter implements ListenOwner {
   pauseOnConnect: boolean;
   noDelay: boolean;
   keepAlive: boolean;
+  /** Seconds, as Node keeps it; the other times are in ms. */
   keepAliveInitialDelay: number;
+  keepAliveInterval: number;
+  keepAliveCount: number;
+  userTimeout: number;
+  typeOfService: number;
   highWaterMark: number;
   /** @internal */
   _connections = 0;
@@ -145,13 +146,17 @@ export class Server extends EventEmitter implements ListenOwner {
     const accept = typeof options === 'function' ? options : listener;
     if (typeof accept === 'function') this.on('connection', accept);
     const { keepAliveInitialDelay: delay, highWaterMark: mark } = given;
-    if (delay !== undefined && typeof delay !== 'number') throw invalidType('options.keepAliveInitialDelay', ['number'], delay);
+    checkTcpOptions(given);
     if (mark !== undefined && typeof mark !== 'number') throw invalidType('options.highWaterMark', ['number'], mark);
     this.allowHalfOpen = given.allowHalfOpen ?? false;
     this.pauseOnConnect = Boolean(given.pauseOnConnect);
     this.noDelay = Boolean(given.noDelay);
     this.keepAlive = Boolean(given.keepAlive);
     this.keepAliveInitialDelay = Math.max(0, Math.trunc((delay ?? 0) / 1000));
+    this.keepAliveInterval = given.keepAliveInterval ?? 0;
+    this.keepAliveCount = given.keepAliveCount ?? 0;
+    this.userTimeout = given.userTimeout ?? 0;
+    this.typeOfService = given.typeOfService ?? 0;
     this.highWaterMark = mark === undefined || mark < 0 ? getDefaultHighWaterMark(false) : mark;
   }
 

@@ -9,7 +9,8 @@ import { checkConnectOptions, findAddress, netArguments } from './net_connect.js
 import type { ConnectOptions, SocketOptions } from './net_connect.js';
 import { SocketFlow } from './net_flow.js';
 import type { FlowOwner, OnRead, WriteCallback, WriteEntry } from './net_flow.js';
-import { SocketState } from './net_socket_state.js';
+import { SocketSettings, checkTcpOptions } from './net_socket_settings.js';
+import type { TcpOptions } from './net_socket_settings.js';
 import type { SocketAddress } from './net_socket_state.js';
 import { IdleTimer, duration } from './net_timeout.js';
 import type { Idler } from './net_timeout.js';
@@ -23,11 +24,9 @@ export interface SocketServer {
 }
 
 /** What a server sets for the sockets that it accepts. */
-export interface AcceptOptions {
+export interface AcceptOptions extends TcpOptions {
   allowHalfOpen: boolean;
   pauseOnConnect: boolean;
-  noDelay: boolean;
-  keepAlive: boolean;
   /** Seconds, as Node's server keeps it. */
   keepAliveInitialDelay: number;
   highWaterMark: number;
@@ -64,8 +63,7 @@ function streamOptions(options: SocketOptions): DuplexOptions {
   if (modes.objectMode) throw invalidValue('options.objectMode', modes.objectMode, 'is not supported');
   if (modes.readableObjectMode) throw invalidValue('options.readableObjectMode', modes.readableObjectMode, 'is not supported');
   if (modes.writableObjectMode) throw invalidValue('options.writableObjectMode', modes.writableObjectMode, 'is not supported');
-  const delay: unknown = options.keepAliveInitialDelay;
-  if (delay !== undefined && typeof delay !== 'number') throw invalidType('options.keepAliveInitialDelay', ['number'], delay);
+  checkTcpOptions(options);
   return {
     ...modes,
     allowHalfOpen: Boolean(options.allowHalfOpen),
@@ -97,7 +95,7 @@ function onEnd(this: Socket): void {
  * whether there was an error). Errors carry Node's codes: ECONNREFUSED, ECONNRESET, ETIMEDOUT, EPIPE, EHOSTUNREACH; and
  * ERR_TCP_SERVER_DIED where the TCP server ended.
  */
-export class Socket extends SocketState implements FlowOwner, Idler {
+export class Socket extends SocketSettings implements FlowOwner, Idler {
   /** The server that accepted the socket; null for one that connected. */
   server: SocketServer | null = null;
   /** The time set by `setTimeout`, ms. */
@@ -111,9 +109,6 @@ export class Socket extends SocketState implements FlowOwner, Idler {
   /** @internal For the use of `node:http`. */
   _hadError = false;
   private _timer: IdleTimer | null = null;
-  private _noDelay: boolean;
-  private _keepAlive: boolean;
-  private _keepAliveSeconds: number;
   private _onread: OnRead | null;
   private _resetting = false;
   private _target: SocketAddress | null = null;
@@ -121,9 +116,7 @@ export class Socket extends SocketState implements FlowOwner, Idler {
 
   constructor(options: SocketOptions = {}) {
     super(streamOptions(options));
-    this._noDelay = Boolean(options.noDelay);
-    this._keepAlive = Boolean(options.keepAlive);
-    this._keepAliveSeconds = Math.max(0, Math.trunc((options.keepAliveInitialDelay ?? 0) / 1000));
+    this._takeOptions(options);
     this._onread = isOnRead(options.onread) ? options.onread : null;
     this.on('end', onEnd);
   }
@@ -189,7 +182,7 @@ export class Socket extends SocketState implements FlowOwner, Idler {
     if (link === null || this.destroyed) return;
     this.connecting = false;
     this._touch();
-    this._configure(link);
+    if (link.flow !== null) this._configure(link.flow);
     this.emit('connect');
     this.emit('ready');
     if (!this.destroyed && !this.isPaused()) this.read(0);
@@ -210,18 +203,11 @@ export class Socket extends SocketState implements FlowOwner, Idler {
     link.onread = this._onread;
     this._link = link;
     link.accept(flow);
-    this._noDelay = options.noDelay;
-    this._keepAlive = options.keepAlive;
-    this._keepAliveSeconds = options.keepAliveInitialDelay;
-    this._configure(link);
+    this._takeOptions(options, options.keepAliveInitialDelay);
+    this._configure(flow);
     if (options.pauseOnConnect) internals(this).readableFlowing = false;
     else this.read(0);
     return link;
-  }
-
-  private _configure(link: SocketFlow): void {
-    if (this._noDelay) link.flow?.setNoDelay(true);
-    if (this._keepAlive) link.flow?.setKeepAlive(true, this._keepAliveSeconds * 1000);
   }
 
   /** @internal */
@@ -341,28 +327,6 @@ export class Socket extends SocketState implements FlowOwner, Idler {
   /** @internal Bytes have moved. */
   _touch(): void {
     if (this._timer !== null) this._timer.touch();
-  }
-
-  /** Turns the Nagle algorithm (RFC 9293 3.7.4) off, or on again. */
-  setNoDelay(noDelay = true): this {
-    const changed = this._noDelay !== Boolean(noDelay);
-    this._noDelay = Boolean(noDelay);
-    if (changed && !this.connecting) this._link?.flow?.setNoDelay(this._noDelay);
-    return this;
-  }
-
-  /**
-   * Turns keepalive probes (RFC 9293 3.8.4) on or off.
-   *
-   * @param initialDelay silence before the first probe, ms, in whole seconds as in Node; 0 leaves the time as it was.
-   */
-  setKeepAlive(enable = false, initialDelay = 0): this {
-    const seconds = Math.trunc(Number(initialDelay) / 1000) || 0;
-    const changed = this._keepAlive !== Boolean(enable) || (Boolean(enable) && this._keepAliveSeconds !== seconds);
-    this._keepAlive = Boolean(enable);
-    this._keepAliveSeconds = seconds;
-    if (changed && !this.connecting) this._link?.flow?.setKeepAlive(this._keepAlive, seconds * 1000);
-    return this;
   }
 
   /** Lets the socket keep the process alive: the default. */

@@ -52,8 +52,16 @@ export interface AppFlow {
   /** What TCP knows of the connection, read in place; null before it is opened and after it was let go. */
   info(): TcpInfo | null;
   setNoDelay(on: boolean): void;
-  /** Keepalive probes after `idleMs` without a segment; 0 keeps the idle time as it was. */
-  setKeepAlive(on: boolean, idleMs: number): void;
+  /** Keepalive probes after `idleMs` without a segment, and so on; 0 keeps a value as it was. */
+  setKeepAlive(on: boolean, idleMs: number, intervalMs: number, count: number): void;
+  /** How long what was written may go unacknowledged before ETIMEDOUT, ms (RFC 5482); 0: the TCP server's own. */
+  setUserTimeout(ms: number): void;
+  /** How long the flow waits for the peer's FIN once it was closed, ms (TCP_LINGER2); 0: the TCP server's own; negative: not at all. */
+  setFinWait(ms: number): void;
+  /** DSCP of its packets: the upper six bits of an octet (RFC 2474). */
+  setTrafficClass(octet: number): void;
+  /** Holds incomplete segments back for what follows them (TCP_CORK). */
+  setCork(on: boolean): void;
 }
 
 /** Callbacks of one listener. */

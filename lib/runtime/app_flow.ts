@@ -3,14 +3,24 @@ import type { AppFlow, FlowHandler } from './app_api.js';
 import { readInfo } from './app_info.js';
 import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
-import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
-  FLOW_WAITING, SUBMIT_FLOW } from './messages.js';
+import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
+  FLOW_WAITING, SUBMIT_FLOW, SUBMIT_OPTIONS } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
 import type { TcpInfo } from '../tcp/conn/info.js';
 import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
 
 /** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */
 const CONSUMED_WORTH_WAKING = 4096;
+
+/** Places of options in words 3 to 7 of SUBMIT_OPTIONS. */
+const KEEP_IDLE = 0;
+const KEEP_INTERVAL = 1;
+const COUNT_AND_CLASS = 2;
+const USER_TIMEOUT = 3;
+const FIN_WAIT = 4;
+const OPTION_WORDS = 5;
+const MOST = 0x7fffffff;
+const KEEP_COUNT_MOST = 127;
 
 const DUE_CONNECT = 1;
 const DUE_READABLE = 2;
@@ -35,7 +45,10 @@ export class ChannelFlow implements AppFlow {
   /** Flags of the next submission, and those of the last completion. */
   #submit = 0;
   #completed = 0;
-  #keepAliveIdleMs = 0;
+  /** Words 3 to 7 of SUBMIT_OPTIONS; null where the app has set none of them. */
+  #options: Int32Array | null = null;
+  /** They are still to be submitted. */
+  optionsChanged = false;
   /** Position read up to when the TCP server was last woken for it. */
   #wokenAt = 0;
   #closed = false;
@@ -117,9 +130,41 @@ export class ChannelFlow implements AppFlow {
     this.#toggle(FLOW_NO_DELAY, on);
   }
 
-  setKeepAlive(on: boolean, idleMs: number): void {
-    if (idleMs > 0) this.#keepAliveIdleMs = Math.min(idleMs, 0x7fffffff);
+  setKeepAlive(on: boolean, idleMs: number, intervalMs: number, count: number): void {
+    if (idleMs > 0) this.#setOption(KEEP_IDLE, Math.min(idleMs, MOST));
+    if (intervalMs > 0) this.#setOption(KEEP_INTERVAL, Math.min(intervalMs, MOST));
+    if (count > 0) this.#setOption(COUNT_AND_CLASS, this.#option(COUNT_AND_CLASS) & ~0xff | Math.min(count, KEEP_COUNT_MOST));
     this.#toggle(FLOW_KEEP_ALIVE, on);
+  }
+
+  setUserTimeout(ms: number): void {
+    this.#setOption(USER_TIMEOUT, Math.min(ms, MOST));
+  }
+
+  setFinWait(ms: number): void {
+    this.#setOption(FIN_WAIT, Math.min(ms, MOST));
+  }
+
+  setTrafficClass(octet: number): void {
+    this.#setOption(COUNT_AND_CLASS, this.#option(COUNT_AND_CLASS) & 0xff | (octet & 0xff) << 8);
+  }
+
+  setCork(on: boolean): void {
+    this.#toggle(FLOW_CORK, on);
+    // What was held back is wanted now.
+    if (!on) this.#port.submitLater(this, true);
+  }
+
+  #option(at: number): number {
+    return this.#options?.[at] ?? 0;
+  }
+
+  #setOption(at: number, value: number): void {
+    if (this.#option(at) === value) return;
+    this.#options ??= new Int32Array(OPTION_WORDS);
+    this.#options[at] = value;
+    this.optionsChanged = true;
+    this.#port.submitLater(this, false);
   }
 
   // ---- for the port
@@ -133,9 +178,18 @@ export class ChannelFlow implements AppFlow {
     if (accepted) {
       this.#submit |= FLOW_TAKEN;
       this.#port.submitLater(this, false);
-    } else if (this.#submit !== 0 || this.#send.written !== 0) {
+    } else if (this.#submit !== 0 || this.#send.written !== 0 || this.optionsChanged) {
       this.#port.submitLater(this, true);
     }
+  }
+
+  /** Fills in the entry that comes before the other where options have changed. */
+  writeOptions(words: Int32Array, at: number): void {
+    words[at] = SUBMIT_OPTIONS;
+    words[at + 1] = this.index;
+    words[at + 2] = this.generation;
+    for (let i = 0; i < OPTION_WORDS; i++) words[at + 3 + i] = this.#option(i);
+    this.optionsChanged = false;
   }
 
   /** Fills in the submission entry at word `at`: the whole state of this side. */
@@ -147,7 +201,7 @@ export class ChannelFlow implements AppFlow {
     words[at + 4] = this.#receive.consumed;
     words[at + 5] = this.#send.chainFirst;
     words[at + 6] = this.#send.chainStart;
-    words[at + 7] = this.#keepAliveIdleMs;
+    words[at + 7] = 0;
     this.#submit &= ~FLOW_TAKEN;
   }
 

@@ -266,15 +266,23 @@ export class AppPort {
     const dirty = this.#dirty;
     let submitted = 0;
     for (; submitted < dirty.length; submitted++) {
+      const flow = dirty[submitted];
+      if (flow.optionsChanged && !this.#pushOptions(flow)) break;
       const at = this.#submissions.push();
       if (at < 0) break;
-      dirty[submitted].dirty = false;
-      dirty[submitted].writeSubmission(this.#words, at);
+      flow.dirty = false;
+      flow.writeSubmission(this.#words, at);
     }
     this.#submissions.publish();
     if (submitted < dirty.length) this.#dirty = dirty.slice(submitted);
     else dirty.length = 0;
     return this.#waiting.length === 0 && this.#dirty.length === 0;
+  }
+
+  #pushOptions(flow: ChannelFlow): boolean {
+    const at = this.#submissions.push();
+    if (at >= 0) flow.writeOptions(this.#words, at);
+    return at >= 0;
   }
 
   // ---- completions

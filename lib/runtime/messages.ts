@@ -9,7 +9,7 @@
 export const OP_MASK = 0xff;
 
 // App thread to TCP server.
-/** [op|flags, flow, generation, txWritten, rxConsumed, txChainFirst, txChainStart, keepAliveIdleMs] */
+/** [op|flags, flow, generation, txWritten, rxConsumed, txChainFirst, txChainStart, 0] */
 export const SUBMIT_FLOW = 1;
 /** [op, request, a0, a1, a2, a3, port, backlog] */
 export const SUBMIT_LISTEN = 2;
@@ -19,6 +19,8 @@ export const SUBMIT_UNLISTEN = 3;
 export const SUBMIT_CONNECT = 4;
 /** [op, 0, a0, a1, a2, a3, 0, 0] local address of the next connect */
 export const SUBMIT_BIND = 5;
+/** [op, flow, generation, keepIdleMs, keepIntervalMs, keepCount | trafficClass << 8, userTimeoutMs, finWaitMs]; 0: the TCP server's own */
+export const SUBMIT_OPTIONS = 6;
 
 /** Nothing more will be written: FIN after `txWritten`. */
 export const FLOW_END = 0x100;
@@ -32,6 +34,8 @@ export const FLOW_NO_DELAY = 0x1000;
 export const FLOW_KEEP_ALIVE = 0x2000;
 /** The app thread has taken over an accepted flow: it no longer counts as waiting in the backlog. */
 export const FLOW_TAKEN = 0x4000;
+/** Incomplete segments are held back for what follows. */
+export const FLOW_CORK = 0x8000;
 
 // TCP server to app thread.
 /** [op|flags, flow, generation, rxWritten, txAcknowledged, rxChainFirst, rxChainStart, errno] */

@@ -7,11 +7,11 @@ import { Tcb } from '../tcp/conn/tcb.js';
 import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CH_TID, CLAIM_SHIFT, CTRL_CHANNELS,
   QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
-import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
+import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
   FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
-  SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_WRITTEN } from './messages.js';
+  SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_WRITTEN } from './messages.js';
 import { ServerChannel } from './server_channel.js';
-import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
+import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_CORK, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
   LEVEL_OVER, LEVEL_RELEASED, LEVEL_UNTAKEN, LEVEL_URGENT, LEVEL_WAITING, ServerFlows } from './server_flows.js';
 import { ServerListeners } from './server_listeners.js';
 import type { ServerPayload } from './server_payload.js';
@@ -225,6 +225,8 @@ export class ServerApps {
     switch (words[at] & OP_MASK) {
       case SUBMIT_FLOW:
         return this.#flowSubmission(channel, at);
+      case SUBMIT_OPTIONS:
+        return this.#optionsSubmission(channel, at);
       case SUBMIT_LISTEN:
         this.#copyAddress(at + 2, this.#address);
         this.#reply(channel, words[at + 1], this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7]), 0);
@@ -282,9 +284,27 @@ export class ServerApps {
     if ((level & (LEVEL_FREED | LEVEL_RELEASED)) === 0) {
       const violation = this.#positions(flow, words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
       if (violation !== 0) return violation;
-      this.#requests(flow, flags, words[at + 7]);
+      this.#requests(flow, flags);
     }
     if ((flags & FLOW_CLOSE) !== 0) this.#release(channel, flow);
+    return 0;
+  }
+
+  #optionsSubmission(channel: ServerChannel, at: number): number {
+    const words = this.#words;
+    const flows = this.#flows;
+    const flow = words[at + 1];
+    if (flow < 0 || flow >= flows.owner.length) return VIOLATION_FLOW;
+    if (words[at + 2] !== flows.generation[flow] || flows.owner[flow] === NONE) return 0;
+    if (flows.owner[flow] !== channel.index) return VIOLATION_FLOW;
+    const level = flows.level[flow];
+    if ((level & (LEVEL_FREED | LEVEL_RELEASED)) !== 0) return 0;
+    const stack = this.#stack;
+    const countAndClass = words[at + 5];
+    stack.setKeepAlive(flow, (level & LEVEL_KEEP_ALIVE) !== 0, Math.max(words[at + 3], 0), Math.max(words[at + 4], 0), countAndClass & 0x7f);
+    stack.setTrafficClass(flow, (countAndClass >>> 8) & 0xff);
+    stack.setUserTimeout(flow, words[at + 6]);
+    stack.setFinWait(flow, words[at + 7]);
     return 0;
   }
 
@@ -306,7 +326,7 @@ export class ServerApps {
     return 0;
   }
 
-  #requests(flow: number, flags: number, keepAliveIdleMs: number): void {
+  #requests(flow: number, flags: number): void {
     const level = this.#flows.level;
     const noDelay = (flags & FLOW_NO_DELAY) !== 0;
     if (noDelay !== ((level[flow] & LEVEL_NO_DELAY) !== 0)) {
@@ -316,7 +336,13 @@ export class ServerApps {
     const keepAlive = (flags & FLOW_KEEP_ALIVE) !== 0;
     if (keepAlive !== ((level[flow] & LEVEL_KEEP_ALIVE) !== 0)) {
       level[flow] ^= LEVEL_KEEP_ALIVE;
-      this.#stack.setKeepAlive(flow, keepAlive, Math.max(keepAliveIdleMs, 0), 0, 0);
+      const { keepIdle, keepInterval, keepCount } = this.#tcb.at(flow);
+      this.#stack.setKeepAlive(flow, keepAlive, keepIdle, keepInterval, keepCount);
+    }
+    const cork = (flags & FLOW_CORK) !== 0;
+    if (cork !== ((level[flow] & LEVEL_CORK) !== 0)) {
+      level[flow] ^= LEVEL_CORK;
+      this.#stack.setCork(flow, cork);
     }
     if ((flags & FLOW_RESET) !== 0) {
       level[flow] |= LEVEL_RELEASED;

@@ -21,6 +21,7 @@ export const LEVEL_KEEP_ALIVE = 2048;
 /** In the channel's list of flows to tell of, and whether to wake for it. */
 export const LEVEL_DIRTY = 4096;
 export const LEVEL_URGENT = 8192;
+export const LEVEL_CORK = 16384;
 
 const NONE = -1;
 

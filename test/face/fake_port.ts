@@ -180,8 +180,24 @@ export class FakeFlow implements AppFlow {
     this.calls.push(`noDelay ${on}`);
   }
 
-  setKeepAlive(on: boolean, idleMs: number): void {
-    this.calls.push(`keepAlive ${on} ${idleMs}`);
+  setKeepAlive(on: boolean, idleMs: number, intervalMs: number, count: number): void {
+    this.calls.push(intervalMs + count === 0 ? `keepAlive ${on} ${idleMs}` : `keepAlive ${on} ${idleMs} ${intervalMs} ${count}`);
+  }
+
+  setUserTimeout(ms: number): void {
+    this.calls.push(`userTimeout ${ms}`);
+  }
+
+  setFinWait(ms: number): void {
+    this.calls.push(`finWait ${ms}`);
+  }
+
+  setTrafficClass(octet: number): void {
+    this.calls.push(`trafficClass ${octet}`);
+  }
+
+  setCork(on: boolean): void {
+    this.calls.push(`cork ${on}`);
   }
 
   fail(errno: number): void {

@@ -88,6 +88,30 @@ t.test('text longer than the room that it is encoded in', async (t) => {
   t.ok(Buffer.concat(chunks).equals(Buffer.concat([Buffer.from('short ü', 'latin1'), Buffer.from('short 世', 'utf16le'), Buffer.from(text)])));
 });
 
+t.test('settings of TCP that node:net does not have, and those that it has of late', async (t) => {
+  const { here, there, flows } = await pair({ keepAlive: true, keepAliveInterval: 500, keepAliveCount: 3, userTimeout: 2000.5, typeOfService: 0x28 });
+  const [client, accepted] = [here, there].map((socket) => flows.find((flow) => flow.localPort === socket.localPort) as FakeFlow);
+  t.same(accepted?.calls, ['keepAlive true 0 500 3', 'userTimeout 2001', 'trafficClass 40'], 'a server sets them for what it accepts');
+  t.equal(there.getTypeOfService(), 40);
+  here.setKeepAlive({ enable: true, initialDelay: 3000, interval: 100, count: 2 }).setKeepAlive(true, 3000, 100, 2).setKeepAlive(true, 3000);
+  here.setUserTimeout(1000).setFinWait(-1).setTypeOfService(184).setCork().setCork(true).setCork(false);
+  t.same(client?.calls, ['keepAlive true 3000 100 2', 'userTimeout 1000', 'finWait -1', 'trafficClass 184', 'cork true', 'cork false']);
+  const early = new net.Socket({ userTimeout: 7 }).setFinWait(30).setCork();
+  const opened = net.connect({ port: portOf(there.server as net.Server), typeOfService: 4 });
+  early.connect(portOf(there.server as net.Server));
+  await Promise.all([next(early, 'connect'), next(opened, 'connect')]);
+  const of = (socket: Socket): string[] | undefined => [...port.flows].find((flow) => flow.localPort === socket.localPort)?.calls;
+  t.same(of(early), ['userTimeout 7', 'finWait 30', 'cork true'], 'what was set before there is a connection is told when it comes');
+  t.same(of(opened), ['trafficClass 4']);
+  for (const wrong of [-1, NaN, Infinity]) t.throws(() => here.setUserTimeout(wrong), { code: 'ERR_OUT_OF_RANGE' });
+  t.throws(() => here.setFinWait(-2), { code: 'ERR_OUT_OF_RANGE' });
+  for (const wrong of [-1, 256, 1.5]) t.throws(() => here.setTypeOfService(wrong), { code: 'ERR_OUT_OF_RANGE' });
+  t.throws(() => here.setTypeOfService('high' as never), { code: 'ERR_INVALID_ARG_TYPE' });
+  t.throws(() => new net.Socket({ keepAliveCount: '3' as never }), { code: 'ERR_INVALID_ARG_TYPE', message: /options\.keepAliveCount/ });
+  t.throws(() => net.createServer({ typeOfService: 300 }), { code: 'ERR_OUT_OF_RANGE', message: /options\.typeOfService/ });
+  for (const socket of [here, there, early, opened]) socket.destroy();
+});
+
 t.test('options of the socket reach the flow, once', async (t) => {
   const { here, there, flows } = await pair({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 });
   const [client, accepted] = [here, there].map((socket) => flows.find((flow) => flow.localPort === socket.localPort) as FakeFlow);

@@ -1,7 +1,8 @@
 /** Channels: the TCP server and app threads over the loopback device, turn by turn, in one thread. */
 import t from 'tap';
 import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CTRL_SLEEP, ENTRY_WORDS, QUEUE_ENTRIES, SLEEP_AWAKE, SLEEP_WAIT } from '../../lib/runtime/layout.js';
-import { SUBMIT_FLOW } from '../../lib/runtime/messages.js';
+import { SUBMIT_FLOW, SUBMIT_OPTIONS } from '../../lib/runtime/messages.js';
+import { KEEP_ALIVE } from '../../lib/tcp/conn/state.js';
 import * as stats from '../../lib/tcp/stats.js';
 import { EADDRINUSE, ECONNREFUSED, ECONNRESET } from '../../lib/tcp/errno.js';
 import { randomOf } from '../support/random.js';
@@ -78,6 +79,44 @@ t.test('a reader in small pieces wakes a TCP server that sleeps, so that the win
     await new Promise(setImmediate);
     t.equal(turns.words[CTRL_SLEEP], expected);
   }
+  turns.end();
+});
+
+t.test('settings of a flow reach TCP whole, before and after it has a name', async (t) => {
+  const turns = new Turns();
+  const [server, client] = [turns.attach(), turns.attach()];
+  const [near, far, accepting] = await pair(turns, server, client);
+  const settings = (index: number): number[] => {
+    const { keepIdle, keepInterval, keepCount, userTimeout, finWait, trafficClass } = turns.stack.tcb.at(index);
+    return [keepIdle, keepInterval, keepCount, userTimeout, finWait, trafficClass];
+  };
+  const index = (port: number): number => {
+    for (let flow = 0; flow < turns.layout.sizes.maxFlows; flow++) if (turns.stack.tcb.at(flow).localPort === port) return flow;
+    return -1;
+  };
+  near.flow!.setKeepAlive(true, 1000, 200, 5);
+  near.flow!.setUserTimeout(3000);
+  near.flow!.setFinWait(-1);
+  near.flow!.setTrafficClass(0xb8);
+  await turns.until(() => false, 3);
+  t.same(settings(index(near.flow!.localPort)), [1000, 200, 5, 3000, -1, 0xb8]);
+  t.equal(turns.stack.tcb.has(KEEP_ALIVE), true);
+  near.flow!.setKeepAlive(false, 0, 0, 0);
+  near.flow!.setUserTimeout(0);
+  await turns.until(() => false, 3);
+  t.same(settings(index(near.flow!.localPort)), [1000, 200, 5, 0, -1, 0xb8], 'what is not named stays');
+  t.equal(turns.stack.tcb.has(KEEP_ALIVE), false);
+  const early = connect(client, accepting.port);
+  early.flow!.setUserTimeout(4321);
+  await turns.until(() => early.events.includes('connect'));
+  await turns.until(() => false, 3);
+  t.equal(settings(index(early.flow!.localPort))[3], 4321, 'set before the connect was answered');
+  far.flow!.setCork(true);
+  far.flow!.write(Buffer.from('held'), 0, 4);
+  await turns.until(() => false, 20);
+  t.equal(near.length, 0, 'a cork holds back what does not fill a segment');
+  far.flow!.setCork(false);
+  t.ok(await turns.until(() => near.length === 4));
   turns.end();
 });
 
@@ -173,7 +212,7 @@ t.test('what an app thread must not write ends its channel, and no other', async
       const at = entries + (head & (QUEUE_ENTRIES - 1)) * ENTRY_WORDS;
       for (let word = 0; word < ENTRY_WORDS; word++) turns.words[at + word] = random() % 3 === 0 ? random() % 80 : random() | 0;
       if (random() % 2 === 0) {
-        turns.words[at] = SUBMIT_FLOW | (random() & 0xff00);
+        turns.words[at] = (random() % 4 === 0 ? SUBMIT_OPTIONS : SUBMIT_FLOW) | (random() & 0xff00);
         turns.words[at + 1] = random() % 64;
         turns.words[at + 2] = random() % 4;
       }
