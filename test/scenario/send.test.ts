@@ -421,3 +421,16 @@ t.test('a released flow that the peer does not answer is given up sooner', async
   p.discard();
   p.leftNothing();
 });
+
+t.test('RFC 9293 3.8.6.1: keepalive beside a closed window does not keep a dead peer alive', async (t) => {
+  const p = new Trace(t);
+  p.accept({}, { win: 0 });
+  p.stack.setKeepAlive(p.flow, true, 1000, 1000, 3);
+  p.write('waits');
+  p.discard();
+  p.advance(3_600_000);
+  t.equal(p.stack.tcb.at(p.flow).error, ETIMEDOUT);
+  t.equal(p.stat('TcpExtTCPWinProbe'), 15);
+  p.release();
+  p.leftNothing();
+});

@@ -39,7 +39,8 @@ export function onKeepAliveTimer(core: Core, t: Tcb): void {
   const busy = t.sndNxt !== t.sndUna || t.has(PERSISTING);
   const idleMs = Math.floor(((core.ticks - t.heardAt) | 0) / TICKS_PER_MS);
   if (busy || idleMs < t.keepIdle) {
-    t.probes = 0;
+    // The probes of a closed window are counted in the same place, and their count must come to its end.
+    if (!t.has(PERSISTING)) t.probes = 0;
     armInMs(core, t, TIMER_LIFE, busy ? t.keepIdle : t.keepIdle - idleMs);
     return;
   }
