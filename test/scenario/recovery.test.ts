@@ -280,6 +280,18 @@ t.test('RFC 2883 4: bytes that come a second time are reported once, ahead of ot
   t.equal(p.stat('TcpExtTCPDSACKOfoSent'), 1);
 });
 
+t.test('RFC 2883 4: bytes half the sequence space ahead did not come twice', async (t) => {
+  const p = new Trace(t);
+  p.accept({ sackOk: true });
+  // Its last byte lies so far ahead that it is behind.
+  p.inject({ flags: 'A', seq: 1 + 0x7fff_fff0, ack: 1, data: 100 });
+  p.expect({ flags: 'A', ack: 1, sack: [] });
+  t.equal(p.stat('TcpExtTCPDSACKOldSent'), 0);
+  p.abort();
+  p.discard();
+  p.leftNothing();
+});
+
 t.test('RFC 2883 5, RFC 4015: every byte sent again came twice: the window is again what it was, and RACK waits longer', async (t) => {
   const p = path(t);
   p.write(30_000);

@@ -142,7 +142,7 @@ function checkSequence(core: Core, t: Tcb): boolean {
   }
   if (t.state === TIME_WAIT && segment.isFin) restartTimeWait(core, t);
   const end = (segment.seq + segment.textLength) | 0;
-  if (segment.textLength > 0 && notAfter(end, t.rcvNxt)) {
+  if (from < 0 && segment.textLength > 0 && notAfter(end, t.rcvNxt)) {
     core.stats[stat.DUPLICATE_DATA]++;
     noteDuplicate(core, t, segment.seq, end);
   }
