@@ -389,6 +389,11 @@ export class Stack implements TransportSink, TimerSink {
 
   // ---- what is in use, for tests and reports
 
+  /** All that the stack acts on, for whoever looks whether it is in order. */
+  get core(): Core {
+    return this.#core;
+  }
+
   get flowsInUse(): number {
     return this.#core.flows.used;
   }
