@@ -14,6 +14,8 @@ import { Spans } from './spans.js';
 export interface FaultOptions {
   /** Probability that a frame is lost. */
   readonly loss?: number;
+  /** Frames that are lost in a row, on average, where some are (Gilbert and Elliott); each for itself where it is left out. */
+  readonly lossBurst?: number;
   /** µs that every frame takes longer. */
   readonly delay?: number;
   /** Up to so many µs more for each frame, at random; frames closer together than this may change places. */
@@ -176,12 +178,13 @@ class FaultyPath implements FrameSink {
   readonly #isIp: boolean;
   readonly #now: () => number;
   readonly #held = new HeldFrames();
+  #isBad = false;
   /** When the last bit of the frame before has left, where there is a rate. */
   #busyUntil = -Infinity;
 
   constructor(options: FaultOptions, seed: number, isIp: boolean, now: () => number) {
     this.#options = {
-      loss: 0, delay: 0, jitter: 0, reorder: 0, reorderDelay: 1000, duplicate: 0, corrupt: 0, rate: 0, queue: 4096, ...options,
+      loss: 0, lossBurst: 0, delay: 0, jitter: 0, reorder: 0, reorderDelay: 1000, duplicate: 0, corrupt: 0, rate: 0, queue: 4096, ...options,
     };
     this.#random = seededRandom(seed);
     this.#isIp = isIp;
@@ -203,7 +206,7 @@ class FaultyPath implements FrameSink {
   /** Decides on one frame. As many random numbers are drawn for each, so that one fault does not shift the next. */
   frame(bytes: Uint8Array, offset: number, length: number, flags: number, segmentSize: number): void {
     const options = this.#options;
-    const isLost = this.#random() < options.loss;
+    const isLost = this.#isLost(this.#random());
     const isDoubled = this.#random() < options.duplicate;
     const isDamaged = this.#random() < options.corrupt;
     const isLate = this.#random() < options.reorder;
@@ -211,6 +214,10 @@ class FaultyPath implements FrameSink {
     const damage = this.#random();
     if (isLost) {
       this.counts.lost++;
+      return;
+    }
+    if (this.#held.count >= this.#options.queue) {
+      this.counts.overflowed++;
       return;
     }
     if (isLate) this.counts.reordered++;
@@ -225,6 +232,15 @@ class FaultyPath implements FrameSink {
       this.#hold(time, bytes, offset, length, flags, segmentSize, -1);
       this.counts.duplicated++;
     }
+  }
+
+  /** With bursts: good and bad times follow one another, and what comes in a bad one is lost. */
+  #isLost(chance: number): boolean {
+    const { loss, lossBurst } = this.#options;
+    if (lossBurst === 0) return chance < loss;
+    const leaving = 1 / lossBurst;
+    this.#isBad = this.#isBad ? chance >= leaving : chance < (loss * leaving) / (1 - loss);
+    return this.#isBad;
   }
 
   /** When the frame has passed the rate limit. */
@@ -270,5 +286,9 @@ function checkOptions(options: FaultOptions): void {
   for (const name of ['delay', 'jitter', 'reorderDelay', 'rate', 'queue'] as const) {
     const value = options[name] ?? 0;
     if (!(value >= 0)) throw new RangeError(`fault.${name} is not negative; it is ${value}`);
+  }
+  const { loss = 0, lossBurst } = options;
+  if (lossBurst !== undefined && !(lossBurst >= 1 && loss < 1)) {
+    throw new RangeError(`fault.lossBurst is at least 1, with a loss below 1; it is ${lossBurst}, with ${loss}`);
   }
 }

@@ -193,3 +193,21 @@ t.test('held frames come out by time, then by age, against a sorted list', async
   const next = held.next;
   t.equal(held.take(next - 1), null);
 });
+
+t.test('losses in bursts: as many as was asked, in rows of the length that was asked', async (t) => {
+  const count = 20_000;
+  const { frames } = run(badPipe({ loss: 0.05, lossBurst: 5 }, { queueFrames: 32_768 }), count);
+  const lost = count - frames.length;
+  t.ok(lost > 700 && lost < 1300, `${lost} of 1000`);
+  let bursts = 0;
+  numbers(frames).forEach((number, index, all) => { if (index > 0 && number !== all[index - 1]! + 1) bursts++; });
+  t.ok(lost / bursts > 4 && lost / bursts < 6, `${(lost / bursts).toFixed(2)} in a row`);
+  t.throws(() => badPipe({ loss: 0.1, lossBurst: 0.5 }), RangeError);
+});
+
+t.test('a frame that finds the queue full takes none of the time of the link', async (t) => {
+  // 1000 bits a frame at 1 Mb/s: one each millisecond.
+  const { frames, times } = run(badPipe({ rate: 1e6, queue: 3 }), 10, 125);
+  t.equal(frames.length, 3);
+  t.same(times, [1000, 2000, 3000]);
+});
