@@ -32,6 +32,7 @@ const NUMBERS = new Map<string, [keyof StackLimits, number]>([
 ]);
 const SWITCHES = new Map<string, keyof StackLimits>([
   ['tcp_sack', 'sack'], ['tcp_timestamps', 'timestamps'], ['tcp_window_scaling', 'windowScaling'],
+  ['tcp_slow_start_after_idle', 'idleRestart'],
 ]);
 
 /** Values are texts or numbers; those not known, or that make no sense, are ignored. */

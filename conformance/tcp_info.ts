@@ -46,6 +46,10 @@ export function tcpInfo(t: Tcb, limits: StackLimits, elapsed: number): Uint8Arra
   put(16, t.sndMss);
   put(20, t.rcvMss);
   put(24, Math.ceil(flight / mss));
+  put(28, Math.ceil(t.sacked / mss));
+  // Linux goes on counting what it has sent again.
+  put(32, Math.ceil((t.lost + t.retransOut) / mss));
+  put(36, Math.ceil(t.retransOut / mss));
   const sinceSent = msSince(elapsed, t.sentAt);
   const sinceHeard = msSince(elapsed, t.heardAt);
   put(44, sinceSent);
@@ -58,7 +62,7 @@ export function tcpInfo(t: Tcb, limits: StackLimits, elapsed: number): Uint8Arra
   put(76, t.ssthresh >= SSTHRESH_INFINITE || t.ssthresh <= 0 ? SSTHRESH_INFINITE : Math.floor(t.ssthresh / mss));
   put(80, Math.floor(t.cwnd / mss));
   put(84, t.rcvMss);
-  put(88, 3);
+  put(88, Math.max(t.reoDegree, 3));
   put(96, t.rcvBuf);
   put(100, t.retransmitted);
   put64(120, t.acknowledged >>> 0);
@@ -72,7 +76,7 @@ export function tcpInfo(t: Tcb, limits: StackLimits, elapsed: number): Uint8Arra
 function caState(t: Tcb): number {
   if (t.recovery === RECOVERY_LOSS) return CA_LOSS;
   if (t.recovery === RECOVERY_FAST) return CA_RECOVERY;
-  return t.dupAcks > 0 ? CA_DISORDER : CA_OPEN;
+  return t.dupAcks > 0 || t.sacked > 0 ? CA_DISORDER : CA_OPEN;
 }
 
 /** ms since a time in ticks of the core's clock, which wraps. */

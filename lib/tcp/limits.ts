@@ -63,6 +63,8 @@ export interface StackLimits {
   windowScaling: boolean;
   /** Once timestamps are agreed on, a segment without them is dropped (RFC 7323 3.2: SHOULD); Linux takes it. */
   timestampsRequired: boolean;
+  /** A congestion window that is not used shrinks: after an idle time, and while less is sent (Linux: tcp_slow_start_after_idle). */
+  idleRestart: boolean;
   /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
   congestion: 'cubic' | 'newreno';
   /**
@@ -105,6 +107,7 @@ const DEFAULTS: StackLimits = {
   sack: true,
   windowScaling: true,
   timestampsRequired: true,
+  idleRestart: true,
   congestion: 'cubic',
   mtuProbing: 'blackhole',
 };

@@ -84,6 +84,8 @@ export class Core {
   challengeFrom = 0;
   /** A send found no room in the device this turn. */
   congested = false;
+  /** The congestion window held the send decision at hand back. */
+  cwndLimited = false;
   /** Segments wait in the devices for a flush. */
   unflushed = false;
   /** Edges of SACK blocks to be written. */

@@ -270,6 +270,8 @@ export function establish(core: Core, t: Tcb): void {
   disarm(t, TIMER_RETRANSMIT);
   beginMtu(core, t);
   core.congestion.begin(t);
+  t.usageEnd = t.sndUna;
+  t.usedAt = core.ticks;
   if (t.retries > 0) {
     // RFC 5681 3.1: a path that lost a SYN is not sent a burst.
     t.cwnd = t.sndMss;

@@ -1,4 +1,4 @@
-/** Proportional rate reduction (RFC 6937): how much is sent for each acknowledgement in fast recovery. */
+/** Proportional rate reduction (RFC 9937, before it RFC 6937): how much is sent for each acknowledgement in fast recovery. */
 import { pipe } from './runs.js';
 import type { Tcb } from './tcb.js';
 
@@ -12,8 +12,8 @@ export function beginPrr(t: Tcb): void {
 /**
  * Sets `cwnd` to what is in the network and what may join it, after `delivered` bytes have left it.
  *
- * @param safe the acknowledgement moved on and showed no further loss: only then the window may be filled up by more
- *   than what was delivered (RFC 6937 3.1, the heuristic of its successor).
+ * @param safe the acknowledgement moved on and showed no further loss: only then the window is filled up by more than what
+ *   was delivered (SafeACK of RFC 9937).
  */
 export function proportion(t: Tcb, delivered: number, safe: boolean): void {
   t.prrDelivered += delivered;
@@ -23,9 +23,7 @@ export function proportion(t: Tcb, delivered: number, safe: boolean): void {
   if (below < 0) {
     more = Math.ceil((t.prrDelivered * t.ssthresh) / t.prrFlight) - t.prrOut;
   } else {
-    more = t.prrDelivered - t.prrOut;
-    if (safe) more = Math.max(more, delivered) + t.sndMss;
-    more = Math.min(more, below);
+    more = Math.min(Math.max(t.prrDelivered - t.prrOut, delivered) + (safe ? t.sndMss : 0), below);
   }
   // The first retransmission leaves in any case.
   const least = t.prrOut > 0 ? 0 : t.sndMss;

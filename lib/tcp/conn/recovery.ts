@@ -38,6 +38,8 @@ export function duplicate(core: Core, t: Tcb): void {
 
 /** New data was acknowledged: `sndUna` has moved by `acked`. */
 export function advanced(core: Core, t: Tcb, acked: number): void {
+  // Each duplicate told of one segment that is acknowledged now; no growth is earned by those.
+  const fresh = Math.max(acked - t.dupAcks * t.sndMss, Math.min(acked, t.sndMss));
   t.dupAcks = 0;
   if (t.recovery === RECOVERY_FAST) {
     if (before(t.sndUna, t.recover)) {
@@ -59,5 +61,5 @@ export function advanced(core: Core, t: Tcb, acked: number): void {
     // Follows, so that it never falls 2^31 behind and seems to be ahead.
     t.recover = (t.sndUna - 1) | 0;
   }
-  core.congestion.acknowledged(t, acked, core.ms, -1);
+  core.congestion.acknowledged(t, fresh, core.ms, -1);
 }

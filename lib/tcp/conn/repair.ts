@@ -56,8 +56,8 @@ export function repair(core: Core, t: Tcb, acked: number): void {
 export function onReorderTimer(core: Core, t: Tcb): void {
   if (t.state < ESTABLISHED || detectLoss(core, t) === 0) return;
   if (t.probeSize !== 0) probeMissing(core, t);
+  // In recovery what is lost now has left room in the window that there is.
   if (t.recovery === RECOVERY_OPEN) enter(core, t, 0);
-  else if (t.recovery === RECOVERY_FAST) proportion(t, 0, false);
   core.flows.touch(t);
 }
 

@@ -72,6 +72,7 @@ export class RunPool {
       t.runTail = this.nexts[tail] = this.#take(start, end, us, 0, NONE);
     } else {
       this.clear(t, tail, SACKED | LOST);
+      if (isOutAgain(this.flags[tail])) t.retransOut += (end - this.ends[tail]) | 0;
       this.ends[tail] = end;
       this.times[tail] = us;
     }
@@ -114,6 +115,7 @@ export class RunPool {
     while (t.runs !== NONE) this.shift(t);
     t.sacked = 0;
     t.lost = 0;
+    t.retransOut = 0;
   }
 
   /** Bytes of a run. */
@@ -124,17 +126,23 @@ export class RunPool {
   /** Sets flags that the run has not, and counts its bytes with them. */
   mark(t: Tcb, run: number, flags: number): void {
     const added = flags & ~this.flags[run];
+    const length = this.length(run);
+    if (isOutAgain(this.flags[run])) t.retransOut -= length;
     this.flags[run] |= flags;
-    if ((added & SACKED) !== 0) t.sacked += this.length(run);
-    if ((added & LOST) !== 0) t.lost += this.length(run);
+    if (isOutAgain(this.flags[run])) t.retransOut += length;
+    if ((added & SACKED) !== 0) t.sacked += length;
+    if ((added & LOST) !== 0) t.lost += length;
   }
 
   /** Takes flags off the run. */
   clear(t: Tcb, run: number, flags: number): void {
     const taken = flags & this.flags[run];
+    const length = this.length(run);
+    if (isOutAgain(this.flags[run])) t.retransOut -= length;
     this.flags[run] &= ~flags;
-    if ((taken & SACKED) !== 0) t.sacked -= this.length(run);
-    if ((taken & LOST) !== 0) t.lost -= this.length(run);
+    if (isOutAgain(this.flags[run])) t.retransOut += length;
+    if ((taken & SACKED) !== 0) t.sacked -= length;
+    if ((taken & LOST) !== 0) t.lost -= length;
   }
 
   #take(start: number, end: number, us: number, flags: number, next: number): number {
@@ -154,6 +162,11 @@ export class RunPool {
     this.#free = run;
     this.available++;
   }
+}
+
+/** True for the flags of a run of which another copy is under way. */
+function isOutAgain(flags: number): boolean {
+  return (flags & (RETRANS | SACKED | LOST)) === RETRANS;
 }
 
 /** Bytes in the network, as far as is known (RFC 6675 4, SetPipe): sent, and neither lost nor with the peer. */

@@ -9,6 +9,8 @@ import type { Tcb } from './tcb.js';
 
 /** A least round-trip time older than this says little of the path, in s (Linux: tcp_min_rtt_wlen). */
 const MIN_RTT_S = 300;
+/** Of `reoDegree` (Linux: tcp_max_reordering). */
+const DEGREE_MAX = 300;
 
 /** What the acknowledgement at hand has brought. One object, begun anew for each. */
 export class Tally {
@@ -56,6 +58,7 @@ export function trim(core: Core, t: Tcb, ack: number): void {
       t.sacked -= length;
     } else {
       if ((flags & LOST) !== 0) t.lost -= length;
+      else if ((flags & RETRANS) !== 0) t.retransOut -= length;
       tally.delivered += length;
       delivered(core, t, head, end);
     }
@@ -133,17 +136,21 @@ function delivered(core: Core, t: Tcb, run: number, end: number): void {
     if (tally.firstRtt < 0) tally.firstRtt = rtt;
     tally.lastRtt = rtt;
     if (notAfter(end, t.recover)) tally.original = true;
-    if (before(end, tally.fack) && !tally.reordered) noteReordering(core, t);
+    if (before(end, tally.fack) && !tally.reordered) noteReordering(core, t, runs.starts[run]);
   }
+  // Of all that the acknowledgement brings, and not only of what was sent last: as Linux has it, the longer time is allowed
+  // to what was sent before a retransmission that was quickly through.
+  t.rackRtt = rtt;
   if (!sentAfter(time, end, t.rackAt, t.rackEnd)) return;
   t.rackAt = time;
   t.rackEnd = end;
-  t.rackRtt = rtt;
 }
 
-/** Bytes below what the peer already had, and never sent again: they were overtaken. */
-function noteReordering(core: Core, t: Tcb): void {
+/** Bytes from `start` on, below what the peer already had and never sent again: they were overtaken. */
+function noteReordering(core: Core, t: Tcb, start: number): void {
   core.tally.reordered = true;
+  const degree = Math.min(Math.ceil(((core.tally.fack - start) | 0) / t.sndMss), DEGREE_MAX);
+  if (degree > t.reoDegree) t.reoDegree = degree;
   t.mark(REORDERED);
   t.reorderings++;
   core.stats[stat.SACK_REORDER]++;

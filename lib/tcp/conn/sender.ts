@@ -3,6 +3,7 @@
  */
 import * as stat from '../stats.js';
 import { NO_ROOM } from '../transport.js';
+import { noteUsage, restart } from './cc/validation.js';
 import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { tryLarger } from './mtu.js';
@@ -11,7 +12,7 @@ import { armPersist, armRetransmit } from './rto.js';
 import { LOST, pipe, PROBE, RETRANS } from './runs.js';
 import { after, before, later } from './seq.js';
 import {
-  ACK_NOW, CWND_LIMITED, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, MTU_FIXED, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
+  ACK_NOW, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, MTU_FIXED, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
   RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
   TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
@@ -67,7 +68,7 @@ function retransmitLost(core: Core, t: Tcb): number {
     let most = mss;
     if (room < Math.min(length, mss)) {
       if (!t.has(RETRANSMIT_NOW)) {
-        t.mark(CWND_LIMITED);
+        noteUsage(core, t, true);
         return 0;
       }
     } else if (length > mss) {
@@ -117,7 +118,7 @@ function retransmit(core: Core, t: Tcb): number {
     // What lies beyond rtxNxt counts as lost, so only what was sent again is in flight.
     const room = t.cwnd - ((t.rtxNxt - t.sndUna) | 0);
     if (room < Math.min(t.sndMss, (t.recover - t.rtxNxt) | 0)) {
-      t.mark(CWND_LIMITED);
+      noteUsage(core, t, true);
       return 0;
     }
     const sent = resend(core, t, t.rtxNxt, t.sndMss);
@@ -155,15 +156,19 @@ function resend(core: Core, t: Tcb, seq: number, most: number): number {
 /** Sends what is new, as far as windows and Nagle allow. */
 function sendNew(core: Core, t: Tcb): void {
   if (t.has(SACK_ON) ? t.lost > 0 : t.recovery === RECOVERY_LOSS && before(t.rtxNxt, t.recover)) return;
-  const end = endOfText(t);
-  let unsent = (end - t.sndNxt) | 0;
+  const unsent = (endOfText(t) - t.sndNxt) | 0;
   if (unsent < 0 || (unsent === 0 && !t.has(FIN_QUEUED))) return;
   restartAfterIdle(core, t);
-  t.unmark(CWND_LIMITED);
-  if (t.mtuState !== MTU_FIXED) {
-    if (tryLarger(core, t, unsent)) return;
-    unsent = (end - t.sndNxt) | 0;
-  }
+  if (t.mtuState !== MTU_FIXED && tryLarger(core, t, unsent)) return;
+  core.cwndLimited = false;
+  fill(core, t);
+  noteUsage(core, t, core.cwndLimited || t.cwnd - pipe(t) < t.sndMss);
+}
+
+/** Packet by packet. */
+function fill(core: Core, t: Tcb): void {
+  const end = endOfText(t);
+  let unsent = (end - t.sndNxt) | 0;
   while (unsent > 0 || (unsent === 0 && t.has(FIN_QUEUED))) {
     const length = unsent > 0 ? choose(core, t, unsent) : 0;
     if (unsent > 0 && length === 0) return;
@@ -219,7 +224,7 @@ export function sendOneNew(core: Core, t: Tcb): number {
 function restartAfterIdle(core: Core, t: Tcb): void {
   if (flight(t) > 0 || t.sndNxt === ((t.iss + 1) | 0)) return;
   const idle = (core.ticks - t.sentAt) | 0;
-  if (idle < 0 || idle * TICK_US > t.rto) core.congestion.idle(t);
+  if (idle < 0 || idle * TICK_US > t.rto) restart(core, t, idle < 0 ? Infinity : idle * TICK_US);
 }
 
 /** Bytes to send next in one packet, of `unsent`; 0 where it is better to wait (RFC 9293 3.8.6.2.1, 3.7.4). */
@@ -230,7 +235,7 @@ function choose(core: Core, t: Tcb, unsent: number): number {
   const congestion = congestionRoom(t, inFlight);
   const usable = Math.min(window, congestion);
   if (usable <= 0) {
-    if (congestion <= window) t.mark(CWND_LIMITED);
+    if (congestion <= window) core.cwndLimited = true;
     return 0;
   }
   if (unsent <= usable) {
@@ -239,7 +244,7 @@ function choose(core: Core, t: Tcb, unsent: number): number {
     const tail = unsent % mss;
     return tail === 0 || mayGoSmall(t) ? unsent : unsent - tail;
   }
-  if (congestion < window) t.mark(CWND_LIMITED);
+  if (congestion < window) core.cwndLimited = true;
   if (usable >= mss) {
     const most = usable > mss ? largest(core, t) : mss;
     return usable >= most ? most : usable - (usable % mss);

@@ -282,6 +282,20 @@ export const REORDER_AT = 126;
 /** FRTO_* (state.ts): is the timeout being looked into? */
 export const FRTO = 127;
 
+// Use of the congestion window (cc/validation.ts).
+/** sndNxt when its use was last noted: from there on another window of data counts. */
+export const USAGE_END = 128;
+/** Most bytes in flight in this window of data, where cwnd did not limit them. */
+export const FLIGHT_MAX = 129;
+/** Most bytes in flight since `usedAt`. */
+export const CWND_USED = 130;
+/** When the window was last in use, or part of it given up, in ticks. */
+export const USED_AT = 131;
+/** Bytes in flight that were sent again. */
+export const RETRANS_OUT = 132;
+/** By how many segments some were overtaken at most, 3 to 300; 0: none was (Linux: tcpi_reordering). */
+export const REO_DEGREE = 133;
+
 // Options of the socket.
 /** How long what was sent, or a closed window, may go without progress, in ms; 0: as the limits say (RFC 5482). */
 export const USER_TIMEOUT = 144;

@@ -22,7 +22,7 @@ export interface CongestionControl {
   timeout(t: Tcb, flight: number, first: boolean): void;
   /** The last `lost` or `timeout` was a mistake; `cwnd` and `ssthresh` are again what they were. */
   undone(t: Tcb): void;
-  /** Nothing was sent for longer than the retransmission timeout. */
+  /** Nothing was sent for longer than the retransmission timeout; `cwnd` is reduced already. */
   idle(t: Tcb): void;
 }
 

@@ -6,11 +6,12 @@
  * `cc10` W_est, `cc11` and `cc12` what W_est and cwnd have grown below a byte (in 2^-16), `cc13` cwnd_prior. Windows are
  * in bytes.
  */
-import { CWND_LIMITED, RECOVERY_LOSS } from '../state.js';
+import { RECOVERY_LOSS } from '../state.js';
 import type { Tcb } from '../tcb.js';
 import { CWND_MAX, initialWindow, UNLIMITED } from './congestion.js';
 import type { CongestionControl } from './congestion.js';
 import { beginHystart, hystart, isFirstSlowStart, slowStart } from './slow_start.js';
+import { isLimited } from './validation.js';
 
 /** Multiplicative decrease (RFC 9438 4.6), and C in segments / s^3 (RFC 9438 5). */
 const BETA = 0.7;
@@ -32,7 +33,7 @@ export class Cubic implements CongestionControl {
   }
 
   acknowledged(t: Tcb, acked: number, ms: number, rtt: number): void {
-    if (!t.has(CWND_LIMITED)) {
+    if (!isLimited(t)) {
       // RFC 9438 5.8: time in which the flow sent less than it might is none of the epoch's.
       if (t.cc3 !== 0) t.cc3 = 0;
       return;
@@ -66,8 +67,6 @@ export class Cubic implements CongestionControl {
   }
 
   idle(t: Tcb): void {
-    // RFC 5681 4.1: the window of a path that was not probed for so long is worth no more than that of a new one.
-    t.cwnd = Math.min(t.cwnd, initialWindow(t.sndMss));
     t.cc3 = 0;
   }
 }

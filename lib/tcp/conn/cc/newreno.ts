@@ -1,9 +1,9 @@
 /** Slow start and congestion avoidance of RFC 5681, with the initial window of RFC 6928. */
-import { CWND_LIMITED } from '../state.js';
 import type { Tcb } from '../tcb.js';
 import { CWND_MAX, initialWindow, UNLIMITED } from './congestion.js';
 import type { CongestionControl } from './congestion.js';
 import { slowStart } from './slow_start.js';
+import { isLimited } from './validation.js';
 
 export class NewReno implements CongestionControl {
   begin(t: Tcb): void {
@@ -13,7 +13,7 @@ export class NewReno implements CongestionControl {
   }
 
   acknowledged(t: Tcb, acked: number): void {
-    if (!t.has(CWND_LIMITED)) return;
+    if (!isLimited(t)) return;
     if (t.cwnd < t.ssthresh) {
       slowStart(t, acked);
       return;
@@ -41,9 +41,8 @@ export class NewReno implements CongestionControl {
     // The window alone is what it was.
   }
 
-  idle(t: Tcb): void {
-    // RFC 5681 4.1: the window of a path that was not probed for so long is worth no more than that of a new one.
-    t.cwnd = Math.min(t.cwnd, initialWindow(t.sndMss));
+  idle(): void {
+    // The window alone, which is reduced already.
   }
 }
 
