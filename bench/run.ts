@@ -12,6 +12,7 @@ import { mayMakeNetworks, openNetwork } from '../examples/support/network.js';
 import type { Network } from '../examples/support/network.js';
 import { cpuTime } from '../examples/support/threads.js';
 import { chooseLoader } from './load.js';
+import { benchNetworks } from './networks.js';
 import type { Loader } from './load.js';
 import { defaultPlacement, parseCpuList } from './placement.js';
 import type { Placement } from './placement.js';
@@ -24,6 +25,7 @@ type Bench = keyof typeof BENCHES;
 type Side = 'offload' | 'kernel';
 
 const HELP = `npm run bench -- [http] [raw] [options]
+npm run bench -- networks [options]: goodput over bad links; --help tells its own
 
   http  ${BENCHES.http}
   raw   ${BENCHES.raw}
@@ -213,4 +215,5 @@ function fail(message: string): never {
   process.exit(2);
 }
 
-await main();
+if (process.argv[2] === 'networks') await benchNetworks(process.argv.slice(3));
+else await main();
