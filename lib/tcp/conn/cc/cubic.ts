@@ -33,18 +33,22 @@ export class Cubic implements CongestionControl {
   }
 
   acknowledged(t: Tcb, acked: number, ms: number, rtt: number): void {
+    let left = acked;
     if (!isLimited(t)) {
       // RFC 9438 5.8: time in which the flow sent less than it might is none of the epoch's.
       if (t.cc3 !== 0) t.cc3 = 0;
       return;
     }
     if (t.cwnd < t.ssthresh) {
-      if (isFirstSlowStart(t) && t.recovery !== RECOVERY_LOSS) hystart(t, acked, rtt);
-      else slowStart(t, acked);
-      return;
+      if (isFirstSlowStart(t) && t.recovery !== RECOVERY_LOSS) {
+        hystart(t, acked, rtt);
+        return;
+      }
+      left = slowStart(t, acked);
+      if (left === 0) return;
     }
     if (t.cc3 === 0) beginEpoch(t, ms);
-    avoid(t, acked, (ms - t.cc0) | 0);
+    avoid(t, left, (ms - t.cc0) | 0);
   }
 
   lost(t: Tcb): void {

@@ -14,12 +14,10 @@ export class NewReno implements CongestionControl {
 
   acknowledged(t: Tcb, acked: number): void {
     if (!isLimited(t)) return;
-    if (t.cwnd < t.ssthresh) {
-      slowStart(t, acked);
-      return;
-    }
+    const left = t.cwnd < t.ssthresh ? slowStart(t, acked) : acked;
+    if (left === 0) return;
     // Bytes acknowledged since the window last grew (RFC 5681 3.1): one segment for each window of them.
-    t.cc0 += acked;
+    t.cc0 += left;
     if (t.cc0 >= t.cwnd) {
       t.cc0 -= t.cwnd;
       t.cwnd = Math.min(t.cwnd + t.sndMss, CWND_MAX);

@@ -14,12 +14,15 @@ const CSS_ROUNDS = 5;
 /** No round trip measured: longer than any. */
 const NO_RTT = 0x7fffffff;
 
-/** The window grows by what was acknowledged. */
-export function slowStart(t: Tcb, acked: number): void {
+/** The window grows by what was acknowledged, up to `ssthresh`. Returns the bytes that are left for congestion avoidance. */
+export function slowStart(t: Tcb, acked: number): number {
   // By what was acknowledged, as Linux does: receivers that coalesce acknowledge dozens of segments at once, and a
   // bound of one or two for each would hold slow start up. While losses are repaired it is one (RFC 3465 2.3).
   const most = t.recovery === RECOVERY_LOSS ? Math.min(acked, t.sndMss) : acked;
-  t.cwnd = Math.min(t.cwnd + most, CWND_MAX);
+  const grown = Math.min(t.cwnd + most, t.ssthresh, CWND_MAX);
+  const left = most - (grown - t.cwnd);
+  t.cwnd = grown;
+  return left;
 }
 
 /**
