@@ -31,13 +31,13 @@ export interface SocketOptions extends TcpOptions {
 export interface ConnectOptions extends SocketOptions {
   /** 0 to 65535. */
   port: number | string;
-  /** Name or IPv4 address. Default 'localhost'. */
+  /** Name or address. Default 'localhost'. */
   host?: string;
   /** Address to connect from. Default: the interface's. */
   localAddress?: string;
   /** Port to connect from. Default: one chosen at random (RFC 6056). */
   localPort?: number;
-  /** Family of the addresses looked up. Default: IPv4, which alone is on the wire. */
+  /** Family of the addresses looked up. Default: IPv4, and IPv6 for a host that has no other. */
   family?: number | 'IPv4' | 'IPv6';
   /** Hints for the lookup. */
   hints?: number;
@@ -89,6 +89,15 @@ export function checkConnectOptions(options: Record<string, unknown>): asserts o
 /** Tells an address, or why there is none. */
 export type AddressFound = (error: Error | null, address: string, family: number) => void;
 
+/** The IPv4 address of a host, or where it has none that of IPv6. */
+export function lookupFirst(host: string, found: (error: NodeJS.ErrnoException | null, address: string, family: number) => void, hints = 0): void {
+  dnsLookup(host, { family: 4, hints }, (error, address, family) => {
+    if (error === null) found(null, address, family);
+    // The first error is the one to tell.
+    else dnsLookup(host, { family: 6, hints }, (none, other, otherFamily) => found(none === null ? null : error, none === null ? other : address, otherFamily));
+  });
+}
+
 function familyNumber(family: ConnectOptions['family']): number {
   if (family === 'IPv6') return 6;
   return family === 6 ? 6 : 4;
@@ -100,7 +109,8 @@ function familyNumber(family: ConnectOptions['family']): number {
  * @param seen called with the lookup's raw answer, for the 'lookup' event.
  */
 export function findAddress(host: string, options: ConnectOptions, seen: AddressFound, found: AddressFound): void {
-  const lookup = options.lookup ?? (dnsLookup as LookupFunction);
+  const both: LookupFunction = (name, { hints }, callback) => lookupFirst(name, callback, hints);
+  const lookup = options.lookup ?? (options.family ? (dnsLookup as LookupFunction) : both);
   lookup(host, { family: familyNumber(options.family), hints: options.hints ?? 0 }, (error, answer, givenFamily) => {
     // A lookup written for Node's happy eyeballs may answer with a list.
     const first = Array.isArray(answer) ? (answer.find((entry) => entry.family === 4) ?? answer[0]) : undefined;

@@ -40,15 +40,15 @@ export class Listener implements ListenHandler, PortUser {
   /**
    * Starts to listen; 'listening' or 'error' of the owner follows.
    *
-   * @param host dotted IPv4 address, or null for every one that the TCP server has.
+   * @param host address, or null for every one that the TCP server has.
    * @param portNumber 0: the TCP server chooses.
    */
-  constructor(owner: ListenOwner, port: Port, host: string | null, portNumber: number, backlog: number) {
+  constructor(owner: ListenOwner, port: Port, host: string | null, portNumber: number, backlog: number, ipv6Only = false) {
     this.owner = owner;
     this.port = port;
-    this.host = host ?? '0.0.0.0';
+    this.host = host ?? '::';
     this.portNumber = portNumber;
-    this.listener = port.listen({ host, port: portNumber, backlog }, this);
+    this.listener = port.listen({ host: this.host, port: portNumber, backlog, ipv6Only }, this);
     addUser(this);
     this.settle();
   }
@@ -78,7 +78,7 @@ export class Listener implements ListenHandler, PortUser {
   /** Writes the address into `out`, as Node's handles do. */
   getsockname(out: ListenAddress): number {
     out.address = this.host;
-    out.family = 'IPv4';
+    out.family = this.host.includes(':') ? 'IPv6' : 'IPv4';
     out.port = this.portNumber;
     return 0;
   }

@@ -1,19 +1,17 @@
 /** `Server`: listens, and emits a `Socket` for each connection, as `node:net`'s does. */
-import { lookup } from 'node:dns';
 import { EventEmitter } from 'node:events';
-import { isIP, isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import { getDefaultHighWaterMark } from 'node:stream';
 import { currentPort } from './attachment.js';
 import type { Port } from './attachment.js';
-import { alreadyListening, badPort, invalidType, invalidValue, listenError, serverNotRunning } from './errors.js';
-import { isPort, netArguments } from './net_connect.js';
+import { alreadyListening, badPort, invalidType, invalidValue, serverNotRunning } from './errors.js';
+import { isPort, lookupFirst, netArguments } from './net_connect.js';
 import { DEFAULT_BACKLOG, Listener } from './net_listener.js';
 import type { ListenOwner } from './net_listener.js';
 import type { Socket } from './net_socket.js';
 import { checkTcpOptions } from './net_socket_settings.js';
 import type { TcpOptions } from './net_socket_settings.js';
 import type { SocketAddress } from './net_socket_state.js';
-import { EADDRNOTAVAIL } from './tcp/errno.js';
 
 /** Options of `new Server`; each holds for every socket that it accepts. */
 export interface ServerOptions extends TcpOptions {
@@ -29,8 +27,10 @@ export interface ServerOptions extends TcpOptions {
 export interface ListenOptions {
   /** 0 to 65535. Default 0: the TCP server chooses one that is free. */
   port?: number | string | null;
-  /** Name or IPv4 address. Default: every address that the TCP server has. */
+  /** Name or address; '0.0.0.0' for every IPv4 address. Default '::': every address that the TCP server has, of both families. */
   host?: string;
+  /** With '::', take IPv6 alone. Default false. */
+  ipv6Only?: boolean;
   /** Connections that may wait for this thread, half-open ones included. Default 511. */
   backlog?: number;
   /** Closes the server when aborted. */
@@ -42,6 +42,7 @@ export interface ListenPlace {
   port: number;
   host: string | undefined;
   backlog: number;
+  ipv6Only: boolean;
   signal: AbortSignal | undefined;
   listener: (() => void) | null;
 }
@@ -68,18 +69,14 @@ export function listenArguments(args: readonly unknown[]): ListenPlace {
     port: Number(port),
     host: typeof host === 'string' && host !== '' ? host : undefined,
     backlog: Number(backlog) || (typeof args[1] === 'number' && args[1]) || (typeof args[2] === 'number' && args[2]) || DEFAULT_BACKLOG,
+    ipv6Only: options.ipv6Only === true,
     signal,
     listener,
   };
 }
 
-function emitError(owner: ListenOwner, error: Error): void {
-  owner.emit('error', error);
-}
-
 function start(owner: ListenOwner, port: Port, address: string | null, place: ListenPlace): void {
-  if (address !== null && !isIPv4(address)) process.nextTick(emitError, owner, listenError(EADDRNOTAVAIL, address, place.port));
-  else owner._handle = new Listener(owner, port, address, place.port, place.backlog);
+  owner._handle = new Listener(owner, port, address, place.port, place.backlog, place.ipv6Only);
 }
 
 /**
@@ -91,15 +88,14 @@ function start(owner: ListenOwner, port: Port, address: string | null, place: Li
 export function listenAt(owner: ListenOwner, place: ListenPlace, current: () => boolean): void {
   const port = currentPort();
   const { host } = place;
-  // '::' asks for every address, of either family; IPv4 is the one on the wire.
-  if (host === undefined || host === '0.0.0.0' || host === '::') {
+  if (host === undefined) {
     start(owner, port, null, place);
   } else if (isIP(host) !== 0) {
     process.nextTick(() => {
       if (current()) start(owner, port, host, place);
     });
   } else {
-    lookup(host, { family: 4 }, (error, address) => {
+    lookupFirst(host, (error, address) => {
       if (!current()) return;
       if (error === null) start(owner, port, address, place);
       else owner.emit('error', error);

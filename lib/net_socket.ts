@@ -15,7 +15,6 @@ import type { SocketAddress } from './net_socket_state.js';
 import { IdleTimer, duration } from './net_timeout.js';
 import type { Idler } from './net_timeout.js';
 import type { AppFlow } from './runtime/app_api.js';
-import { ENETUNREACH } from './tcp/errno.js';
 
 /** What an accepted socket tells its server. */
 export interface SocketServer {
@@ -172,8 +171,7 @@ export class Socket extends SocketSettings implements FlowOwner, Idler {
     this._source = options.localAddress && options.localPort ? { address: options.localAddress, port: options.localPort } : null;
     this.emit('connectionAttempt', address, port, family);
     if (this._link !== link || !this.connecting) return;
-    if (family === 4) link.connect(address, port, options.localAddress, options.localPort);
-    else this._refused(ENETUNREACH);
+    link.connect(address, port, options.localAddress, options.localPort);
   }
 
   /** @internal */

@@ -3,8 +3,8 @@
  * stands behind sees a frozen object in which nothing is left out.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { isIPv4 } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { checkAddresses, checkGateways } from './address_options.js';
 import { invalidType, invalidValue, outOfRange } from './errors.js';
 import type { FaultConfig, ServerConfig } from './runtime/config.js';
 import { BLOCK_BYTES } from './runtime/layout.js';
@@ -35,7 +35,7 @@ export type TcpSettings = Partial<Omit<StackLimits, 'receiveBuffer'>>;
 /** Options of `TcpServer.start`. */
 export interface TcpServerOptions {
   /**
-   * Where frames come from and go to: 'loopback', 127.0.0.0/8 inside the TCP server, for which no privilege is needed; or
+   * Where frames come from and go to: 'loopback', 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed; or
    * 'packet:IFNAME', a network interface, which needs CAP_NET_RAW. Default 'loopback'.
    */
   device?: string;
@@ -45,12 +45,13 @@ export interface TcpServerOptions {
    */
   netns?: string | null;
   /**
-   * Own address with the length of the network's prefix, 'A.B.C.D/len'. The kernel must not have it. Wanted with an interface;
-   * on the loopback device it is 127.0.0.1/8.
+   * Own address with the length of the network's prefix, 'A.B.C.D/len' or 'X:X::X/len'; or a list of up to 16, one of IPv4 at most.
+   * The kernel must not have them. Wanted with an interface; the loopback device has 127.0.0.1/8 and ::1. An interface with an IPv6
+   * address gets a link-local one besides, and `start` takes a second longer: no other station may have them (RFC 4862 5.4).
    */
-  address?: string;
-  /** Router to everything beyond the prefix, 'A.B.C.D'. Default: none. */
-  gateway?: string | null;
+  address?: string | readonly string[];
+  /** Router to everything beyond the prefix; or a list of two, one for each family. That of IPv6 may be link-local. Default: none. */
+  gateway?: string | readonly string[] | null;
   /**
    * CPU that the TCP server is pinned to, counted from 0; null: none. Default 'auto': the last one where there are four or more,
    * else none.
@@ -141,7 +142,7 @@ const INTERFACE_NAME = 15;
 export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
   objectOf('options', options, NAMES);
   const device = checkDevice(options.device);
-  const { address, prefix } = checkAddress(options.address, device);
+  const addresses = checkAddresses(options.address, device);
   const sizes = {
     maxFlows: whole('options.maxFlows', options.maxFlows, NUMBERS.maxFlows),
     maxApps: whole('options.maxApps', options.maxApps, NUMBERS.maxApps),
@@ -152,9 +153,8 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
   return Object.freeze({
     device,
     netns: optionalText('options.netns', options.netns, 'Give a name that `ip netns` lists, or a path such as /proc/4711/ns/net'),
-    address,
-    prefix,
-    gateway: checkGateway(options.gateway, address, prefix),
+    addresses,
+    gateways: checkGateways(options.gateway, addresses),
     cpu: checkCpu(options.cpu),
     spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
     sizes: Object.freeze(sizes),
@@ -176,53 +176,6 @@ function checkDevice(device: unknown): string {
     throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');
   }
   return device;
-}
-
-/** The bits of a dotted address as a number. */
-function bits(address: string): number {
-  return address.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
-}
-
-function sameNetwork(a: string, b: string, prefix: number): boolean {
-  const size = 2 ** (32 - prefix);
-  return Math.floor(bits(a) / size) === Math.floor(bits(b) / size);
-}
-
-/** An address that no host can have (RFC 1122 3.2.1.3). */
-function notAHost(address: string, prefix: number): string | null {
-  const first = Math.floor(bits(address) / 2 ** 24);
-  if (first === 0 || first >= 224) return 'must be the address of one host';
-  if (first === 127) return "must not be of 127.0.0.0/8, which is the loopback device's";
-  const host = bits(address) % 2 ** (32 - prefix);
-  if (prefix < 31 && (host === 0 || host === 2 ** (32 - prefix) - 1)) return 'must not be the address of the whole network or its broadcast';
-  return null;
-}
-
-function checkAddress(given: unknown, device: string): { address: string | null; prefix: number } {
-  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24'";
-  if (device === 'loopback') {
-    if (given === undefined) return { address: null, prefix: 8 };
-    throw invalidValue('options.address', given, 'must be left out on the loopback device, which has 127.0.0.0/8', "Leave it out, or name a device such as 'packet:eth0'");
-  }
-  if (given === undefined) throw invalidValue('options.address', given, `must be given with the device '${device}'`, mend);
-  if (typeof given !== 'string') throw invalidType('options.address', ['string'], given, mend);
-  const [, address = '', length = ''] = /^([^/]+)\/(\d{1,2})$/.exec(given) ?? [];
-  const prefix = Number(length);
-  if (!isIPv4(address) || prefix < 1 || prefix > 32) throw invalidValue('options.address', given, "must have the form 'A.B.C.D/len'", mend);
-  const fault = notAHost(address, prefix);
-  if (fault !== null) throw invalidValue('options.address', given, fault, mend);
-  return { address, prefix };
-}
-
-function checkGateway(gateway: unknown, address: string | null, prefix: number): string | null {
-  if (gateway === undefined || gateway === null) return null;
-  const mend = "Write the router's address, such as '198.18.0.1', or leave it out";
-  if (typeof gateway !== 'string') throw invalidType('options.gateway', ['string'], gateway, mend);
-  if (!isIPv4(gateway)) throw invalidValue('options.gateway', gateway, "must have the form 'A.B.C.D'", mend);
-  if (address === null) throw invalidValue('options.gateway', gateway, 'must be left out on the loopback device', 'Leave it out');
-  if (!sameNetwork(gateway, address, prefix)) throw invalidValue('options.gateway', gateway, `must be within ${address}/${prefix}`, mend);
-  if (gateway === address) throw invalidValue('options.gateway', gateway, "must not be the TCP server's own address", mend);
-  return gateway;
 }
 
 /** CPUs that this process may run on, from a list such as '0-3,8'. */

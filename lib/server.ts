@@ -11,8 +11,8 @@ import type { ServerStatus, StackCounters } from './runtime/app_info.js';
 import { inheritedHandle, startServer } from './runtime/supervisor.js';
 import type { RunningServer } from './runtime/supervisor.js';
 
-/** The address of 127.0.0.0/8 that the loopback device answers to by name. */
-const LOOPBACK = '127.0.0.1';
+/** The addresses that the loopback device answers to by name. */
+const LOOPBACK = ['127.0.0.1', '::1'];
 
 /** The TCP server that this thread has started; null while there is none. */
 let started: TcpServer | null = null;
@@ -128,7 +128,8 @@ export class TcpServer extends EventEmitter {
    * this thread, and of threads started from now on, stand on it. It does not keep the process alive; servers and sockets do.
    *
    * @throws TypeError, RangeError where an option is not as it must be. TcpServerError ERR_TCP_SERVER_ALREADY_STARTED. An Error with
-   *   the system's code where the device cannot be opened: ENODEV (no such interface), EPERM (which capability is wanting).
+   *   the system's code where the device cannot be opened: ENODEV (no such interface), EPERM (which capability is wanting),
+   *   EADDRINUSE (another station on the link has one of the IPv6 addresses).
    */
   static async start(options: TcpServerOptions = {}): Promise<TcpServer> {
     const config = checkOptions(options);
@@ -151,9 +152,15 @@ export class TcpServer extends EventEmitter {
     return this.closing === null && this.running.port.alive;
   }
 
-  /** Its own address. */
+  /** Its own address, the first where it has several. */
   get address(): string {
-    return this.config.address ?? LOOPBACK;
+    return this.addresses[0];
+  }
+
+  /** All its own addresses, in the order of the option. */
+  get addresses(): readonly string[] {
+    const { addresses } = this.config;
+    return addresses.length === 0 ? LOOPBACK : addresses.map((address) => address.slice(0, address.indexOf('/')));
   }
 
   /** The kernel's number of its thread, as in /proc/self/task. */

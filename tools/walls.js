@@ -31,7 +31,7 @@ export const zones = [
   { files: /^lib\/runtime\//, may: [/^lib\/(runtime|tcp|nic)\//], packages: [/^node:/] },
   {
     files: /^lib\/[^/]+\.ts$/,
-    may: [/^lib\/[^/]+\.ts$/, /^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|limits)\.ts$/],
+    may: [/^lib\/[^/]+\.ts$/, /^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|limits|wire\/address)\.ts$/],
     types: [/^lib\/tcp\//],
     packages: [/^node:/],
   },

@@ -20,15 +20,18 @@ import {
   TP_STATUS_USER, TP_STATUS_VLAN_VALID, TP_VLAN_TCI, VNET_DATA_VALID, VNET_GSO_ECN, VNET_GSO_SIZE, VNET_GSO_TCPV4, VNET_GSO_TCPV6,
   VNET_HEADER, VNET_NEEDS_CSUM,
 } from './packet_abi.js';
-import { openPacketSocket, type RingGeometry, ringGeometry } from './packet_socket.js';
+import { joinGroup, openPacketSocket, type RingGeometry, ringGeometry } from './packet_socket.js';
 import { EAGAIN, EBADF, EINTR, ENETDOWN, ENODEV, ENXIO, SystemError } from './system_error.js';
 import { close, getsockopt, recv, sendmmsg, unmapOver } from './syscalls.js';
 
 export interface AfPacketOptions {
   /** Link address to use instead of the interface's own, 6 bytes. The kernel then sees nothing of this traffic as its own. */
   readonly mac?: Uint8Array;
-  /** Dotted IPv4 address: the kernel filters out everything but ARP and IPv4 for it. */
-  readonly filterAddress?: string;
+  /**
+   * Own addresses, 4 or 16 bytes each: the kernel filters out everything but ARP, IPv4 for these, and IPv6 for these, for groups and
+   * for link-local addresses.
+   */
+  readonly filterAddresses?: readonly Uint8Array[];
   /** Longest IP packet that a slot of the ring takes; longer ones cost a system call each. Default 16384. */
   readonly slotPacket?: number;
   /** Bytes of the receive ring, which stay in physical memory. Default 32 MiB: 2,016 slots. */
@@ -63,6 +66,8 @@ export class AfPacketDevice implements Device {
   readonly #halves: Uint16Array;
   readonly #bytes: Uint8Array;
   readonly #ownMac: Uint8Array | null;
+  /** The kernel's number of the interface. */
+  readonly #index: number;
   #open = true;
 
   readonly #ring: RingGeometry;
@@ -111,8 +116,9 @@ export class AfPacketDevice implements Device {
     this.#writeVectors();
 
     this.#ownMac = options.mac ?? null;
-    const opened = openPacketSocket(name, this.#ring, this.#base + this.#ringAt, this.#ownMac, options.filterAddress ?? null);
+    const opened = openPacketSocket(name, this.#ring, this.#base + this.#ringAt, this.#ownMac, options.filterAddresses ?? null);
     this.fd = opened.fd;
+    this.#index = opened.interface.index;
     this.capabilities = {
       medium: 'ethernet', mtu: Math.min(opened.interface.mtu, 65535), mac: this.#ownMac ?? opened.interface.mac,
       txChecksum: true, txSegmentation: 65535, rxCoalescing: true,
@@ -197,6 +203,10 @@ export class AfPacketDevice implements Device {
     if (mac === null) return false;
     for (let i = 0; i < 6; i++) if (mac[i] !== this.#bytes[at + i]) return false;
     return true;
+  }
+
+  joinGroup(mac: Uint8Array): void {
+    joinGroup(this.fd, this.#index, mac);
   }
 
   /** The kernel's count of frames that found no slot; reading it resets it. */

@@ -138,6 +138,10 @@ export class FaultDevice implements Device {
     this.#stats.txBytes += total;
   }
 
+  joinGroup(mac: Uint8Array): void {
+    this.#device.joinGroup?.(mac);
+  }
+
   /** Sends what is due. Returns how many frames the link under the faults took. */
   flush(): number {
     return this.#sendDue();

@@ -1,7 +1,7 @@
 /** Opens a packet socket on an interface, with its receive ring mapped over memory of ours. */
 import {
-  addressFilter, ETHERNET_HEADER, FPROG, linkAddress, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MREQ, PACKET_RX_RING,
-  PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOCK_FILTER, SOL_PACKET, TPACKET_V2, unicastMembership,
+  addressFilter, ETHERNET_HEADER, FPROG, linkAddress, membership, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MR_MULTICAST, PACKET_MR_UNICAST, PACKET_MREQ, PACKET_RX_RING,
+  PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOCK_FILTER, SOL_PACKET, TPACKET_V2,
 } from './packet_abi.js';
 import { ARPHRD_ETHER, type InterfaceInfo, interfaceInfo } from './interfaces.js';
 import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
@@ -28,10 +28,11 @@ export interface PacketSocket {
 /**
  * @param address of the ring's memory; it begins a page.
  * @param mac link address to receive for where it is not the interface's own, else null.
- * @param filterAddress dotted IPv4 address: only ARP and packets for it are received; null: all.
+ * @param filterAddresses 4 or 16 bytes each: only ARP and packets for them, and of IPv6 for groups and link-local addresses, are
+ *   received; null: all.
  */
 export function openPacketSocket(
-  name: string, geometry: RingGeometry, address: number, mac: Uint8Array | null, filterAddress: string | null,
+  name: string, geometry: RingGeometry, address: number, mac: Uint8Array | null, filterAddresses: readonly Uint8Array[] | null,
 ): PacketSocket {
   const info = interfaceInfo(name);
   if (info.hardware !== ARPHRD_ETHER) throw new SystemError(ENODEV, 'ioctl', `interface "${name}" does not speak Ethernet; choose one that does`);
@@ -41,14 +42,23 @@ export function openPacketSocket(
     configure(fd, name);
     setRing(fd, name, geometry);
     mapOver(address, geometry.blockBytes * geometry.blocks, fd, `cannot map the receive ring of "${name}"`);
-    if (filterAddress !== null) attachFilter(fd, filterAddress);
+    if (filterAddresses !== null) attachFilter(fd, filterAddresses);
     bind(fd, linkAddress(info.index), `cannot bind to interface "${name}"`);
-    if (mac !== null) setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, unicastMembership(info.index, mac), PACKET_MREQ, `interface "${name}" takes no second link address`);
+    if (mac !== null) addMembership(fd, membership(info.index, PACKET_MR_UNICAST, mac), `interface "${name}" takes no second link address`);
   } catch (error) {
     close(fd);
     throw error;
   }
   return { fd, interface: info };
+}
+
+/** The interface takes frames to a group from now on, for as long as the socket is open. */
+export function joinGroup(fd: number, index: number, mac: Uint8Array): void {
+  addMembership(fd, membership(index, PACKET_MR_MULTICAST, mac), 'the interface takes no more groups');
+}
+
+function addMembership(fd: number, request: Uint8Array, detail: string): void {
+  setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request, PACKET_MREQ, detail);
 }
 
 function openRaw(name: string): number {
@@ -78,14 +88,14 @@ function setRing(fd: number, name: string, geometry: RingGeometry): void {
   setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.byteLength, `cannot have a receive ring of ${megabytes} MiB on "${name}"`);
 }
 
-function attachFilter(fd: number, address: string): void {
-  const program = addressFilter(address);
+function attachFilter(fd: number, addresses: readonly Uint8Array[]): void {
+  const program = addressFilter(addresses);
   // struct sock_fprog with the program right behind it: what holds the one holds the other during the call.
   const request = new Uint8Array(FPROG + program.length);
   new DataView(request.buffer).setUint16(0, program.length / SOCK_FILTER, true);
   new DataView(request.buffer).setBigUint64(8, BigInt(addressOf(request) + FPROG), true);
   request.set(program, FPROG);
-  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, request, FPROG, `cannot filter for address ${address}`);
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, request, FPROG, 'cannot filter for the own addresses');
 }
 
 /** Divides `bytes` of memory into slots that hold frames of `frameBytes`. */

@@ -96,6 +96,10 @@ export class PcapDevice implements Device, FrameSink {
     this.#device.commit(length, checksumStart, segmentSize);
   }
 
+  joinGroup(mac: Uint8Array): void {
+    this.#device.joinGroup?.(mac);
+  }
+
   flush(): number {
     return this.#device.flush();
   }

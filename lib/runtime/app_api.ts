@@ -79,8 +79,10 @@ export interface AppListener {
 }
 
 export interface ListenOptions {
-  /** Dotted IPv4 address, or null for any. */
+  /** Address of either family; '0.0.0.0' for any of IPv4, '::' or null for any of both. */
   host: string | null;
+  /** '::' takes IPv6 alone. */
+  ipv6Only?: boolean;
   /** 0: the TCP server chooses. */
   port: number;
   /** Connections that may wait for this app thread, half-open ones included. */
@@ -88,7 +90,7 @@ export interface ListenOptions {
 }
 
 export interface ConnectOptions {
-  /** Dotted IPv4 address. */
+  /** Address of either family. */
   host: string;
   port: number;
   localAddress?: string;

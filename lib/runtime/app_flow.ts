@@ -7,7 +7,7 @@ import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, 
   FLOW_WAITING, SUBMIT_FLOW, SUBMIT_OPTIONS } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
 import type { TcpInfo } from '../tcp/conn/info.js';
-import { ADDRESS_WORDS, formatAddress, isMapped } from '../tcp/wire/address.js';
+import { ADDRESS_WORDS, formatAddress, formatAsIPv6, isMapped } from '../tcp/wire/address.js';
 
 /** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */
 const CONSUMED_WORTH_WAKING = 4096;
@@ -35,6 +35,8 @@ export class ChannelFlow implements AppFlow {
   /** The flow as the queues name it; -1 while the TCP server has not answered the connect. */
   index = -1;
   generation = 0;
+  /** It belongs to a socket of IPv6, which shows IPv4 addresses as ::ffff:a.b.c.d. */
+  asIPv6 = false;
   /** In the port's list of flows to submit. */
   dirty = false;
   /** In the port's list of flows that found no block to write in. */
@@ -67,14 +69,18 @@ export class ChannelFlow implements AppFlow {
     this.#receive = new ReceiveStream(port.memory);
   }
 
-  get localAddress(): string { return formatAddress(this.#ends, LOCAL_ADDRESS); }
+  get localAddress(): string { return this.#format(LOCAL_ADDRESS); }
   get localPort(): number { return this.#ends[LOCAL_PORT]; }
-  get remoteAddress(): string { return formatAddress(this.#ends, REMOTE_ADDRESS); }
+  get remoteAddress(): string { return this.#format(REMOTE_ADDRESS); }
   get remotePort(): number { return this.#ends[REMOTE_PORT]; }
-  get family(): 'IPv4' | 'IPv6' { return isMapped(this.#ends, REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
+  get family(): 'IPv4' | 'IPv6' { return !this.asIPv6 && isMapped(this.#ends, REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
   get readableLength(): number { return this.#receive.length; }
   get ended(): boolean { return (this.#completed & FLOW_EOF) !== 0 && this.#receive.length === 0; }
   get unacknowledged(): number { return this.#send.unacknowledged; }
+
+  #format(at: number): string {
+    return this.asIPv6 ? formatAsIPv6(this.#ends, at) : formatAddress(this.#ends, at);
+  }
 
   // ---- what the app asks for
 

@@ -18,7 +18,7 @@ import { ringServer } from './doorbell.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
   LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
-import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
+import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
   violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
 
@@ -129,23 +129,26 @@ export class AppPort {
   }
 
   listen(options: ListenOptions, handler: ListenHandler): AppListener {
-    const request = this.#request({ kind: 'listen', handler, host: options.host ?? '0.0.0.0', listening: false });
+    const host = options.host ?? '::';
+    const request = this.#request({ kind: 'listen', handler, host, listening: false });
     const address = new Int32Array(4);
-    if (options.host !== null && options.host !== '0.0.0.0' && !parseAddress(options.host, address, 0)) {
+    if (!readAddress(host, address)) {
       this.#refuse(request, EINVAL);
       return { close: () => {} };
     }
-    this.#submit(SUBMIT_LISTEN, request, address, options.port, options.backlog);
+    const operation = options.ipv6Only === true ? SUBMIT_LISTEN | LISTEN_IPV6_ONLY : SUBMIT_LISTEN;
+    this.#submit(operation, request, address, options.port, options.backlog);
     return { close: () => this.#unlisten(request) };
   }
 
   connect(options: ConnectOptions, handler: FlowHandler): AppFlow {
     const flow = new ChannelFlow(this);
     flow.handler = handler;
+    flow.asIPv6 = options.host.includes(':');
     const request = this.#request({ kind: 'connect', flow });
     const address = new Int32Array(4);
     const local = new Int32Array(4);
-    if (!parseAddress(options.host, address, 0) || (options.localAddress !== undefined && !parseAddress(options.localAddress, local, 0))) {
+    if (!readAddress(options.host, address) || (options.localAddress !== undefined && !readAddress(options.localAddress, local))) {
       this.#refuse(request, EINVAL);
       return flow;
     }
@@ -338,6 +341,7 @@ export class AppPort {
     this.#flows[index] = flow;
     flow.open(index, generation, true);
     const request = this.#requests.get(listener);
+    flow.asIPv6 = request?.kind === 'listen' && request.host.includes(':');
     if (request?.kind === 'listen') request.handler.onConnection(flow);
     else flow.reset();
   }
@@ -499,4 +503,10 @@ function call(flow: ChannelFlow): void {
 /** Kernel's number of the calling thread, by which the TCP server finds out that it is no more. */
 function ownThreadId(): number {
   return Number(readlinkSync('/proc/thread-self').split('/').pop());
+}
+
+/** Reads an address. A zone, as in "fe80::1%eth0", says nothing new: a TCP server is on one link. */
+function readAddress(text: string, address: Int32Array): boolean {
+  const zone = text.indexOf('%');
+  return parseAddress(zone < 0 ? text : text.slice(0, zone), address, 0);
 }

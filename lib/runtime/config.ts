@@ -19,10 +19,10 @@ export interface ServerConfig {
   readonly device: string;
   /** Network namespace that the device is in; null: that of the process. */
   readonly netns: string | null;
-  /** Address without the prefix; null only on the loopback device. */
-  readonly address: string | null;
-  readonly prefix: number;
-  readonly gateway: string | null;
+  /** Own addresses with the lengths of their prefixes; none on the loopback device alone. */
+  readonly addresses: readonly string[];
+  /** Routers, one for each family at most. */
+  readonly gateways: readonly string[];
   /** CPU to pin the TCP server to; 'auto': by the policy of placement.ts; null: not pinned. */
   readonly cpu: number | 'auto' | null;
   /** µs to look for work before sleeping; 'auto': by the policy. */

@@ -11,7 +11,7 @@ export const OP_MASK = 0xff;
 // App thread to TCP server.
 /** [op|flags, flow, generation, txWritten, rxConsumed, txChainFirst, txChainStart, 0] */
 export const SUBMIT_FLOW = 1;
-/** [op, request, a0, a1, a2, a3, port, backlog] */
+/** [op|LISTEN_IPV6_ONLY, request, a0, a1, a2, a3, port, backlog] */
 export const SUBMIT_LISTEN = 2;
 /** [op, listener, 0 …] listener is the app thread's own number of it, the request it was opened with */
 export const SUBMIT_UNLISTEN = 3;
@@ -21,6 +21,9 @@ export const SUBMIT_CONNECT = 4;
 export const SUBMIT_BIND = 5;
 /** [op, flow, generation, keepIdleMs, keepIntervalMs, keepCount | trafficClass << 8, userTimeoutMs, finWaitMs]; 0: the TCP server's own */
 export const SUBMIT_OPTIONS = 6;
+
+/** :: takes IPv6 alone. */
+export const LISTEN_IPV6_ONLY = 0x100;
 
 /** Nothing more will be written: FIN after `txWritten`. */
 export const FLOW_END = 0x100;

@@ -8,7 +8,7 @@ import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL
   QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
-  FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
+  FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
   SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_WRITTEN } from './messages.js';
 import { ServerChannel } from './server_channel.js';
 import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_CORK, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
@@ -229,7 +229,7 @@ export class ServerApps {
         return this.#optionsSubmission(channel, at);
       case SUBMIT_LISTEN:
         this.#copyAddress(at + 2, this.#address);
-        this.#reply(channel, words[at + 1], this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7]), 0);
+        this.#reply(channel, words[at + 1], this.#listen(channel, at), 0);
         return 0;
       case SUBMIT_UNLISTEN:
         this.#listeners.unlisten(channel, words[at + 1]);
@@ -363,6 +363,12 @@ export class ServerApps {
   }
 
   // ---- flows
+
+  #listen(channel: ServerChannel, at: number): number {
+    const words = this.#words;
+    const ipv6Only = (words[at] & LISTEN_IPV6_ONLY) !== 0;
+    return this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7], ipv6Only);
+  }
 
   #bind(channel: ServerChannel, flow: number, generation: number, level: number, listener: number): void {
     this.#flows.bind(flow, channel.index, generation, level, listener);

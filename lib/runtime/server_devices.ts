@@ -7,6 +7,8 @@ import { deviceMemory } from '../nic/memory.js';
 import type { Alias } from '../nic/memory.js';
 import { openDevice } from '../nic/open.js';
 import { pcap } from '../nic/pcap.js';
+import { isMapped, parsePrefix } from '../tcp/wire/address.js';
+import { putWords } from '../tcp/wire/bytes.js';
 import type { FaultConfig, ServerConfig } from './config.js';
 import type { Layout } from './layout.js';
 
@@ -31,19 +33,28 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
   const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [] };
-  if (config.device === 'loopback' || config.address === null) return [{ device: decorate(loopback, config, memory, clock), ...own }];
+  if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
-  const nic = openDevice(config.device, region, shared, { filterAddress: config.address });
-  const { address, prefix, gateway } = config;
+  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf) });
+  const { addresses, gateways } = config;
   try {
     return [
-      { device: decorate(nic, config, memory, clock), memory, addresses: [`${address}/${prefix}`], gateways: gateway === null ? [] : [gateway] },
+      { device: decorate(nic, config, memory, clock), memory, addresses, gateways },
       { device: loopback, ...own },
     ];
   } catch (error) {
     nic.close();
     throw error;
   }
+}
+
+/** The address of "address/length", 4 or 16 bytes. */
+function bytesOf(address: string): Uint8Array {
+  const words = new Int32Array(4);
+  const bytes = new Uint8Array(16);
+  parsePrefix(address, words, 0);
+  putWords(bytes, 0, words, 0);
+  return isMapped(words, 0) ? bytes.subarray(12) : bytes;
 }
 
 /** The capture is outermost: it shows what the stack sees. */

@@ -41,20 +41,20 @@ export class ServerListeners {
   }
 
   /** @returns the port (the one chosen for port 0), or -errno. */
-  listen(channel: ServerChannel, request: number, address: Int32Array, port: number, backlog: number): number {
+  listen(channel: ServerChannel, request: number, address: Int32Array, port: number, backlog: number, ipv6Only = false): number {
     const room = Math.max(backlog, 1);
-    const known = this.#byKey.get(keyOf(address, port));
+    const known = this.#byKey.get(keyOf(address, port, ipv6Only));
     if (known !== undefined) {
       if (known.members.some((other) => other.channel === channel)) return -EADDRINUSE;
       known.members.push({ channel, request, backlog: room, group: known.number, untaken: 0 });
       this.#fit(known);
       return port;
     }
-    const listener = this.#stack.listen(address, port, room);
+    const listener = this.#stack.listen(address, port, room, ipv6Only);
     if (listener < 0) return listener;
     const chosen = this.#stack.listenerPort(listener);
     const number = (this.#lastNumber = (this.#lastNumber + 1) | 0);
-    const group = { number, key: keyOf(address, chosen), listener, members: [{ channel, request, backlog: room, group: number, untaken: 0 }] };
+    const group = { number, key: keyOf(address, chosen, ipv6Only), listener, members: [{ channel, request, backlog: room, group: number, untaken: 0 }] };
     this.#byKey.set(group.key, group);
     this.#byListener.set(listener, group);
     this.#byNumber.set(number, group);
@@ -122,6 +122,6 @@ export class ServerListeners {
   }
 }
 
-function keyOf(address: Int32Array, port: number): string {
-  return `${address.join('.')}:${port}`;
+function keyOf(address: Int32Array, port: number, ipv6Only: boolean): string {
+  return `${address.join('.')}:${port}${ipv6Only ? ' IPv6 only' : ''}`;
 }

@@ -6,7 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { alias } from '../nic/memory.js';
 import { enterNamespace } from '../nic/netns.js';
-import { eventfd, gettid } from '../nic/syscalls.js';
+import { SystemError } from '../nic/system_error.js';
+import { eventfd, gettid, Poller } from '../nic/syscalls.js';
+import { EADDRINUSE } from '../tcp/errno.js';
 import { Stack } from '../tcp/stack.js';
 import { STATS_LENGTH } from '../tcp/stats.js';
 import type { ServerConfig } from './config.js';
@@ -25,6 +27,9 @@ export interface ServerWorkerData {
   readonly memory: SharedArrayBuffer;
   readonly config: ServerConfig;
 }
+
+/** Frames taken between two looks at the clock, while addresses are not settled. */
+const SETTLING_FRAMES = 256;
 
 const { memory, config } = workerData as ServerWorkerData;
 const words = new Int32Array(memory);
@@ -65,8 +70,9 @@ function serveOn(interfaces: OpenInterface[], layout: Layout, bytes: Uint8Array,
     now: clock(),
     limits: config.tcp,
   });
-  const apps = new ServerApps(layout, words, stack, payload);
   const descriptors = interfaces.map(({ device }) => device.fd).filter((fd) => fd >= 0);
+  settle(stack, interfaces, descriptors);
+  const apps = new ServerApps(layout, words, stack, payload);
   const doorbell = descriptors.length > 0 ? eventfd() : -1;
   words[CTRL_EVENTFD] = doorbell;
   words[CTRL_TID] = gettid();
@@ -80,4 +86,24 @@ function serveOn(interfaces: OpenInterface[], layout: Layout, bytes: Uint8Array,
     deviceEvent: () => interfaces.reduce((next, { device }) => Math.min(next, device.nextEvent?.() ?? Infinity), Infinity),
     ringEveryApp: () => ringEveryApp(words, layout),
   }).run();
+}
+
+/**
+ * Goes on until it is known that the IPv6 addresses are nobody else's, which takes a second (RFC 4862 5.4).
+ *
+ * @throws SystemError EADDRINUSE where one is.
+ */
+function settle(stack: Stack, interfaces: readonly OpenInterface[], descriptors: readonly number[]): void {
+  const poller = new Poller(descriptors);
+  while (stack.ip.settling) {
+    const now = clock();
+    stack.receive(now, SETTLING_FRAMES);
+    stack.advance(now);
+    stack.transmit(now);
+    const due = interfaces.reduce((at, { device }) => Math.min(at, device.nextEvent?.() ?? Infinity), stack.pollAt());
+    if (stack.ip.settling) poller.wait(Math.max(0, due - clock()));
+  }
+  const [taken] = stack.ip.duplicates;
+  if (taken === undefined) return;
+  throw new SystemError(EADDRINUSE, 'listen', `another station on the link has the address ${taken}; give the TCP server one of its own`);
 }

@@ -1,7 +1,12 @@
-/** Listening ports: a bounded table, found by hash of the port. */
+/**
+ * Listening ports: a bounded table, found by hash of the port. A listener is on one address, or on any: of both families where its
+ * address is ::, of IPv4 where it is ::ffff:0.0.0.0, of IPv6 where it is :: and it was asked for that alone (RFC 3493 5.3).
+ */
 import { EADDRINUSE, ENOBUFS } from './errno.js';
 
 const NONE = -1;
+const IPV4 = 1;
+const IPV6 = 2;
 
 export class Listeners {
   /** Local address of each, four words; all 0 for any. */
@@ -14,6 +19,8 @@ export class Listeners {
   readonly receiveBuffers: Int32Array;
   readonly maxSegments: Int32Array;
   readonly trafficClasses: Int32Array;
+  /** Bits IPV4 and IPV6. */
+  readonly #families: Uint8Array;
   readonly #next: Int32Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
@@ -30,28 +37,31 @@ export class Listeners {
     this.receiveBuffers = new Int32Array(count);
     this.maxSegments = new Int32Array(count);
     this.trafficClasses = new Int32Array(count);
+    this.#families = new Uint8Array(count);
     this.#next = new Int32Array(count);
     for (let i = 0; i < count; i++) this.#next[i] = i + 1 < count ? i + 1 : NONE;
     if (count === 0) this.#free = NONE;
   }
 
-  /** True where a listener has the port on this address, or on any, or where any is asked for and one has the port. */
-  taken(words: Int32Array, at: number, port: number): boolean {
+  /** True where a listener has the port on this address, or on any of its family, or where any is asked for and one has the port. */
+  taken(words: Int32Array, at: number, port: number, ipv6Only = false): boolean {
     const any = isAny(words, at);
+    const families = familiesOf(words, at, ipv6Only);
     for (let id = this.#heads[port & this.#mask]; id !== NONE; id = this.#next[id]) {
-      if (this.ports[id] !== port) continue;
+      if (this.ports[id] !== port || (this.#families[id] & families) === 0) continue;
       if (any || isAny(this.addresses, id * 4) || same(this.addresses, id * 4, words, at)) return true;
     }
     return false;
   }
 
   /** Returns the listener's id, -EADDRINUSE, or -ENOBUFS where the table is full. */
-  add(words: Int32Array, at: number, port: number, backlog: number): number {
-    if (this.taken(words, at, port)) return -EADDRINUSE;
+  add(words: Int32Array, at: number, port: number, backlog: number, ipv6Only = false): number {
+    if (this.taken(words, at, port, ipv6Only)) return -EADDRINUSE;
     const id = this.#free;
     if (id === NONE) return -ENOBUFS;
     this.#free = this.#next[id];
     for (let i = 0; i < 4; i++) this.addresses[id * 4 + i] = words[at + i];
+    this.#families[id] = familiesOf(words, at, ipv6Only);
     this.ports[id] = port;
     this.backlogs[id] = backlog;
     this.receiveBuffers[id] = 0;
@@ -84,13 +94,21 @@ export class Listeners {
   /** The listener for a SYN to this address and port, the one on the very address first; NONE where there is none. */
   find(words: Int32Array, at: number, port: number): number {
     let any = NONE;
+    const family = familiesOf(words, at, false);
     for (let id = this.#heads[port & this.#mask]; id !== NONE; id = this.#next[id]) {
       if (this.ports[id] !== port) continue;
       if (same(this.addresses, id * 4, words, at)) return id;
-      if (isAny(this.addresses, id * 4)) any = id;
+      if ((this.#families[id] & family) !== 0 && isAny(this.addresses, id * 4)) any = id;
     }
     return any;
   }
+}
+
+/** Families of the addresses that a listener on this one takes, as bits. */
+function familiesOf(words: Int32Array, at: number, ipv6Only: boolean): number {
+  if ((words[at] | words[at + 1]) !== 0) return IPV6;
+  if (words[at + 2] === 0xffff) return IPV4;
+  return words[at + 2] === 0 && words[at + 3] === 0 && !ipv6Only ? IPV4 | IPV6 : IPV6;
 }
 
 /** All zero, or the IPv4 form of it, ::ffff:0.0.0.0. */

@@ -43,6 +43,7 @@ import { STATS_LENGTH } from './stats.js';
 import { TimerWheel } from './timer_wheel.js';
 import type { TimerSink } from './timer_wheel.js';
 import type { Arrival, TransportSink } from './transport.js';
+import { isUnspecified } from './wire/address.js';
 
 export interface StackConfig {
   /** Flow state lies here: `maxFlows` records of TCB_WORDS int32 words from word `tcbBase`, all zero at first. */
@@ -178,23 +179,24 @@ export class Stack implements TransportSink, TimerSink {
   // ---- listeners
 
   /**
-   * Listens on a port of one address, or of all where `address` is all zero.
+   * Listens on a port of one address, or of all: of both families where `address` is ::, of IPv4 where it is ::ffff:0.0.0.0.
    *
    * @param port 0: one is chosen.
    * @param backlog half-open connections that it may have; a SYN beyond them is dropped and counted.
+   * @param ipv6Only :: is to take IPv6 alone (RFC 3493 5.3).
    * @returns the listener, or -errno: EADDRINUSE, EADDRNOTAVAIL, ENOBUFS.
    */
-  listen(address: Int32Array, port: number, backlog: number): number {
+  listen(address: Int32Array, port: number, backlog: number, ipv6Only = false): number {
     const core = this.#core;
-    if (address[3] !== 0 && !core.output.isLocal(address, 0)) return -EADDRNOTAVAIL;
-    if (port !== 0) return core.listeners.add(address, 0, port, Math.max(backlog, 1));
+    if (!isUnspecified(address, 0) && !core.output.isLocal(address, 0)) return -EADDRNOTAVAIL;
+    if (port !== 0) return core.listeners.add(address, 0, port, Math.max(backlog, 1), ipv6Only);
     const { ephemeralFirst, ephemeralLast } = this.limits;
     const count = ephemeralLast - ephemeralFirst + 1;
     const start = (core.random() >>> 0) % count;
     for (let i = 0; i < count; i++) {
       const chosen = ephemeralFirst + (start + i) % count;
-      if (core.demux.portUses(chosen) > 0 || core.listeners.taken(address, 0, chosen)) continue;
-      return core.listeners.add(address, 0, chosen, Math.max(backlog, 1));
+      if (core.demux.portUses(chosen) > 0 || core.listeners.taken(address, 0, chosen, ipv6Only)) continue;
+      return core.listeners.add(address, 0, chosen, Math.max(backlog, 1), ipv6Only);
     }
     return -EADDRINUSE;
   }

@@ -25,7 +25,7 @@ export class FakePort implements Port {
         return;
       }
       this.listeners.set(port, listener);
-      handler.onListening(options.host ?? '0.0.0.0', port);
+      handler.onListening(options.host ?? '::', port);
     });
     return listener;
   }

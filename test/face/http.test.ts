@@ -348,7 +348,7 @@ t.test('a request listener alone will do for listen', async (t) => {
   await memory.open();
   const server = listen(hello, { port: 0 });
   await once(server, 'listening');
-  t.match(server.address(), { family: 'IPv4' });
+  t.match(server.address(), { address: '::', family: 'IPv6' });
   t.equal((await new Host(memory).request(server))[1], 'GET /');
   await stop(server);
   await memory.close();

@@ -9,7 +9,7 @@ const packet = { device: 'packet:eth0', address: '198.18.0.2/24' };
 
 t.test('defaults', async (t) => {
   const config = checkOptions();
-  t.match(config, { device: 'loopback', netns: null, address: null, gateway: null, cpu: 'auto', spinUs: 'auto', pcap: null, fault: null });
+  t.match(config, { device: 'loopback', netns: null, addresses: [], gateways: [], cpu: 'auto', spinUs: 'auto', pcap: null, fault: null });
   t.equal(config.sizes.maxFlows, 65536);
   t.equal(config.sizes.receiveBlocks * 16384, 128 * 2 ** 20);
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.sizes));
@@ -18,9 +18,14 @@ t.test('defaults', async (t) => {
 
 t.test('what is taken', async (t) => {
   t.match(checkOptions({ ...packet, gateway: '198.18.0.1', netns: 'blue', spin: 20 }), {
-    device: 'packet:eth0', address: '198.18.0.2', prefix: 24, gateway: '198.18.0.1', netns: 'blue', spinUs: 20,
+    device: 'packet:eth0', addresses: ['198.18.0.2/24'], gateways: ['198.18.0.1'], netns: 'blue', spinUs: 20,
   });
-  t.match(checkOptions({ ...packet, address: '10.0.0.0/31' }), { address: '10.0.0.0', prefix: 31 }, 'RFC 3021: both of a /31 are hosts');
+  t.match(checkOptions({ ...packet, address: '10.0.0.0/31' }), { addresses: ['10.0.0.0/31'] }, 'RFC 3021: both of a /31 are hosts');
+  t.match(checkOptions({ ...packet, address: ['198.18.0.2/24', '2001:DB8:0:0::2/64', 'fe80::2/64'], gateway: ['fe80::1', '198.18.0.1'] }), {
+    addresses: ['198.18.0.2/24', '2001:db8::2/64', 'fe80::2/64'], gateways: ['fe80::1', '198.18.0.1'],
+  });
+  t.match(checkOptions({ ...packet, address: '2001:db8::2/64', gateway: '2001:db8::1' }), { addresses: ['2001:db8::2/64'], gateways: ['2001:db8::1'] });
+  t.equal(checkOptions({ ...packet, address: Array.from({ length: 16 }, (_, i) => `2001:db8::${i + 1}/128`) }).addresses.length, 16);
   t.equal(checkOptions({ cpu: null }).cpu, null);
   t.equal(checkOptions({ cpu: allowedCpus()[0] as number }).cpu, allowedCpus()[0]);
   t.equal(checkOptions({ pcap: '/tmp/a.pcap' }).pcap, '/tmp/a.pcap');
@@ -63,6 +68,25 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['a gateway elsewhere', { ...packet, gateway: '198.18.1.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*within 198\.18\.0\.2\/24/],
   ['a gateway that is oneself', { ...packet, gateway: '198.18.0.2' }, 'ERR_INVALID_ARG_VALUE', /own address/],
   ['a gateway on the loopback device', { gateway: '127.0.0.2' }, 'ERR_INVALID_ARG_VALUE', /loopback/],
+  ['no address in the list', { ...packet, address: [] }, 'ERR_INVALID_ARG_VALUE', /options\.address.*1 to 16 addresses/],
+  ['too many addresses', { ...packet, address: Array.from({ length: 17 }, (_, i) => `2001:db8::${i}/64`) }, 'ERR_INVALID_ARG_VALUE', /1 to 16 addresses/],
+  ['a number among the addresses', { ...packet, address: ['198.18.0.2/24', 6] }, 'ERR_INVALID_ARG_TYPE', /options\.address\[1\]/],
+  ['an address twice', { ...packet, address: ['2001:db8::2/64', '2001:db8:0::2/48'] }, 'ERR_INVALID_ARG_VALUE', /options\.address\[1\].*twice/],
+  ['two IPv4 addresses', { ...packet, address: ['198.18.0.2/24', '198.18.0.3/24'] }, 'ERR_INVALID_ARG_VALUE', /options\.address\[1\].*second IPv4/],
+  ['IPv6 without a prefix', { ...packet, address: '2001:db8::2' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*X:X::X\/len.*2001:db8::2\/64/],
+  ['a prefix of 129', { ...packet, address: '2001:db8::2/129' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
+  ['an IPv6 prefix of 0', { ...packet, address: '2001:db8::2/0' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
+  ['a zone', { ...packet, address: 'fe80::2%eth0/64' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
+  ['::1 on an interface', { ...packet, address: '::1/128' }, 'ERR_INVALID_ARG_VALUE', /loopback device/],
+  ['no IPv6 address', { ...packet, address: '::/64' }, 'ERR_INVALID_ARG_VALUE', /one host/],
+  ['an IPv6 group', { ...packet, address: 'ff02::1/64' }, 'ERR_INVALID_ARG_VALUE', /one host/],
+  ['an IPv4 address within IPv6', { ...packet, address: '::198.18.0.2/120' }, 'ERR_INVALID_ARG_VALUE', /IPv4 address in the form of IPv6/],
+  ['::1 on the loopback device', { address: '::1/128' }, 'ERR_INVALID_ARG_VALUE', /left out on the loopback device/],
+  ['an IPv6 gateway elsewhere', { ...packet, address: '2001:db8::2/64', gateway: '2001:db8:1::1' }, 'ERR_INVALID_ARG_VALUE', /within 2001:db8::2\/64, or link-local/],
+  ['an IPv6 gateway for IPv4', { ...packet, gateway: 'fe80::1' }, 'ERR_INVALID_ARG_VALUE', /address of its family/],
+  ['an IPv6 gateway that is oneself', { ...packet, address: '2001:db8::2/64', gateway: '2001:db8::2' }, 'ERR_INVALID_ARG_VALUE', /own address/],
+  ['two gateways of one family', { ...packet, gateway: ['198.18.0.1', '198.18.0.3'] }, 'ERR_INVALID_ARG_VALUE', /options\.gateway\[1\].*second one/],
+  ['a gateway that is no address', { ...packet, gateway: 'router' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*A\.B\.C\.D.*X:X::X/],
   ['settings that are no object', { tcp: 'fast' }, 'ERR_INVALID_ARG_TYPE', /options\.tcp/],
   ['a setting that there is not', { tcp: { nagle: false } }, 'ERR_INVALID_ARG_VALUE', /options\.tcp\.nagle.*is not an option.*congestion/],
   ['a setting that stands elsewhere', { tcp: { receiveBuffer: 65536 } }, 'ERR_INVALID_ARG_VALUE', /options\.tcp\.receiveBuffer.*is not an option/],

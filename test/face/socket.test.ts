@@ -229,14 +229,6 @@ t.test('forms of listen and connect', async (t) => {
   t.throws(() => server.listen({ port: 0, signal: 1 } as never), { code: 'ERR_INVALID_ARG_TYPE' });
 });
 
-t.test('an address that is not IPv4', async (t) => {
-  const server = net.createServer();
-  server.listen(0, '::1');
-  t.match((await once(server, 'error'))[0], { code: 'EADDRNOTAVAIL', message: 'listen EADDRNOTAVAIL: address not available ::1' });
-  const socket = net.connect({ port: 7, host: '::1' });
-  t.match((await once(socket, 'error'))[0], { code: 'ENETUNREACH', message: 'connect ENETUNREACH ::1:7' });
-});
-
 t.test('close before the lookup of listen has ended', async (t) => {
   const server = net.createServer().listen(0, 'localhost');
   server.on('listening', () => t.fail('listens'));

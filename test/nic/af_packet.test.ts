@@ -2,6 +2,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { addressFilter } from '../../lib/nic/packet_abi.js';
 import { AfPacketDevice, type AfPacketOptions } from '../../lib/nic/af_packet.js';
 import { type DeviceMemory, type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
 import { inNamespace } from '../../lib/nic/netns.js';
@@ -224,7 +225,7 @@ t.test('frames for other hosts and of other VLANs are passed over, an own link a
 
 t.test('with a filter only ARP and IPv4 for the address use up slots of the ring', needsRoot, async (t) => {
   const net = network(t);
-  const left = openEnd(t, net.left, OWN, { filterAddress: OWN_ADDRESS });
+  const left = openEnd(t, net.left, OWN, { filterAddresses: [Uint8Array.of(198, 18, 77, 2)] });
   const right = openEnd(t, net.right, PEER);
   const arp = testFrame(net.leftMac, 1);
   arp.set([0x08, 0x06], 12);
@@ -238,7 +239,36 @@ t.test('with a filter only ARP and IPv4 for the address use up slots of the ring
   for (const frame of [testFrame(net.leftMac, 0), arp, ours, packet(3, [198, 18, 77, 3])]) sendFrame(right.device, frame);
   right.device.flush();
   t.same(drainDevice(left.device).map((frame) => frame.bytes), [Buffer.from(arp), Buffer.from(ours)]);
-  t.throws(() => openEnd(t, net.left, OWN, { filterAddress: '198.18.77' }), /"198\.18\.77" is not an IPv4 address/);
+  t.throws(() => openEnd(t, net.left, OWN, { filterAddresses: [Uint8Array.of(198, 18, 77)] }), /4 or 16 bytes/);
+});
+
+t.test('with a filter IPv6 comes in for own addresses, groups and link-local ones, and groups that were joined reach the interface', needsRoot, async (t) => {
+  const net = network(t);
+  const address = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
+  const own = ['20010db8000000000000000000000001', '20010db80000000000000000ffffff02'].map(address);
+  const left = openEnd(t, net.left, OWN, { filterAddresses: [Uint8Array.of(198, 18, 77, 2), ...own] });
+  const right = openEnd(t, net.right, PEER);
+  const packet = (index: number, to: Uint8Array, mac = net.leftMac): Uint8Array => {
+    const frame = testFrame(mac, index);
+    frame.set([0x86, 0xdd], 12);
+    frame.set(to, 38);
+    return frame;
+  };
+  const taken = [
+    packet(0, own[0]!), packet(1, own[1]!), packet(2, address('ff020000000000000000000000000001'), '33:33:00:00:00:01'),
+    packet(3, address('fe800000000000000000000000000009')), packet(4, address('febf0000000000000000000000000009')),
+  ];
+  const passed = [
+    packet(5, address('20010db8000000000000000000000002')), packet(6, address('20010db80000000000000001ffffff02')),
+    packet(7, address('20010db9000000000000000000000001')), packet(8, address('fec00000000000000000000000000001')),
+    packet(9, address('fe7f0000000000000000000000000001')), packet(10, new Uint8Array(16)),
+  ];
+  for (const frame of [...passed, ...taken, ...passed]) sendFrame(right.device, frame);
+  right.device.flush();
+  t.same(drainDevice(left.device).map((frame) => frame.bytes), taken.map((frame) => Buffer.from(frame)));
+  left.device.joinGroup(Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 1));
+  t.match(net.ip(net.left, 'maddress', 'show', 'dev', OWN), '33:33:ff:00:00:01');
+  t.throws(() => addressFilter(Array.from({ length: 40 }, () => own[0]!)), RangeError, 'a filter has a bound');
 });
 
 t.test('frames that find no slot are counted, the others stay in order', needsRoot, async (t) => {

@@ -237,6 +237,35 @@ t.test('RFC 6056: ephemeral ports differ, are shared between peers, and run out'
   t.equal(demux.portUses(1000), 1);
 });
 
+t.test('RFC 3493 3.7, 5.3: any address of both families, of IPv4, of IPv6 alone', async (t) => {
+  const both = new Int32Array(4);
+  const four = Int32Array.of(0, 0, 0xffff, 0);
+  const one4 = Int32Array.of(0, 0, 0xffff, 0x0a000001);
+  const one6 = Int32Array.of(0x20010db8, 0, 0, 0);
+  const kinds: [string, Int32Array, boolean][] = [
+    ['both', both, false], ['IPv4', four, false], ['IPv6', both, true], ['10.0.0.1', one4, false], ['2001:db8::', one6, false],
+  ];
+  // Which of them may stand beside which on one port.
+  const beside: Record<string, string[]> = {
+    both: [], IPv4: ['IPv6', '2001:db8::'], IPv6: ['IPv4', '10.0.0.1'], '10.0.0.1': ['IPv6', '2001:db8::'], '2001:db8::': ['IPv4', '10.0.0.1'],
+  };
+  for (const [name, address, only] of kinds) {
+    const listeners = new Listeners(4);
+    const id = listeners.add(address, 0, 80, 5, only);
+    for (const [other, words, otherOnly] of kinds) {
+      t.equal(listeners.taken(words, 0, 80, otherOnly), !beside[name]!.includes(other), `${other} beside ${name}`);
+    }
+    const takes4 = ['both', 'IPv4', '10.0.0.1'].includes(name);
+    const takes6 = ['both', 'IPv6', '2001:db8::'].includes(name);
+    t.strictSame([listeners.find(one4, 0, 80), listeners.find(one6, 0, 80)], [takes4 ? id : NONE, takes6 ? id : NONE], `${name} takes`);
+  }
+  const listeners = new Listeners(4);
+  const a = listeners.add(four, 0, 80, 5);
+  const b = listeners.add(both, 0, 80, 5, true);
+  const c = listeners.add(one6, 0, 81, 5);
+  t.strictSame([listeners.find(one4, 0, 80), listeners.find(one6, 0, 80), listeners.find(one6, 0, 81)], [a, b, c]);
+});
+
 t.test('listeners: any address and one of its own, in use, and a bound', async (t) => {
   const listeners = new Listeners(3);
   const any = new Int32Array(4);

@@ -1,6 +1,7 @@
 /** Opening: LISTEN, SYN-SENT and SYN-RECEIVED (RFC 9293 3.10.1, 3.10.7.2, 3.10.7.3), and what is agreed on with it. */
-import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ENETUNREACH, ENOBUFS, ETIMEDOUT } from '../errno.js';
+import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT } from '../errno.js';
 import * as stat from '../stats.js';
+import { isMapped, isUnspecified } from '../wire/address.js';
 import { ackNow } from './ack.js';
 import { measure, updateWindow } from './acknowledge.js';
 import { fail } from './close.js';
@@ -193,9 +194,10 @@ function address(
   const words = core.words;
   for (let i = 0; i < 4; i++) words[t.remoteAt + i] = remote[i];
   t.remotePort = remotePort;
-  const given = local !== null && local[3] !== 0;
+  const given = local !== null && !isUnspecified(local, 0);
   if (given) {
     for (let i = 0; i < 4; i++) words[t.localAt + i] = local[i];
+    if (isMapped(local, 0) !== isMapped(remote, 0)) return -EINVAL;
     if (!core.output.isLocal(words, t.localAt)) return -EADDRNOTAVAIL;
     if (core.output.mtu(words, t.remoteAt) === 0) return -ENETUNREACH;
   } else if (!core.output.selectSource(words, t.remoteAt, t.localAt)) {
