@@ -58,10 +58,11 @@ export function advertise(core: Core, t: Tcb): number {
   if (field > FIELD_MAX) field = FIELD_MAX;
   const edge = (t.rcvNxt + field * unit) | 0;
   if (after(edge, t.rcvAdv)) {
-    if (current === 0) core.stats[stat.FROM_ZERO_WINDOW]++;
+    if (t.rcvAdv === t.lastAckSent) core.stats[stat.FROM_ZERO_WINDOW]++;
     t.rcvAdv = edge;
   }
-  if (field === 0 && current > 0) core.stats[stat.TO_ZERO_WINDOW]++;
+  // What was last offered counted from what was last acknowledged.
+  if (field === 0 && t.rcvAdv !== t.lastAckSent) core.stats[stat.TO_ZERO_WINDOW]++;
   return field;
 }
 
