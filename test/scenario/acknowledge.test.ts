@@ -53,7 +53,7 @@ t.test('RFC 9293 3.6: the answer to the peer\'s FIN waits for our own, as long a
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.7.1: the first window is a whole number of segments', async (t) => {
+t.test('RFC 9293 3.8.6: the first window is a whole number of segments', async (t) => {
   for (const [buffer, ts, window] of [[65_536, null, 44 * 1460], [65_536, [1, 0], 45 * 1448], [20_000, null, 13 * 1460], [1000, null, 1000], [1 << 20, null, 65_535]] as const) {
     const p = new Trace(t, { limits: { receiveBufferInitial: buffer } });
     p.ts = ts === null ? null : [...ts];

@@ -31,7 +31,7 @@ function rounds(cubic: Cubic, tcb: Tcb, from: number, ms: number, rttMs: number)
   return now;
 }
 
-t.test('RFC 9438 4.2, 4.6: 0.7 of the window at a loss; its former size after K; beyond it, slowly, then faster', async (t) => {
+t.test('MAY-18, RFC 9438 4.2, 4.6: 0.7 of the window at a loss; its former size after K; beyond it, slowly, then faster', async (t) => {
   const cubic = new Cubic();
   const tcb = record();
   cubic.begin(tcb);
@@ -50,14 +50,14 @@ t.test('RFC 9438 4.2, 4.6: 0.7 of the window at a loss; its former size after K;
   now = rounds(cubic, tcb, now, 3600, 100);
   const third = tcb.cwnd / MSS;
   t.ok(third > 512 && third < 530, `convex: ${third}`);
-  t.test('4.7: fast convergence: a loss below the last peak gives up more', async (t) => {
+  t.test('RFC 9438 4.7: fast convergence: a loss below the last peak gives up more', async (t) => {
     tcb.cc2 = 600 * MSS;
     tcb.cwnd = 400 * MSS;
     cubic.lost(tcb);
     t.equal(tcb.cc2, 340 * MSS);
     t.equal(tcb.ssthresh, 280 * MSS);
   });
-  t.test('5.8: what was not asked for does not let it grow', async (t) => {
+  t.test('RFC 9438 5.8: what was not asked for does not let it grow', async (t) => {
     tcb.cwnd = tcb.ssthresh;
     tcb.unmark(CWND_LIMITED);
     rounds(cubic, tcb, now, 10_000, 100);
@@ -78,7 +78,7 @@ t.test('RFC 9438 4.3: on a short path it is as fast as Reno', async (t) => {
   t.ok(tcb.cwnd >= 38 * MSS && tcb.cwnd <= 40 * MSS, `${tcb.cwnd / MSS}`);
 });
 
-t.test('RFC 9438 4.8: after a timeout slow start to 0.7 of the window; 4.9: undone, it is what it was', async (t) => {
+t.test('RFC 9438 4.8, 4.9: after a timeout slow start to 0.7 of the window; undone, it is what it was', async (t) => {
   const cubic = new Cubic();
   const tcb = record();
   cubic.begin(tcb);

@@ -249,7 +249,7 @@ t.test('SHLD-16, MAY-7: what was sent before the window shrank is sent again as 
   `);
 });
 
-t.test('SHLD-17: data beyond a window that was taken back are no reason to give up, as long as the peer answers', async (t) => {
+t.test('SHLD-17, MUST-35: data beyond a window that was taken back are no reason to give up, as long as the peer answers', async (t) => {
   const p = connection(t);
   p.script(`
     write 1000

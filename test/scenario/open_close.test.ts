@@ -9,7 +9,7 @@ import {
 import { parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
 import { PEER_ADDRESS, Trace } from './trace.js';
 
-t.test('RFC 9293 3.5: three-way handshake, passive; close by the peer first', async (t) => {
+t.test('RFC 9293 3.5, RFC 9293 3.6: three-way handshake, passive; close by the peer first', async (t) => {
   const p = new Trace(t);
   p.listen(80);
   p.inject({ flags: 'S', seq: 0, mss: 1460 });
@@ -35,7 +35,7 @@ t.test('RFC 9293 3.5: three-way handshake, passive; close by the peer first', as
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.5: three-way handshake, active; close by us first; TIME-WAIT lasts 60 s', async (t) => {
+t.test('MUST-13, RFC 9293 3.5, RFC 9293 3.6: three-way handshake, active; close by us first; TIME-WAIT lasts 60 s', async (t) => {
   const p = new Trace(t, { irs: 5000 });
   p.connect();
   p.expect({ flags: 'S', seq: 0, mss: 1460, ws: 7, sackOk: true });
@@ -62,7 +62,7 @@ t.test('RFC 9293 3.5: three-way handshake, active; close by us first; TIME-WAIT 
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.5 figure 7: simultaneous open', async (t) => {
+t.test('MUST-10, RFC 9293 3.5 figure 7: simultaneous open', async (t) => {
   const p = new Trace(t);
   p.connect();
   p.expect({ flags: 'S', seq: 0 });
@@ -93,7 +93,7 @@ t.test('RFC 9293 3.6 figure 13: simultaneous close', async (t) => {
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.6.1: FIN-WAIT-1 to TIME-WAIT where the FIN acknowledges ours', async (t) => {
+t.test('RFC 9293 3.6: FIN-WAIT-1 to TIME-WAIT where the FIN acknowledges ours', async (t) => {
   const p = new Trace(t, { irs: -5 });
   p.accept();
   p.release();
@@ -136,7 +136,7 @@ t.test('RFC 9293 3.10.7.2: LISTEN answers an ACK with a reset, passes over a res
   t.equal(p.stack.flowsInUse, 0);
 });
 
-t.test('RFC 9293 3.10.7.3: SYN-SENT', async (t) => {
+t.test('RFC 9293 3.10.7.3: in SYN-SENT a reset, a wrong acknowledgement, text', async (t) => {
   t.test('a reset that acknowledges the SYN: refused', async (t) => {
     const p = new Trace(t);
     p.connect();
@@ -197,8 +197,8 @@ t.test('RFC 9293 3.5: a half-open flow: SYN-ACK again 5 times, then dropped with
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.10.7.4: SYN-RECEIVED', async (t) => {
-  t.test('a reset puts the listener back to where it was; the owner hears nothing', async (t) => {
+t.test('RFC 9293 3.10.7.4: in SYN-RECEIVED a reset, a wrong acknowledgement, text, the end of the listener', async (t) => {
+  t.test('MUST-11: a reset puts the listener back to where it was; the owner hears nothing', async (t) => {
     const p = new Trace(t);
     p.listen();
     p.inject({ flags: 'S', seq: 0 });
@@ -246,7 +246,7 @@ t.test('RFC 9293 3.10.7.4: SYN-RECEIVED', async (t) => {
   });
 });
 
-t.test('RFC 9293 3.5.2: reset of an established connection', async (t) => {
+t.test('MUST-12, RFC 9293 3.5.3: a reset in any state with a connection ends it, and the owner hears why', async (t) => {
   for (const state of ['ESTABLISHED', 'FIN-WAIT-1', 'FIN-WAIT-2', 'CLOSE-WAIT'] as const) {
     const p = new Trace(t);
     p.accept();
@@ -270,7 +270,7 @@ t.test('RFC 9293 3.5.2: reset of an established connection', async (t) => {
   }
 });
 
-t.test('RFC 2525 2.17: a flow released with unread bytes is reset, and one that more bytes come for', async (t) => {
+t.test('SHLD-3, MAY-1, RFC 2525 2.17, RFC 9293 3.6.1: a flow released with unread bytes is reset, and one that more bytes come for', async (t) => {
   const p = new Trace(t);
   p.accept();
   p.inject({ flags: 'A', seq: 1, ack: 1, data: 'unread' });
@@ -306,8 +306,8 @@ t.test('Linux tcp_fin_timeout: a released flow waits 60 s in FIN-WAIT-2, one tha
   p.leftNothing();
 });
 
-t.test('RFC 1122 4.2.2.13, RFC 6191: a SYN opens a connection in TIME-WAIT anew', async (t) => {
-  t.test('by sequence number', async (t) => {
+t.test('MAY-2: a SYN opens a connection in TIME-WAIT anew', async (t) => {
+  t.test('RFC 1122 4.2.2.13: by sequence number', async (t) => {
     const p = new Trace(t);
     p.accept();
     p.release();
@@ -327,7 +327,7 @@ t.test('RFC 1122 4.2.2.13, RFC 6191: a SYN opens a connection in TIME-WAIT anew'
     p.discard();
     p.leftNothing();
   });
-  t.test('by timestamp, though the sequence number is lower', async (t) => {
+  t.test('SHLD-4, RFC 6191 2: by timestamp, though the sequence number is lower', async (t) => {
     const p = new Trace(t);
     p.ts = [1000, 0];
     p.accept();
@@ -433,7 +433,7 @@ t.test('RFC 9293 3.9.1: text written before and after shutdown() and release()',
   p.leftNothing();
 });
 
-t.test('connect(): addresses and ports that cannot be', async (t) => {
+t.test('RFC 9293 3.10.1: addresses and ports that cannot be', async (t) => {
   const p = new Trace(t);
   const near = new Int32Array(4);
   const far = new Int32Array(4);
@@ -491,7 +491,7 @@ t.test('RFC 9293 3.10.7.4: a reset in CLOSING, LAST-ACK and TIME-WAIT ends the f
   }
 });
 
-t.test('a FIN that is lost is sent again, from each state that waits for its acknowledgement', async (t) => {
+t.test('RFC 9293 3.8.1: a FIN that is lost is sent again, from each state that waits for its acknowledgement', async (t) => {
   for (const state of ['FIN-WAIT-1', 'CLOSING', 'LAST-ACK'] as const) {
     const p = new Trace(t);
     p.accept();
@@ -513,7 +513,7 @@ t.test('a FIN that is lost is sent again, from each state that waits for its ack
   }
 });
 
-t.test('release() before the connection is there', async (t) => {
+t.test('RFC 9293 3.9.1: release() before the connection is there', async (t) => {
   const p = new Trace(t);
   p.connect();
   p.expect({ flags: 'S' });

@@ -4,7 +4,7 @@ import { EV_CLOSED, EV_ERROR } from '../../lib/tcp/conn/state.js';
 import { ETIMEDOUT } from '../../lib/tcp/errno.js';
 import { Trace } from './trace.js';
 
-t.test('MUST-20, MUST-21, RFC 5482 2: a user timeout ends retransmission when it has passed, on the very millisecond', async (t) => {
+t.test('MUST-20 (R2), MUST-21, RFC 5482 2: a user timeout ends retransmission when it has passed, on the very millisecond', async (t) => {
   const p = new Trace(t);
   p.accept();
   p.stack.setUserTimeout(p.flow, 3000);
@@ -46,7 +46,7 @@ t.test('RFC 5482 2: a user timeout ends the wait for a closed window too, though
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.8.4: with a user timeout keepalive gives up by it, not by the count of probes', async (t) => {
+t.test('RFC 5482 2: with a user timeout keepalive gives up by it, not by the count of probes', async (t) => {
   const p = new Trace(t);
   p.accept();
   p.stack.setKeepAlive(p.flow, true, 1000, 1000, 9);
@@ -134,7 +134,7 @@ t.test('MUST-48: the traffic class of a flow stands in each of its packets, the 
   t.equal(p.expect({ flags: 'PA' }).bytes[1], 0x2c, 'the bits of ECN are not the owner\'s');
 });
 
-t.test('RFC 9293 3.9.1.2: what is written with more to come waits for it, for an acknowledgement, or for one RTO', async (t) => {
+t.test('MAY-16: what is written with more to come waits for it, for an acknowledgement, or for one RTO', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   const more = (count: number): void => {

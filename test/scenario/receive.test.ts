@@ -4,7 +4,7 @@ import { EV_EOF, EV_READABLE } from '../../lib/tcp/conn/state.js';
 import { randomOf } from '../support/random.js';
 import { Trace } from './trace.js';
 
-t.test('RFC 9293 3.8.6.3: the first segments are acknowledged at once, later ones after 40 ms, or every second', async (t) => {
+t.test('SHLD-18, MUST-40, SHLD-19: the first segments are acknowledged at once, later ones after 40 ms, or every second', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   for (let i = 0; i < 15; i++) {
@@ -25,7 +25,7 @@ t.test('RFC 9293 3.8.6.3: the first segments are acknowledged at once, later one
   t.equal(p.stat('TcpExtDelayedACKs'), 1);
 });
 
-t.test('one acknowledgement for all that arrives in a turn', async (t) => {
+t.test('MUST-58, MUST-59: one acknowledgement for all that arrives in a turn', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   for (let i = 0; i < 10; i++) p.put({ flags: 'A', seq: 1 + 1000 * i, ack: 1, data: 1000 });
@@ -52,7 +52,7 @@ t.test('data that answers data carries the acknowledgement, and no more quick on
   p.discard();
 });
 
-t.test('RFC 9293 3.10.7.4 seventh step: out of order, overlapping, again', async (t) => {
+t.test('SHLD-31, MAY-13, RFC 5681 4.2, RFC 9293 3.10.7.4: segments out of order are kept and told of at once; overlapping, and again', async (t) => {
   const p = new Trace(t, { limits: { sack: false } });
   p.accept({ mss: 1000 });
   p.inject({ flags: 'A', seq: 5, ack: 1, data: 'efgh' });
@@ -93,7 +93,7 @@ t.test('RFC 2018 4: SACK blocks, the latest first', async (t) => {
   p.expect({ flags: 'A', ack: 1, sack: [[9001, 9501], [7001, 7501], [5001, 5501], [1001, 2001]] });
   p.inject({ flags: 'A', seq: 1, ack: 1, data: 1000 });
   p.expect({ flags: 'A', ack: 2001, sack: [[9001, 9501], [7001, 7501], [5001, 5501], [3001, 3501]] });
-  t.test('three beside timestamps', async () => {
+  t.test('RFC 2018 3: three beside timestamps', async () => {
     const q = new Trace(t);
     q.ts = [1, 0];
     q.accept({ mss: 1000, sackOk: true });
@@ -105,7 +105,7 @@ t.test('RFC 2018 4: SACK blocks, the latest first', async (t) => {
   });
 });
 
-t.test('FIN ahead of its turn, with text, and again', async (t) => {
+t.test('RFC 9293 3.10.7.4: FIN ahead of its turn, with text, and again', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   p.inject({ flags: 'FPA', seq: 4, ack: 1, data: 'def' });
@@ -127,7 +127,7 @@ t.test('FIN ahead of its turn, with text, and again', async (t) => {
   p.leftNothing();
 });
 
-t.test('RFC 9293 3.8.6.2.2: the window closes as bytes wait, and opens by useful steps', async (t) => {
+t.test('MUST-39, MAY-8: the window closes as bytes wait, and opens by useful steps', async (t) => {
   const p = new Trace(t, { limits: { receiveBuffer: 7300, receiveBufferInitial: 7300 } });
   p.accept({ mss: 1000 });
   for (let i = 0; i < 7; i++) p.inject({ flags: 'A', seq: 1 + 1000 * i, ack: 1, data: 1000 });
@@ -156,7 +156,7 @@ t.test('RFC 9293 3.8.6.2.2: the window closes as bytes wait, and opens by useful
   });
 });
 
-t.test('RFC 9293 3.8.6 (SHLD-14): the right edge of the window never moves left', async (t) => {
+t.test('SHLD-14: the right edge of the window never moves left', async (t) => {
   const p = new Trace(t, { limits: { receiveBuffer: 1 << 20, receiveBufferInitial: 100_000 } });
   p.accept({ mss: 1460, ws: 7 });
   const random = randomOf(3);
@@ -194,7 +194,7 @@ t.test('memory is short: the segment counts as lost', async (t) => {
   t.equal(p.stat('TcpExtTCPRcvQDrop'), 2);
 });
 
-t.test('RFC 7323 3, 5: timestamps and PAWS', async (t) => {
+t.test('RFC 7323 3.2, 4.3, 5.3: timestamps and PAWS', async (t) => {
   const p = new Trace(t);
   p.ts = [-10, 0];
   p.accept({ mss: 1000 });
@@ -219,7 +219,7 @@ t.test('RFC 7323 3, 5: timestamps and PAWS', async (t) => {
     p.inject({ flags: 'R', seq: 10 });
     t.equal(p.state, 'CLOSED');
   });
-  t.test('5.5: after 24 days of silence any timestamp is good', async (t) => {
+  t.test('RFC 7323 5.5: after 24 days of silence any timestamp is good', async (t) => {
     const q = new Trace(t);
     q.ts = [1000, 0];
     q.accept();
@@ -265,7 +265,7 @@ t.test('RFC 5961 4.2: a SYN on a connection is challenged, wherever it lies', as
   t.equal(p.state, 'ESTABLISHED');
 });
 
-t.test('RFC 5961 5.2: acknowledgements of what was never sent, or very long ago', async (t) => {
+t.test('MAY-12, RFC 5961 5.2: acknowledgements of what was never sent, or very long ago', async (t) => {
   const p = new Trace(t);
   p.accept();
   p.inject({ flags: 'A', seq: 1, ack: 2, data: 'bad' });
@@ -298,7 +298,7 @@ t.test('coalesced segments: taken whole, acknowledged by the segments in them', 
   t.equal(p.stack.tcb.at(p.flow).rcvMss, 1000);
 });
 
-t.test('sequence numbers that wrap in the middle of everything', async (t) => {
+t.test('RFC 9293 3.4: sequence numbers that wrap in the middle of everything', async (t) => {
   for (const irs of [-1, -2, -1000, 0x7fff_ffff, 0x7fff_fc00]) {
     const p = new Trace(t, { irs });
     p.accept({ mss: 1000 });

@@ -37,7 +37,7 @@ function sent(p: Trace): number[] {
   return p.discard().filter(({ length }) => length > 0).map(({ seq }) => (seq - p.iss) | 0);
 }
 
-t.test('RFC 6675 4, RFC 3042: what the peer has by SACK has left the network: new segments go', async (t) => {
+t.test('RFC 6675 4, RFC 3042 2: what the peer has by SACK has left the network: new segments go', async (t) => {
   const p = path(t);
   p.write(30_000);
   t.equal(sent(p).length, 10);
@@ -104,7 +104,7 @@ t.test('RFC 8985 6.2 step 5: fewer than three: it counts as lost a quarter of th
   });
 });
 
-t.test('RFC 8985 3.2: a segment that is sent again and lost again is found by what was sent after it', async (t) => {
+t.test('RFC 8985 6.2: a segment that is sent again and lost again is found by what was sent after it', async (t) => {
   const p = path(t);
   p.write(40_000);
   p.discard();
@@ -122,7 +122,7 @@ t.test('RFC 8985 3.2: a segment that is sent again and lost again is found by wh
   t.equal(p.stat('TcpExtTCPLostRetransmit'), 1);
 });
 
-t.test('RFC 6937: in recovery as much is sent as the window shrinks, in proportion to what is delivered', async (t) => {
+t.test('RFC 6937 3: in recovery as much is sent as the window shrinks, in proportion to what is delivered', async (t) => {
   const p = path(t, { limits: { congestion: 'newreno' } });
   tcb(p).cwnd = 20_000;
   p.write(60_000);
@@ -144,14 +144,14 @@ t.test('RFC 6937: in recovery as much is sent as the window shrinks, in proporti
   t.equal(tcb(p).cwnd, 10_000);
 });
 
-t.test('RFC 8985 7.2: a tail loss probe after two round trips; 7.3: new text where there is some', async (t) => {
+t.test('RFC 8985 7.2, 7.3: a tail loss probe after two round trips; it carries new text where there is some', async (t) => {
   const p = path(t);
   p.write(3000);
   p.discard();
   t.equal(p.untilSent(1000), 42);
   t.strictSame(sent(p), [2001], 'the last segment again');
   t.equal(p.stat('TcpExtTCPLossProbes'), 1);
-  t.test('7.4: its SACK shows the loss of those before it', async (t) => {
+  t.test('RFC 8985 7.4: its SACK shows the loss of those before it', async (t) => {
     p.advance(20);
     sack(p, 1, [2001, 3001]);
     p.advance(5);
@@ -192,7 +192,7 @@ t.test('RFC 8985 7.2: a tail loss probe after two round trips; 7.3: new text whe
   });
 });
 
-t.test('RFC 8985 7.4.2: a probe that repaired the only loss has the window reduced; a DSACK shows that there was none', async (t) => {
+t.test('RFC 8985 7.4: a probe that repaired the only loss has the window reduced; a DSACK shows that there was none', async (t) => {
   for (const dsack of [false, true]) {
     const p = path(t);
     p.write(3000);
@@ -211,7 +211,7 @@ t.test('RFC 8985 7.4.2: a probe that repaired the only loss has the window reduc
   }
 });
 
-t.test('RFC 8985 6.3: at a timeout only what was sent long ago is lost; RFC 2018 8: and SACK blocks may be forgotten', async (t) => {
+t.test('RFC 8985 6.3, RFC 2018 8: at a timeout only what was sent long ago is lost, and SACK blocks may be forgotten', async (t) => {
   const p = path(t);
   p.write(4000);
   p.discard();
@@ -242,7 +242,7 @@ t.test('RFC 8985 6.3: at a timeout only what was sent long ago is lost; RFC 2018
   });
 });
 
-t.test('RFC 6298 with SACK: slow start over what is lost, nothing twice', async (t) => {
+t.test('RFC 6675 5.1, RFC 2018 5: after a timeout slow start over what is lost, nothing twice', async (t) => {
   const p = path(t);
   p.write(10_000);
   p.discard();
@@ -292,7 +292,7 @@ t.test('RFC 2883 4: bytes half the sequence space ahead did not come twice', asy
   p.leftNothing();
 });
 
-t.test('RFC 2883 5, RFC 4015: every byte sent again came twice: the window is again what it was, and RACK waits longer', async (t) => {
+t.test('RFC 2883 5, RFC 4015 3: every byte sent again came twice: the window is again what it was, and RACK waits longer', async (t) => {
   const p = path(t);
   p.write(30_000);
   p.discard();
@@ -312,7 +312,7 @@ t.test('RFC 2883 5, RFC 4015: every byte sent again came twice: the window is ag
   t.equal(p.stat('TcpExtTCPDSACKUndo'), 1);
 });
 
-t.test('RFC 3522, RFC 4015 (Eifel): the acknowledgement echoes a timestamp from before the segment was sent again', async (t) => {
+t.test('RFC 3522 3.2, RFC 4015 3: the acknowledgement echoes a timestamp from before the segment was sent again', async (t) => {
   for (const spurious of [true, false]) {
     const p = path(t, {}, true);
     p.write(10_000);
@@ -334,7 +334,7 @@ t.test('RFC 3522, RFC 4015 (Eifel): the acknowledgement echoes a timestamp from 
   }
 });
 
-t.test('RFC 5682 3.1 (F-RTO): after a timeout two new segments show whether the old ones are lost', async (t) => {
+t.test('RFC 5682 3.1: after a timeout two new segments show whether the old ones are lost', async (t) => {
   for (const spurious of [true, false]) {
     const p = path(t);
     p.write(10_000);
@@ -362,7 +362,7 @@ t.test('RFC 5682 3.1 (F-RTO): after a timeout two new segments show whether the 
   }
 });
 
-t.test('RFC 1191 6.4 with SACK: what is in flight is sent again in smaller segments, the window stays', async (t) => {
+t.test('RFC 1191 6.4: with SACK what is in flight is sent again in smaller segments, the window stays', async (t) => {
   const p = path(t);
   p.write(5000);
   p.discard();

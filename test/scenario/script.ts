@@ -20,7 +20,8 @@
  *
  * A segment is: flags (letters of F S R P A U E C, `-` for none), sequence numbers, and what its header says.
  * `PA 1:6 ack 7` has sequence numbers 1 to 5: five bytes. `1` alone is a segment without text. Words: `ack n`, `win n`,
- * `mss n`, `ws n`, `sackOK`, `ts val ecr`, `sack a:b,c:d`, `urg n`, `tos n`, `ttl n`, `port n` (the peer's), `"text"`.
+ * `mss n`, `ws n`, `sackOK`, `ts val ecr`, `sack a:b,c:d`, `urg n`, `tos n`, `ttl n`, `port n` (the peer's), `"text"`; of what
+ * the peer sends also `opt hex`, options byte by byte.
  *
  * Sequence and acknowledgement numbers count from the initial ones of their side. What the peer does not say has a plain
  * value; what is not said of a segment of the stack is not looked at, but for its text where its sequence number is given.
@@ -179,6 +180,8 @@ class Line {
         script.sackOk = true;
       } else if (word === 'ts') {
         script.ts = [this.#value(words[++i]), this.#value(words[++i])];
+      } else if (word === 'opt') {
+        script.options = [...Buffer.from(words[++i] ?? '', 'hex')];
       } else if (word === 'sack') {
         script.sack = (words[++i] ?? '').split(',').map((block) => {
           const [from, to] = block.split(':');

@@ -5,7 +5,7 @@ import { EHOSTUNREACH, ECONNREFUSED, ETIMEDOUT } from '../../lib/tcp/errno.js';
 import { PEER_ADDRESS, STACK_ADDRESS, Trace } from './trace.js';
 import { parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
 
-t.test('RFC 6298 5: RTO of 1 s at first, doubled at each timeout, 15 times; then ETIMEDOUT', async (t) => {
+t.test('RFC 6298 2, 5: RTO of 1 s at first, doubled at each timeout, 15 times; then ETIMEDOUT', async (t) => {
   const p = new Trace(t);
   // The handshake takes 1 ms and is measured, so the RTO is 200 ms more than that.
   p.listen();
@@ -35,7 +35,7 @@ t.test('RFC 6298 5: RTO of 1 s at first, doubled at each timeout, 15 times; then
   p.leftNothing();
 });
 
-t.test('RFC 6298 3 (Karn): what was sent twice is not measured; the back-off stays until something is', async (t) => {
+t.test('MUST-18, RFC 6298 3: what was sent twice is not measured; the back-off stays until something is', async (t) => {
   const p = new Trace(t, { irs: 77 });
   p.accept();
   p.write('one');
@@ -54,7 +54,7 @@ t.test('RFC 6298 3 (Karn): what was sent twice is not measured; the back-off sta
   t.equal(p.stack.tcb.at(p.flow).backoff, 0);
 });
 
-t.test('RFC 7323 4: with timestamps what was sent twice is measured too', async (t) => {
+t.test('RFC 7323 4.1: with timestamps what was sent twice is measured too', async (t) => {
   const p = new Trace(t);
   p.ts = [100, 0];
   p.listen();
@@ -74,7 +74,7 @@ t.test('RFC 7323 4: with timestamps what was sent twice is measured too', async 
   t.ok(p.stack.tcb.at(p.flow).srtt >= 5000, 'an eighth of 40 ms');
 });
 
-t.test('RFC 5681 3.1, RFC 6928: initial window of ten segments, then two for each one acknowledged', async (t) => {
+t.test('RFC 5681 3.1, RFC 6928 2: initial window of ten segments, then two for each one acknowledged', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   p.write(40_000);
@@ -88,7 +88,7 @@ t.test('RFC 5681 3.1, RFC 6928: initial window of ten segments, then two for eac
   t.equal(p.stack.tcb.at(p.flow).acknowledged, 2000);
 });
 
-t.test('RFC 5681 3.2: the third duplicate acknowledgement sends the segment again; RFC 3042: the first two let new ones go', async (t) => {
+t.test('RFC 5681 3.2, RFC 3042 2: the third duplicate acknowledgement sends the segment again; the first two let new ones go', async (t) => {
   const p = new Trace(t, { limits: { congestion: 'newreno' } });
   p.accept({ mss: 1000 });
   p.write(30_000);
@@ -129,7 +129,7 @@ t.test('RFC 5681 2: no duplicate acknowledgement where text, FIN or another wind
   t.equal(p.stat('TcpRetransSegs'), 0);
 });
 
-t.test('RFC 6582 3.2 step 2: after a timeout duplicates of what was sent before it start no fast recovery', async (t) => {
+t.test('RFC 6582 4.1: after a timeout duplicates of what was sent before it start no fast recovery', async (t) => {
   const p = new Trace(t, { limits: { congestion: 'newreno' } });
   p.accept({ mss: 1000 });
   p.write(6000);
@@ -149,7 +149,7 @@ t.test('RFC 6582 3.2 step 2: after a timeout duplicates of what was sent before 
   t.equal(p.stack.tcb.at(p.flow).ssthresh, 3000);
 });
 
-t.test('RFC 9293 3.8.6.1 (MUST-35, MUST-36): a closed window is probed, with doubling intervals, for as long as the peer answers', async (t) => {
+t.test('MUST-36, MUST-37, SHLD-30: a closed window is probed, with doubling intervals, for as long as the peer answers', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   p.write(1000);
@@ -184,7 +184,7 @@ t.test('RFC 9293 3.8.6.1 (MUST-35, MUST-36): a closed window is probed, with dou
   });
 });
 
-t.test('RFC 9293 3.8.6.2.1: no silly small segments into a small window, but not for ever', async (t) => {
+t.test('MUST-38: no silly small segments into a small window, but not for ever', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   p.inject({ flags: 'A', seq: 1, ack: 1, win: 4000 });
@@ -215,7 +215,7 @@ t.test('RFC 9293 3.8.6: a window that shrinks does no harm; old segments do not 
   p.expectNothing('SND.WL2 is later');
 });
 
-t.test('RFC 7323 2: windows are scaled in both directions, but for those of SYNs', async (t) => {
+t.test('RFC 7323 2.2: windows are scaled in both directions, but for those of SYNs', async (t) => {
   const p = new Trace(t);
   p.listen();
   p.inject({ flags: 'S', seq: 0, mss: 1460, ws: 7, win: 65535 });
@@ -233,7 +233,7 @@ t.test('RFC 7323 2.3: a shift of more than 14 counts as 14', async (t) => {
   t.equal(p.stack.tcb.at(p.flow).sndWnd, 1 << 14);
 });
 
-t.test('RFC 9293 3.7.4: Nagle', async (t) => {
+t.test('SHLD-7, MUST-17: Nagle holds a small segment while another is in flight, until the owner switches it off', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   p.write('a');
@@ -259,7 +259,7 @@ t.test('RFC 9293 3.7.4: Nagle', async (t) => {
   p.expect({ flags: 'FPA', seq: 1012, data: 'end' }, 'the end never waits');
 });
 
-t.test('Minshall: the small end of a large message does not wait for the message', async (t) => {
+t.test('SHLD-7: in Minshall\'s form: the small end of a large message does not wait for the message', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
   p.write(2500);
@@ -270,7 +270,7 @@ t.test('Minshall: the small end of a large message does not wait for the message
   p.expectNothing();
 });
 
-t.test('RFC 9293 3.7.1: MSS: 536 where none is said; not less than 48; not more than the link; timestamps come off it', async (t) => {
+t.test('MUST-15 (IPv4), MUST-16: segments of 536 where the peer says none, not less than 48, not more than the link, less the timestamps', async (t) => {
   const sizes: [number, number, number][] = [[0, 1500, 536], [20, 1500, 48], [9000, 1500, 1460], [9000, 9000, 8960], [1460, 576, 536]];
   for (const [mss, mtu, expected] of sizes) {
     const p = new Trace(t, { mtu });
@@ -283,7 +283,7 @@ t.test('RFC 9293 3.7.1: MSS: 536 where none is said; not less than 48; not more 
   t.equal(p.stack.tcb.at(p.flow).sndMss, 1448);
 });
 
-t.test('super-segments: as much as the device cuts, a whole number of segments', async (t) => {
+t.test('SHLD-28: super-segments: as much as the device cuts, a whole number of segments', async (t) => {
   const p = new Trace(t, { segmentation: 65535 });
   p.accept({ mss: 1000, ws: 7 }, { win: 1000 });
   p.write(7500);
@@ -338,7 +338,7 @@ t.test('RFC 5681 4.1: after an idle time the window is that of a new connection'
   t.equal(p.discard().length, 10);
 });
 
-t.test('RFC 9293 3.9.2.2, RFC 5927: ICMP errors', async (t) => {
+t.test('ICMP errors', async (t) => {
   const words = new Int32Array(8);
   setMapped(words, 0, parseDotted(STACK_ADDRESS));
   setMapped(words, 4, parseDotted(PEER_ADDRESS));
@@ -379,7 +379,7 @@ t.test('RFC 9293 3.9.2.2, RFC 5927: ICMP errors', async (t) => {
   });
 });
 
-t.test('RFC 9293 3.8.4: keepalive', async (t) => {
+t.test('MAY-5, MUST-24, MUST-27, MUST-29, SHLD-12: keepalive probes carry no text; only when none of several is answered the connection is dead', async (t) => {
   const p = new Trace(t);
   p.accept();
   p.stack.setKeepAlive(p.flow, true, 10_000, 1000, 3);
@@ -400,7 +400,7 @@ t.test('RFC 9293 3.8.4: keepalive', async (t) => {
   t.equal(p.stack.tcb.at(p.flow).error, ETIMEDOUT);
   p.release();
   p.leftNothing();
-  t.test('is off unless asked for (MUST-25), and when switched off', async () => {
+  t.test('MUST-25: is off unless asked for, and when switched off', async () => {
     p.peerPort++;
     p.accept();
     p.advance(86_400_000);

@@ -51,6 +51,8 @@ export interface Script {
   tos?: number;
   /** Time to live, of what the stack sends. */
   ttl?: number;
+  /** Bytes of options, behind the others, of what the peer sends. */
+  options?: number[];
   /** Sequence numbers as they are. */
   absolute?: boolean;
   port?: number;
@@ -307,6 +309,10 @@ export class Trace {
     }
     if (script.sack !== undefined) {
       header += emitSack(packet, 20 + header, Int32Array.from(script.sack.flat(), (edge) => (edge + this.iss) | 0), 0, script.sack.length);
+    }
+    if (script.options !== undefined) {
+      packet.set(script.options, 20 + header);
+      header += script.options.length;
     }
     let flags = 0;
     for (let i = 0; i < LETTERS.length; i++) if (script.flags.includes(LETTERS[i]!)) flags |= 1 << i;

@@ -162,7 +162,7 @@ t.test('SipHash-2-4: the vectors of its authors', async (t) => {
   t.strictSame([hash.high >>> 0, hash.low >>> 0], [0x93f5f579, 0x9a932462]);
 });
 
-t.test('RFC 6528: sequence numbers ascend with time, and tell nothing of other connections', async (t) => {
+t.test('MUST-8, SHLD-1, MUST-9, RFC 6528 3: sequence numbers ascend with time, and tell nothing of other connections', async (t) => {
   const isn = new IsnGenerator(new Uint8Array(16).fill(3));
   const words = Int32Array.of(0, 0, 0xffff, 1, 0, 0, 0xffff, 2);
   isn.generate(1e15, words, 0, 4, 80, 1000);
@@ -216,7 +216,7 @@ t.test('demultiplexer: as a map', async (t) => {
   t.equal(wrong, 0);
 });
 
-t.test('RFC 6056: ephemeral ports differ, are shared between peers, and run out', async (t) => {
+t.test('RFC 6056 3.3: ephemeral ports differ, are shared between peers, and run out', async (t) => {
   const words = new Int32Array(8 * TCB_WORDS);
   const demux = new Demux(words, 0, 8, new Uint8Array(16));
   const listeners = new Listeners(4);

@@ -232,7 +232,7 @@ t.test('errors that are about nothing of this host', async (t) => {
   t.same(host.transport.errors, [], 'from another host, of another protocol, a later fragment, another version');
 });
 
-t.test('RFC 1191: a smaller path MTU is kept where the transport believes it, for ten minutes', async (t) => {
+t.test('RFC 1191 3, 7.1: a smaller path MTU is kept where the transport believes it, for ten minutes', async (t) => {
   const host = new Host();
   const words = wordsOf(FAR, PEER);
   const tooBig = (mtu: number, total = 1500): void => {
@@ -259,7 +259,7 @@ t.test('RFC 1191: a smaller path MTU is kept where the transport believes it, fo
   t.equal(host.ip.mtu(words, 0), 1500, 'forgotten');
 });
 
-t.test('a tiny path MTU is not followed: packets may be cut on that way instead', async (t) => {
+t.test('RFC 6864 4.1: a tiny path MTU is not followed: packets may be cut on that way instead', async (t) => {
   const host = new Host();
   host.receive(ethernet(TYPE_IPV4, packet(1, icmp(3, 4, 68, quoted(FAR)), '192.0.2.1')));
   t.equal(host.ip.mtu(wordsOf(FAR), 0), 552);

@@ -94,7 +94,7 @@ t.test('an echo request in fragments is answered where the answer fits the link'
   t.equal(ipv4Fragment(error!.bytes, IP + 28), 0, 'and shows the packet whole');
 });
 
-t.test('RFC 5722: an overlap ends the packet, and what is still to come of it', async (t) => {
+t.test('RFC 5722 4: an overlap ends the packet, and what is still to come of it', async (t) => {
   const whole = segment(1000);
   const length = 1020;
   const overlaps: [string, Uint8Array[]][] = [
