@@ -45,21 +45,36 @@ RFC 826 | - | - | network | ARP: requests are answered, the sender is learned
 RFC 5227 | 2.1.1 | MUST | network | An address is probed before it is used
 RFC 5227 | 2.3 | MUST | network | An address that is used is announced
 RFC 5227 | 2.4 | MUST | network | An address is defended, seldom enough to start no war
+RFC 4861 | 5.2 | MUST | network | What goes to a neighbour by itself, and what by a router
+RFC 4861 | 7.1 | MUST | network | Which messages of neighbours are valid
 RFC 4861 | 7.2.2 | MUST | network | Neighbour solicitations: to all first, three times, once a second
 RFC 4861 | 7.2.4 | MUST | network | Solicitations are answered
 RFC 4861 | 7.2.5 | MUST | network | Advertisements: what the flags of each change
 RFC 4861 | 7.3.1 | - | network | Progress of a connection shows that the neighbour is there
 RFC 4861 | 7.3.2 | - | network | States of a neighbour
+RFC 4861 | 7.3.3 | MUST | network | When a neighbour that is not heard of is asked, and given up
+RFC 4861 | 10 | - | network | The times and counts of neighbour discovery
 RFC 4861 | 6.3.4 | - | network | Router advertisements: default router, prefixes, MTU, hop limit
 RFC 4862 | 5.4 | MUST | network | An address is used when nobody else is found to have it
+RFC 4862 | 5.4.2 | MUST | network | The probes for an address
+RFC 4862 | 5.4.3 | MUST | network | A probe of another for an address that is being probed: neither has it
+RFC 4862 | 5.4.4 | MUST | network | An answer to a probe: the address is another's
 RFC 4862 | 5.5.3 | - | network | Addresses made from advertised prefixes
 RFC 4443 | 2.4 | MUST | network | ICMPv6 errors: to whom not, how large, how often
 RFC 4443 | 3.2 | MUST | network | "Packet too big" reaches TCP
+RFC 4443 | 3.4 | MUST | network | A packet with something unknown in its header is told of as a parameter problem
 RFC 4443 | 4.2 | MUST | network | Echo requests are answered
+RFC 8200 | 3 | MUST | network | Headers that are broken, and addresses that cannot be
 RFC 8200 | 4 | MUST | network | Extension headers are walked in any order
 RFC 8200 | 4.2 | MUST | network | What an unknown option says is to be done with its packet
 RFC 8200 | 4.5 | MUST | network | Fragments, whole ones included
 RFC 8200 | 8.1 | MUST | network | The pseudo-header of the checksum
+RFC 4291 | 2.7 | MUST NOT | network | No packet comes from a multicast address
+RFC 4942 | 2.2 | SHOULD | network | Nor, on a wire, from an IPv4 address in IPv6 form
+RFC 6437 | 3 | SHOULD | network | All packets of a connection have one flow label, which is hard to guess
+RFC 6724 | 5 | MUST | network | Which source address goes with a destination
+RFC 6946 | 4 | MUST | network | A packet that is a fragment by itself disturbs no others
+RFC 7112 | 5 | MUST | network | All headers of a packet are in its first fragment
 RFC 5952 | 4 | - | interface | The text of an IPv6 address
 RFC 1191 | 3 | MUST | network | A path MTU that a router tells is taken over, and forgotten after a while
 RFC 1191 | 6.4 | MUST | stack | TCP sends what was too big again, in smaller segments

@@ -21,10 +21,10 @@ export interface Reference {
 /** Folders of the tests that run on the virtual clock. */
 const FOLDERS = ['test/scenario', 'test/tcp', 'test/conformance'];
 const BEGINS_WITH_REFERENCE = /^(?:RFC \d|(?:MUST|SHLD|MAY|REC)-\d)/;
-/** `MUST-15 (IPv6)`, `RFC 8985 6.2`, `RFC 9293 3.5 figure 7`, `RFC 8985 6.2 step 5`; behind an RFC also a bare `6.3`;
+/** `MUST-15 (IPv6)`, `RFC 8985 6.2`, `RFC 9293 3.5 figure 7`, `RFC 8985 6.2 step 5`, `RFC 4443 2.4 (d)`; behind an RFC also a bare `6.3`;
  * an RFC without sections stands alone. */
 const NUMBERED = /^((?:MUST|SHLD|MAY|REC)-\d+)(?: \(([^)]+)\))?$/;
-const SECTION = /^(?:RFC (\d+))?(?:(?:^| )([A-Z]?\d+(?:\.\d+)*))?(?: (?:step|figure) \w+)?$/;
+const SECTION = /^(?:RFC (\d+))?(?:(?:^| )([A-Z]?\d+(?:\.\d+)*))?(?: (?:(?:step|figure) \w+|\(\w\)))?$/;
 
 /** What a title names; null where it names no requirement. @throws Error where it begins as if it did, but does not. */
 export function parseTitle(title: string): Omit<Scenario, 'file' | 'title'> | null {
