@@ -16,10 +16,8 @@ const all = scenarios(root);
 for (const unknown of unknownReferences(all)) process.stderr.write(`in no table: ${unknown}\n`);
 const files = [...new Set(all.map(({ file }) => file))];
 const results = resultsOf(run(tap(), ['--reporter=tap', ...files.map(compiled)], { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 30 }));
-const passed = all.filter(({ file, title }) => results.get(`${compiled(file)}\n${title}`) === true);
-for (const { file, title } of all) {
-  if (results.get(`${compiled(file)}\n${title}`) !== true) process.stderr.write(`did not pass: ${file}: ${title}\n`);
-}
+const passed = all.filter(hasPassed);
+for (const { file, title } of all.filter((scenario) => !hasPassed(scenario))) process.stderr.write(`did not pass: ${file}: ${title}\n`);
 
 const rows = rowsOf(passed);
 const page = render(rows);
@@ -31,6 +29,16 @@ const count = (result) => rows.filter((row) => row.result === result).length;
 process.stdout.write(`${passed.length} of ${all.length} scenarios passed; ${count('met')} requirements met, ${count('not met')} not met, `
   + `${count('not applicable')} not applicable${differs ? '; docs/conformance.md says something else' : ''}\n`);
 process.exitCode = passed.length === all.length && !differs && unknownReferences(all).length === 0 ? 0 : 1;
+
+/** A title with a part that is filled in passes where every test that it fits does, and there is one. */
+function hasPassed({ file, title }) {
+  const key = `${compiled(file)}\n${title}`;
+  if (!title.includes('…')) return results.get(key) === true;
+  const parts = key.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const fits = new RegExp(`^${parts.join('.*')}$`, 's');
+  const found = [...results].filter(([name]) => fits.test(name));
+  return found.length > 0 && found.every(([, good]) => good);
+}
 
 function run(script, args, options = { stdio: 'inherit' }) {
   const { status, stdout } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8', ...options });

@@ -12,6 +12,7 @@ RFC 9293 | 3.6.1 | - | stack | A close while the peer still sends
 RFC 9293 | 3.8.1 | - | stack | What is lost is sent again, the FIN too
 RFC 9293 | 3.8.5 | - | stack | Urgent pointers that make no sense do no harm
 RFC 9293 | 3.8.6 | - | stack | Windows are taken from the latest segment, and not from older ones
+RFC 9293 | 3.8.6.1 | - | stack | A closed window and a peer that is dead
 RFC 9293 | 3.9.1 | - | interface | The calls of the owner: text before and behind the end, and before the connection is there
 RFC 9293 | 3.10.1 | - | interface | OPEN: what cannot be is an error at once
 RFC 9293 | 3.10.5 | - | interface | ABORT resets the connection
@@ -77,10 +78,14 @@ RFC 6946 | 4 | MUST | network | A packet that is a fragment by itself disturbs n
 RFC 7112 | 5 | MUST | network | All headers of a packet are in its first fragment
 RFC 5952 | 4 | - | interface | The text of an IPv6 address
 RFC 1191 | 3 | MUST | network | A path MTU that a router tells is taken over, and forgotten after a while
+RFC 1191 | 4 | - | network | A router that is too old to tell the MTU of the next hop
+RFC 1191 | 6.3 | SHOULD | network | A smaller path MTU is forgotten after ten minutes
 RFC 1191 | 6.4 | MUST | stack | TCP sends what was too big again, in smaller segments
 RFC 1191 | 7.1 | - | network | A router that tells no MTU: the next of the usual sizes
 RFC 8201 | 4 | MUST | network | The path MTU of IPv6, never less than 1280
 RFC 8201 | 5.4 | MUST | stack | The MSS announced does not depend on the path MTU
+RFC 2923 | 2.1 | - | stack | Black holes: a path that swallows large packets without a word
+RFC 4821 | 7.2 | - | stack | The range that is searched, and the size that segments have meanwhile
 RFC 4821 | 7.3 | - | stack | Sizes to probe with
 RFC 4821 | 7.5 | MUST | stack | A probe of a larger size, without harm where it is lost
 RFC 4821 | 7.6 | MUST | stack | What a probe that arrives, or is lost, changes
@@ -163,7 +168,7 @@ RFC 6056 | 3.3 | SHOULD | stack | Ephemeral ports are hard to guess
 RFC 4987 | 3.6 | - | stack | SYN cookies where half-open connections have no room
 RFC 5927 | 4.1 | - | stack | An ICMP error must be about a segment in flight
 RFC 5927 | 5.2 | - | stack | A hard error is a soft one to a connection that stands
-RFC 5927 | 7.2 | - | stack | A forged "packet too big" does not slow a connection that makes progress
+RFC 5927 | 7 | - | stack | A forged "packet too big" does little
 RFC 5461 | 4 | - | stack | While opening, an error that may pass ends the attempt
 RFC 6093 | 6 | - | interface | Urgent data stays in its place in the stream
 RFC 5482 | 2 | - | interface | A user timeout for a connection | note: of the local end; the option that tells the peer of it (section 3) is not sent

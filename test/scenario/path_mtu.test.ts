@@ -89,7 +89,7 @@ class Path {
 for (const sack of [true, false]) {
   const kind = sack ? 'with SACK' : 'without SACK';
 
-  t.test(`RFC 1191 6.4, RFC 8201 5.4 (${kind}): what did not fit is sent again at once, in the size told, and the window stays`, async (t) => {
+  t.test(`RFC 1191 6.4, RFC 8201 5.4: ${kind}: what did not fit is sent again at once, in the size told, and the window stays`, async (t) => {
     const path = new Path(t, 1500, {}, sack);
     path.transfer(100_000);
     const { cwnd, ssthresh } = path.tcb;
@@ -105,7 +105,7 @@ for (const sack of [true, false]) {
     t.equal(path.p.stat('TcpExtTCPTimeouts'), 0);
   });
 
-  t.test(`RFC 4821 7.7, RFC 2923 2.1 (${kind}): a black hole: full segments time out three times, then smaller ones go, and larger ones are tried`, async (t) => {
+  t.test(`RFC 4821 7.7, RFC 2923 2.1: ${kind}: a black hole: full segments time out three times, then smaller ones go, and larger ones are tried`, async (t) => {
     const path = new Path(t, 1500, {}, sack);
     path.transfer(50_000);
     path.mtu = 1400;
@@ -120,7 +120,7 @@ for (const sack of [true, false]) {
     t.equal(path.dropped.length, dropped.length, 'nothing more is lost');
   });
 
-  t.test(`RFC 4821 7.5 (${kind}): a larger segment that is lost is no sign of congestion, and its bytes go again in small ones`, async (t) => {
+  t.test(`RFC 4821 7.5: ${kind}: a larger segment that is lost is no sign of congestion, and its bytes go again in small ones`, async (t) => {
     const path = new Path(t, 1500, { limits: { mtuProbing: 'always' } }, sack);
     path.mtu = 1200;
     t.equal(path.tcb.sndMss, 1024, 'the base, before anything is known');
@@ -132,7 +132,7 @@ for (const sack of [true, false]) {
     t.equal(path.tcb.recovery, RECOVERY_OPEN);
   });
 
-  t.test(`RFC 4821 7.3 (${kind}): one larger segment at a time, with four behind it, as far as data and window allow`, async (t) => {
+  t.test(`RFC 4821 7.3: ${kind}: one larger segment at a time, with four behind it, as far as data and window allow`, async (t) => {
     const path = new Path(t, 1500, { limits: { mtuProbing: 'always' } }, sack);
     path.transfer(4000);
     t.equal(path.arrived, 1024, 'too little to send: no trial');
