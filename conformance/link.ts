@@ -39,6 +39,8 @@ export interface Link {
    * @param more an incomplete segment is held back for what follows. @param waited the call goes on after it has waited.
    */
   write(bytes: Uint8Array, more: boolean, waited: boolean): number;
+  /** The socket has been accepted: it makes room in the backlog. */
+  taken(): void;
   shutdown(): void;
   abort(): void;
   release(): void;
@@ -74,8 +76,8 @@ export interface LinkOptions {
 
 export interface Listener {
   readonly port: number;
-  /** Connections that may be half open now. */
-  setRoom(connections: number): void;
+  /** Connections that may wait for `taken`. */
+  setBacklog(connections: number): void;
   /** What its connections begin with. */
   apply(options: LinkOptions): void;
   close(): void;
@@ -83,7 +85,7 @@ export interface Listener {
 
 export interface Network {
   /** A listener, or -errno. */
-  listen(address: Address, port: number, room: number, onConnection: (link: Link) => void): Listener | number;
+  listen(address: Address, port: number, backlog: number, onConnection: (link: Link) => void): Listener | number;
   /** A connection that opens, or -errno. */
   connect(remote: Address, remotePort: number, local: Address | null, localPort: number, options: LinkOptions): Link | number;
   isLocal(address: Address): boolean;

@@ -84,13 +84,9 @@ export class Socket {
       this.bound = { address, port: listener.port };
       this.state = 'listening';
     }
-    this.#makeRoom();
+    // As in Linux a queue holds one more than its backlog.
+    this.#listener.setBacklog(this.#backlog + 1);
     return done();
-  }
-
-  /** As in Linux a queue holds one more than its backlog. Half-open ones count, so that none is established in vain. */
-  #makeRoom(): void {
-    this.#listener?.setRoom(this.#backlog + 1 - this.#queue.length);
   }
 
   #arrived(link: Link): void {
@@ -98,7 +94,6 @@ export class Socket {
     child.#attach(link);
     child.state = 'connected';
     this.#queue.push(child);
-    this.#makeRoom();
   }
 
   /** The next connection, as `taken` makes a handle of it. */
@@ -108,7 +103,7 @@ export class Socket {
       const next = this.#queue.findIndex((child) => this.options.deferAccept === 0 || child.#hasSomething);
       if (next < 0) return nonBlocking ? failed('EAGAIN') : null;
       const [child] = this.#queue.splice(next, 1) as [Socket];
-      this.#makeRoom();
+      child.link!.taken();
       const { remoteAddress, remotePort } = child.link!;
       const mapped = this.family === AF_INET6 && !remoteAddress.includes(':');
       return done(taken(child), { addr: mapped ? `::ffff:${remoteAddress}` : remoteAddress, port: remotePort });

@@ -139,6 +139,10 @@ export class StackLink implements Link {
     if (!this.#freed && !this.#tcb.has(FIN_QUEUED)) this.#network.stack.shutdown(this.#flow);
   }
 
+  taken(): void {
+    if (!this.#freed) this.#network.stack.taken(this.#flow);
+  }
+
   abort(): void {
     if (!this.#freed) this.#network.stack.abort(this.#flow);
   }

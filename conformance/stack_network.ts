@@ -204,15 +204,14 @@ export class StackNetwork implements Network {
 
   // ---- what sockets ask for
 
-  listen(address: Address, port: number, room: number, onConnection: (link: Link) => void): Listener | number {
+  listen(address: Address, port: number, backlog: number, onConnection: (link: Link) => void): Listener | number {
     const { stack } = this;
-    const listener = stack.listen(address, port, room);
+    const listener = stack.listen(address, port, backlog);
     if (listener < 0) return listener;
-    stack.setBacklog(listener, room);
     this.#listeners.set(listener, onConnection);
     return {
       port: stack.listenerPort(listener),
-      setRoom: (connections) => stack.setBacklog(listener, Math.max(connections, 0)),
+      setBacklog: (connections) => stack.setBacklog(listener, connections),
       apply: (options) => stack.setInherited(listener, options.receiveBuffer, options.maxSegment, options.trafficClass),
       close: () => {
         stack.unlisten(listener);

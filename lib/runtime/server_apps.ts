@@ -276,6 +276,7 @@ export class ServerApps {
     let level = flows.level[flow];
     if ((flags & FLOW_TAKEN) !== 0 && (level & LEVEL_UNTAKEN) !== 0) {
       this.#listeners.taken(flows.group[flow], channel);
+      this.#stack.taken(flow);
       level &= ~LEVEL_UNTAKEN;
     }
     level = (flags & FLOW_WAITING) === 0 ? level & ~LEVEL_WAITING : level | LEVEL_WAITING;

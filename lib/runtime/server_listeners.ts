@@ -2,11 +2,12 @@
  * Who listens where. Several app threads may listen on one address and port: the stack knows one listener, and each new
  * connection goes to the app thread that holds the fewest.
  *
- * A backlog bounds the connections that wait for the app, half-open ones and established ones alike. The stack counts the
- * half-open ones; so what an app thread has not taken over yet is taken off what the stack may hold.
+ * A backlog bounds the connections that wait for an app thread. The stack holds the sum of them; here it is seen to that each
+ * thread gets no more than its own.
  */
 import { EADDRINUSE } from '../tcp/errno.js';
 import type { Stack } from '../tcp/stack.js';
+import { LISTEN_DROPS, LISTEN_OVERFLOWS } from '../tcp/stats.js';
 import type { ServerChannel } from './server_channel.js';
 
 interface Member {
@@ -33,8 +34,6 @@ export class ServerListeners {
   readonly #byListener = new Map<number, Group>();
   readonly #byNumber = new Map<number, Group>();
   #lastNumber = 0;
-  /** Connections refused because every app thread of the port had its backlog full. */
-  overflows = 0;
 
   constructor(stack: Stack) {
     this.#stack = stack;
@@ -83,11 +82,12 @@ export class ServerListeners {
       if (best === undefined || member.channel.flows < best.channel.flows) best = member;
     }
     if (best === undefined) {
-      this.overflows++;
+      // One of them has gone, and its connections still wait.
+      this.#stack.stats[LISTEN_OVERFLOWS]++;
+      this.#stack.stats[LISTEN_DROPS]++;
       return undefined;
     }
     best.untaken++;
-    this.#fit(group);
     return best;
   }
 
@@ -95,16 +95,13 @@ export class ServerListeners {
   taken(number: number, channel: ServerChannel): void {
     const group = this.#byNumber.get(number);
     const member = group?.members.find((each) => each.channel === channel);
-    if (group === undefined || member === undefined || member.untaken === 0) return;
-    member.untaken--;
-    this.#fit(group);
+    if (member !== undefined && member.untaken > 0) member.untaken--;
   }
 
-  /** The stack may hold as many half-open connections as the app threads could still take. */
   #fit(group: Group): void {
-    let room = 0;
-    for (const member of group.members) room += Math.max(member.backlog - member.untaken, 0);
-    this.#stack.setBacklog(group.listener, room);
+    let backlog = 0;
+    for (const member of group.members) backlog += member.backlog;
+    this.#stack.setBacklog(group.listener, backlog);
   }
 
   #remove(group: Group, gone: (member: Member) => boolean): void {

@@ -56,8 +56,6 @@ export class ServerPayload implements Payload {
   readonly #tcb: Tcb;
   /** Flow whose send chain was found to name a block outside its arena, or -1; cleared by whoever has acted on it. */
   violated = NONE;
-  /** Segments refused because receive memory was short. */
-  refused = 0;
 
   constructor(layout: Layout, words: Int32Array, bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -100,10 +98,7 @@ export class ServerPayload implements Payload {
     const r = flow * FLOW_WORDS;
     if (flows[r + RX_FIRST] === NONE && !this.#beginChain(r, flow)) return false;
     const end = (position + length) | 0;
-    if (((position - flows[r + RX_FIRST_AT]) | 0) < 0 || !this.#extendChain(r, end)) {
-      this.refused++;
-      return false;
-    }
+    if (((position - flows[r + RX_FIRST_AT]) | 0) < 0 || !this.#extendChain(r, end)) return false;
     const fromTail = ((position - flows[r + RX_TAIL_AT]) | 0) >= 0;
     let block = flows[r + (fromTail ? RX_TAIL : RX_FIRST)];
     let at = (position - flows[r + (fromTail ? RX_TAIL_AT : RX_FIRST_AT)]) | 0;
@@ -155,10 +150,7 @@ export class ServerPayload implements Payload {
   #beginChain(r: number, flow: number): boolean {
     const flows = this.#flows;
     const block = this.#receive.take(0);
-    if (block === NONE) {
-      this.refused++;
-      return false;
-    }
+    if (block === NONE) return false;
     // Everything in order was consumed, or there would be a chain: the next one begins at the next byte in order.
     const start = this.#tcb.at(flow).received;
     this.#link(block, NONE);

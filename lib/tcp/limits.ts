@@ -7,6 +7,10 @@ export interface StackLimits {
   orphans: number;
   /** Listeners. */
   listeners: number;
+  /** Half-open flows of all listeners together. */
+  halfOpen: number;
+  /** Half-open flows of one listener, where its backlog is not larger (Linux: tcp_max_syn_backlog). */
+  synBacklog: number;
   /** Out-of-order ranges of all flows together. */
   ranges: number;
   /** Out-of-order ranges of one flow. */
@@ -65,6 +69,8 @@ export interface StackLimits {
   timestampsRequired: boolean;
   /** A congestion window that is not used shrinks: after an idle time, and while less is sent (Linux: tcp_slow_start_after_idle). */
   idleRestart: boolean;
+  /** SYN cookies (RFC 4987 3.6): where half-open flows have no more room, for every SYN, or not at all (Linux: tcp_syncookies 1, 2, 0). */
+  synCookies: 'pressure' | 'always' | 'never';
   /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
   congestion: 'cubic' | 'newreno';
   /**
@@ -78,6 +84,8 @@ const DEFAULTS: StackLimits = {
   timeWait: 0,
   orphans: 0,
   listeners: 1024,
+  halfOpen: 0,
+  synBacklog: 1024,
   ranges: 0,
   rangesPerFlow: 512,
   runs: 0,
@@ -108,6 +116,7 @@ const DEFAULTS: StackLimits = {
   windowScaling: true,
   timestampsRequired: true,
   idleRestart: true,
+  synCookies: 'pressure',
   congestion: 'cubic',
   mtuProbing: 'blackhole',
 };
@@ -119,6 +128,8 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
   timeWait: [1, 1_000_000],
   orphans: [1, 1_000_000],
   listeners: [1, 65_536],
+  halfOpen: [1, 1_000_000],
+  synBacklog: [1, 1_000_000],
   ranges: [16, 1_000_000],
   rangesPerFlow: [1, 65_536],
   runs: [16, 1_000_000],
@@ -147,6 +158,7 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
 
 /** The words that each of the others takes. */
 export const LIMIT_CHOICES: { readonly [K in keyof StackLimits as StackLimits[K] extends string ? K : never]: readonly StackLimits[K][] } = {
+  synCookies: ['pressure', 'always', 'never'],
   congestion: ['cubic', 'newreno'],
   mtuProbing: ['off', 'blackhole', 'always'],
 };
@@ -156,6 +168,7 @@ export function stackLimits(given: Partial<StackLimits>, maxFlows: number): Stac
   const limits: StackLimits = { ...DEFAULTS, ...given };
   if (given.timeWait === undefined) limits.timeWait = Math.max(1, maxFlows >> 1);
   if (given.orphans === undefined) limits.orphans = Math.max(1, maxFlows >> 1);
+  if (given.halfOpen === undefined) limits.halfOpen = Math.max(1, maxFlows >> 2);
   if (given.ranges === undefined) limits.ranges = Math.max(4096, Math.min(65536, maxFlows * 4));
   if (given.runs === undefined) limits.runs = Math.max(4096, Math.min(262_144, maxFlows * 4));
   limits.receiveBuffer = Math.min(limits.receiveBuffer, 1 << 30);

@@ -13,8 +13,14 @@ export class Listeners {
   readonly addresses: Int32Array;
   /** Local port, 0 where the entry is free. */
   readonly ports: Int32Array;
-  /** Half-open flows that it may have. */
+  /** Established flows that it may have and that its owner has not taken over. */
   readonly backlogs: Int32Array;
+  /** Those that it has. */
+  readonly waiting: Int32Array;
+  /** Counts the uses of the entry, from 1: a flow that came by an earlier one no longer counts. */
+  readonly generations: Int32Array;
+  /** Until when an answer to a SYN cookie may come, in µs. */
+  readonly cookiesUntil: Float64Array;
   /** What its connections begin with: receive buffer in bytes, bound of segments in bytes, DSCP; 0 for the default. */
   readonly receiveBuffers: Int32Array;
   readonly maxSegments: Int32Array;
@@ -34,6 +40,9 @@ export class Listeners {
     this.addresses = new Int32Array(count * 4);
     this.ports = new Int32Array(count);
     this.backlogs = new Int32Array(count);
+    this.waiting = new Int32Array(count);
+    this.generations = new Int32Array(count).fill(1);
+    this.cookiesUntil = new Float64Array(count).fill(-Infinity);
     this.receiveBuffers = new Int32Array(count);
     this.maxSegments = new Int32Array(count);
     this.trafficClasses = new Int32Array(count);
@@ -83,6 +92,9 @@ export class Listeners {
       this.#next[before] = this.#next[id];
     }
     this.ports[id] = 0;
+    this.waiting[id] = 0;
+    this.generations[id]++;
+    this.cookiesUntil[id] = -Infinity;
     this.#next[id] = this.#free;
     this.#free = id;
   }

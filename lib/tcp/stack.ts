@@ -14,7 +14,7 @@ import { ackNow } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
 import { Cubic } from './conn/cc/cubic.js';
 import { NewReno } from './conn/cc/newreno.js';
-import { abort, release, resetAndFinish, shutdown } from './conn/close.js';
+import { abort, leaveQueue, release, resetAndFinish, shutdown } from './conn/close.js';
 import { Core } from './conn/core.js';
 import { expire } from './conn/expire.js';
 import { FlowTable } from './conn/flow_table.js';
@@ -40,6 +40,7 @@ import type { StackLimits } from './limits.js';
 import { Listeners } from './listeners.js';
 import type { Payload } from './payload.js';
 import { STATS_LENGTH } from './stats.js';
+import { SynCookies } from './syn_cookies.js';
 import { TimerWheel } from './timer_wheel.js';
 import type { TimerSink } from './timer_wheel.js';
 import type { Arrival, TransportSink } from './transport.js';
@@ -105,6 +106,7 @@ export class Stack implements TransportSink, TimerSink {
       ranges: new RangePool(this.limits.ranges),
       runs: new RunPool(this.limits.runs, maxFlows),
       isn: new IsnGenerator(secret),
+      cookies: new SynCookies(secret),
       congestion: this.limits.congestion === 'cubic' ? new Cubic() : new NewReno(),
       payload,
       output: ip,
@@ -182,7 +184,8 @@ export class Stack implements TransportSink, TimerSink {
    * Listens on a port of one address, or of all: of both families where `address` is ::, of IPv4 where it is ::ffff:0.0.0.0.
    *
    * @param port 0: one is chosen.
-   * @param backlog half-open connections that it may have; a SYN beyond them is dropped and counted.
+   * @param backlog connections that may wait for `taken`, at least 1; while so many do, SYNs and the last segments of handshakes
+   *   are dropped and counted. Half-open connections have bounds of their own (`limits.synBacklog`, `limits.halfOpen`).
    * @param ipv6Only :: is to take IPv6 alone (RFC 3493 5.3).
    * @returns the listener, or -errno: EADDRINUSE, EADDRNOTAVAIL, ENOBUFS.
    */
@@ -201,7 +204,13 @@ export class Stack implements TransportSink, TimerSink {
     return -EADDRINUSE;
   }
 
-  /** Changes how many half-open connections a listener may have; 0: every SYN is dropped and counted. */
+  /** The owner has taken over a connection that EV_ACCEPTED told of: it makes room in the backlog. `release` and `abort` do so too. */
+  taken(flow: number): void {
+    const core = this.#core;
+    if (core.flows.isUsed(flow)) leaveQueue(core, core.t.at(flow));
+  }
+
+  /** Changes the backlog of a listener; 0: every SYN is dropped and counted. */
   setBacklog(listener: number, backlog: number): void {
     if (this.#core.listeners.isOpen(listener)) this.#core.listeners.backlogs[listener] = backlog;
   }
@@ -410,6 +419,10 @@ export class Stack implements TransportSink, TimerSink {
 
   get runsInUse(): number {
     return this.#core.runs.capacity - this.#core.runs.available;
+  }
+
+  get halfOpenCount(): number {
+    return this.#core.halfOpen.total;
   }
 
   get timeWaitCount(): number {

@@ -61,7 +61,12 @@ export const MTUP_FAIL = 56;
 export const MTUP_SUCCESS = 57;
 /** Full segments disappeared again and again: smaller ones from then on. */
 export const MTUP_BLACK_HOLE = 58;
-export const STATS_LENGTH = 59;
+export const COOKIES_SENT = 59;
+export const COOKIES_RECV = 60;
+export const COOKIES_FAILED = 61;
+export const REQ_QUEUE_FULL_COOKIES = 62;
+export const REQ_QUEUE_FULL_DROP = 63;
+export const STATS_LENGTH = 64;
 
 /** Their names, by place. */
 export const STAT_NAMES = [
@@ -79,6 +84,8 @@ export const STAT_NAMES = [
   'TcpExtTCPLossUndo', 'TcpExtTCPDSACKUndo', 'TcpExtTCPDSACKRecv', 'TcpExtTCPDSACKOldSent', 'TcpExtTCPDSACKOfoSent',
   'TcpExtTCPSpuriousRTOs',
   'TcpExtTCPMTUPFail', 'TcpExtTCPMTUPSuccess', 'TcpExtTCPMTUPBlackHole',
+  'TcpExtSyncookiesSent', 'TcpExtSyncookiesRecv', 'TcpExtSyncookiesFailed',
+  'TcpExtTCPReqQFullDoCookies', 'TcpExtTCPReqQFullDrop',
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

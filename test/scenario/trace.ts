@@ -57,6 +57,8 @@ export interface Script {
   absolute?: boolean;
   port?: number;
   to?: number;
+  /** Who sends it, dotted; the peer where nothing is said. */
+  from?: string;
 }
 
 export interface Sent {
@@ -160,6 +162,8 @@ export class Trace {
   /** Event bits by flow since they were last asked for. */
   readonly events = new Map<number, number>();
   readonly accepted: number[] = [];
+  /** The owner takes each connection over as soon as it hears of it. */
+  taking = true;
   /** The flow that most of a script is about. */
   flow = -1;
   /** The peer's timestamps are sent with every segment where this is set: [TSval, TSecr]. */
@@ -226,6 +230,7 @@ export class Trace {
       if ((events & 1) !== 0) {
         this.accepted.push(flow);
         this.flow = flow;
+        if (this.taking) this.stack.taken(flow);
       }
       if ((events & EV_FREED) !== 0) {
         this.payload.forget(flow);
@@ -322,7 +327,7 @@ export class Trace {
     put16(packet, 20 + TCP_URGENT, script.urg ?? 0);
     packet.set(text, 20 + header);
     const total = 20 + header + text.length;
-    const source = parseDotted(PEER_ADDRESS);
+    const source = parseDotted(script.from ?? PEER_ADDRESS);
     const destination = parseDotted(STACK_ADDRESS);
     put16(packet, 36, complement(add(pseudoHeader4(source, destination, PROTOCOL_TCP, total - 20), packet, 20, total - 20)));
     emitIPv4(packet, 0, script.tos ?? 0, total, 0, 0, 64, PROTOCOL_TCP, source, destination);

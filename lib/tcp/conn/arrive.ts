@@ -4,10 +4,11 @@ import * as stat from '../stats.js';
 import type { Arrival } from '../transport.js';
 import { FIN, SYN } from '../wire/tcp.js';
 import { ackAtOnce, ackNow, answerInvalid, challenge } from './ack.js';
-import { takeAck } from './acknowledge.js';
+import { measure, takeAck } from './acknowledge.js';
 import { fail, finish, limitFinWait2 } from './close.js';
 import type { Core } from './core.js';
-import { arriveAtListener, arriveInSynSent, establish } from './handshake.js';
+import { arriveInSynSent, establish } from './handshake.js';
+import { arriveAtListener, countOverflow, hasRoom } from './listen.js';
 import { refuse } from './output.js';
 import { acceptText } from './receiver.js';
 import { noteDuplicate } from './sack.js';
@@ -63,7 +64,7 @@ function arriveUnconnected(core: Core, least: number, hasLeast: boolean): void {
   const segment = core.segment;
   const listener = core.listeners.find(segment.addresses, 4, segment.destinationPort);
   if (listener === NONE) refuse(core);
-  else arriveAtListener(core, listener, least, hasLeast);
+  else if (arriveAtListener(core, listener, least, hasLeast)) takeText(core, core.t);
 }
 
 /** 3.10.7.4, and SYN-RECEIVED. */
@@ -88,6 +89,11 @@ function arriveSynchronised(core: Core, t: Tcb): void {
   // Only now: a segment with an acknowledgement that cannot be true may be forged, and its timestamp with it.
   updateTsRecent(core, t);
   if (!afterAck(core, t)) return;
+  takeText(core, t);
+}
+
+/** Sixth to eighth: urgent pointer, text and FIN. */
+function takeText(core: Core, t: Tcb): void {
   if (core.segment.isUrg) takeUrgent(core, t);
   acceptText(core, t);
 }
@@ -173,12 +179,18 @@ function updateTsRecent(core: Core, t: Tcb): void {
 /** Fifth, in SYN-RECEIVED: is it our SYN that is acknowledged? */
 function completeHandshake(core: Core, t: Tcb): boolean {
   const ack = core.segment.ack;
-  if (after(ack, t.sndUna) && notAfter(ack, t.sndNxt)) {
-    establish(core, t);
-    return true;
+  if (!after(ack, t.sndUna) || after(ack, t.sndNxt)) {
+    refuse(core);
+    return false;
   }
-  refuse(core);
-  return false;
+  if (!t.has(ACTIVE) && !hasRoom(core, t.listener)) {
+    // As if it had not come (Linux): the SYN-ACK that is sent again asks for it once more.
+    countOverflow(core);
+    return false;
+  }
+  measure(core, t, ack);
+  establish(core, t);
+  return true;
 }
 
 /** Fifth, where our FIN was sent: what its acknowledgement changes. Returns false where the connection has ended. */

@@ -26,6 +26,14 @@ function detach(core: Core, t: Tcb): void {
   t.state = CLOSED;
 }
 
+/** The owner has taken over, or let go of, a flow that came by a listener: it no longer counts in the listener's queue. */
+export function leaveQueue(core: Core, t: Tcb): void {
+  const generation = t.listenerGeneration;
+  if (generation === 0) return;
+  t.listenerGeneration = 0;
+  if (core.listeners.generations[t.listener] === generation) core.listeners.waiting[t.listener]--;
+}
+
 /** Both directions are done, or the connection is given up without an error of its own. */
 export function finish(core: Core, t: Tcb): void {
   end(core, t, EV_CLOSED);
@@ -64,6 +72,7 @@ export function resetAndFinish(core: Core, t: Tcb): void {
 /** The owner wants RST: the connection is gone at once, and the owner's hold on it with it. */
 export function abort(core: Core, t: Tcb): void {
   if (t.has(RECYCLABLE)) return;
+  leaveQueue(core, t);
   t.mark(RELEASED);
   resetAndFinish(core, t);
 }
@@ -83,6 +92,7 @@ export function shutdown(core: Core, t: Tcb): void {
  */
 export function release(core: Core, t: Tcb): void {
   if (t.has(RELEASED)) return;
+  leaveQueue(core, t);
   t.mark(RELEASED);
   const state = t.state;
   if (state === CLOSED || state === SYN_SENT) {

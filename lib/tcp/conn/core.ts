@@ -4,6 +4,7 @@ import type { IsnGenerator } from '../isn.js';
 import type { StackLimits } from '../limits.js';
 import type { Listeners } from '../listeners.js';
 import type { Payload } from '../payload.js';
+import type { SynCookies } from '../syn_cookies.js';
 import type { TimerWheel } from '../timer_wheel.js';
 import type { TransportOutput } from '../transport.js';
 import type { CongestionControl } from './cc/congestion.js';
@@ -29,6 +30,7 @@ export interface CoreParts {
   ranges: RangePool;
   runs: RunPool;
   isn: IsnGenerator;
+  cookies: SynCookies;
   congestion: CongestionControl;
   payload: Payload;
   output: TransportOutput;
@@ -55,6 +57,7 @@ export class Core {
   readonly ranges: RangePool;
   readonly runs: RunPool;
   readonly isn: IsnGenerator;
+  readonly cookies: SynCookies;
   readonly congestion: CongestionControl;
   readonly payload: Payload;
   readonly output: TransportOutput;
@@ -102,6 +105,7 @@ export class Core {
     this.ranges = parts.ranges;
     this.runs = parts.runs;
     this.isn = parts.isn;
+    this.cookies = parts.cookies;
     this.congestion = parts.congestion;
     this.payload = parts.payload;
     this.output = parts.output;

@@ -6,6 +6,8 @@ export class FlowQueues {
   /** First flow of each queue, or NONE. */
   readonly firsts: Int32Array;
   readonly counts: Int32Array;
+  /** Flows in all queues together. */
+  total = 0;
   readonly #lasts: Int32Array;
   readonly #words: Int32Array;
   readonly #origin: number;
@@ -27,6 +29,7 @@ export class FlowQueues {
     else this.#words[this.#origin + last * TCB_WORDS + QUEUE_NEXT] = flow;
     this.#lasts[queue] = flow;
     this.counts[queue]++;
+    this.total++;
   }
 
   remove(queue: number, flow: number): void {
@@ -38,5 +41,6 @@ export class FlowQueues {
     if (next === NONE) this.#lasts[queue] = previous;
     else this.#words[this.#origin + next * TCB_WORDS + QUEUE_PREVIOUS] = previous;
     this.counts[queue]--;
+    this.total--;
   }
 }

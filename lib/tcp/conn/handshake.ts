@@ -20,36 +20,40 @@ import {
 import type { Tcb } from './tcb.js';
 import { recycleOldest } from './time_wait.js';
 import { disarm } from './timers.js';
-import { fixReceiveBuffer, shiftFor } from './window.js';
+import { shiftFor } from './window.js';
 
 /** MSS of a peer that does not say (RFC 9293 3.7.1: MUST-15), for IPv4 and IPv6. */
-const MSS_DEFAULT_4 = 536;
-const MSS_DEFAULT_6 = 1220;
+export const MSS_DEFAULT_4 = 536;
+export const MSS_DEFAULT_6 = 1220;
 /** Least MSS that is believed: a smaller one would only make us send headers (Linux: tcp_min_snd_mss). */
 const MSS_LEAST = 48;
 const TIMESTAMPS_BYTES = 12;
 /** RTO after a SYN was lost (RFC 6298 5.7), in µs. */
 const RTO_AFTER_LOST_SYN_US = 3_000_000;
 
+/** SYN-ACKs sent again while half-open flows are many. */
+const RETRIES_UNDER_PRESSURE = 2;
+
 /** Records kept free: this share of them, and at most so many. */
 const RESERVE_SHARE = 8;
 const RESERVE_MOST = 64;
 
 /**
- * A record for a new flow, which is the flow at hand then. Returns it or NONE.
+ * A record for a new flow, or NONE.
  *
  * When records run short a flow in TIME-WAIT is ended for each new one. Its record comes back only when the owner has
  * heard of it, so that is done a little ahead.
  */
-function newFlow(core: Core): number {
+export function newFlow(core: Core): number {
   const { used, maxFlows } = core.flows;
   if (used >= maxFlows - Math.min(maxFlows / RESERVE_SHARE, RESERVE_MOST)) recycleOldest(core);
   const flow = core.flows.allocate();
-  if (flow === NONE) {
-    core.stats[stat.FLOW_TABLE_FULL]++;
-    return NONE;
-  }
-  const t = core.t.at(flow);
+  if (flow === NONE) core.stats[stat.FLOW_TABLE_FULL]++;
+  return flow;
+}
+
+/** What a new flow begins with, whoever opens it. */
+export function beginFlow(core: Core, t: Tcb): void {
   t.ranges = NONE;
   t.runs = NONE;
   t.runTail = NONE;
@@ -63,14 +67,17 @@ function newFlow(core: Core): number {
   // Long enough ago for the first answer.
   t.invalidAt = (core.ticks - core.limits.invalidAckMs * TICKS_PER_MS) | 0;
   beginRto(core, t);
-  return flow;
 }
 
-/** Chooses the initial sequence number of the flow at hand, whose addresses are set, and puts it where segments find it. */
-function begin(core: Core, t: Tcb, state: number, least: number, hasLeast: boolean): void {
+/** Chooses the initial sequence number of the flow at hand, whose addresses are set: not before `least`, where `hasLeast`. */
+export function sequence(core: Core, t: Tcb, least: number, hasLeast: boolean): void {
   core.isn.generate(core.now, core.words, t.localAt, t.remoteAt, t.localPort, t.remotePort);
   t.iss = hasLeast ? later(core.isn.isn, least) : core.isn.isn;
   t.tsOffset = core.isn.tsOffset;
+}
+
+/** Puts the flow at hand, whose initial sequence number is chosen, where segments find it. Its SYN is due. */
+export function enter(core: Core, t: Tcb, state: number): void {
   t.sndUna = t.iss;
   t.sndNxt = t.iss;
   t.recover = t.iss;
@@ -82,60 +89,16 @@ function begin(core: Core, t: Tcb, state: number, least: number, hasLeast: boole
   core.flows.touch(t);
 }
 
-// ---- LISTEN
-
-/** A segment for a listener: LISTEN's answer to it. `least`: see `begin`, where the SYN ends a TIME-WAIT. */
-export function arriveAtListener(core: Core, listener: number, least: number, hasLeast: boolean): void {
-  const segment = core.segment;
-  if (segment.isRst) return;
-  if (segment.isAck) {
-    refuse(core);
-    return;
-  }
-  if (!segment.isSyn) return;
-  if (core.halfOpen.counts[listener] >= core.listeners.backlogs[listener]) {
-    core.stats[stat.LISTEN_OVERFLOWS]++;
-    core.stats[stat.LISTEN_DROPS]++;
-    return;
-  }
-  const flow = newFlow(core);
-  if (flow === NONE) {
-    core.stats[stat.LISTEN_DROPS]++;
-    return;
-  }
-  const t = core.t;
-  const words = core.words;
-  for (let i = 0; i < 4; i++) {
-    words[t.localAt + i] = segment.addresses[4 + i];
-    words[t.remoteAt + i] = segment.addresses[i];
-  }
-  t.localPort = segment.destinationPort;
-  t.remotePort = segment.sourcePort;
-  t.listener = listener;
-  t.flags = offers(core);
-  inherit(core, t, listener);
-  learn(core, t);
-  begin(core, t, SYN_RECEIVED, least, hasLeast);
-  t.mark(IN_HALF_OPEN);
-  core.halfOpen.append(listener, flow);
-}
-
-/** What the owner of the listener has set for its connections, as far as their handshake shows it. */
-function inherit(core: Core, t: Tcb, listener: number): void {
-  const { receiveBuffers, maxSegments, trafficClasses } = core.listeners;
-  if (receiveBuffers[listener] > 0) fixReceiveBuffer(t, receiveBuffers[listener]);
-  t.maxSegment = maxSegments[listener];
-  t.trafficClass = trafficClasses[listener];
-}
+// ---- what is agreed on
 
 /** What we offer, or take, in a SYN. */
-function offers(core: Core): number {
+export function offers(core: Core): number {
   const { timestamps, sack, windowScaling } = core.limits;
   return (timestamps ? TIMESTAMPS_ON : 0) | (sack ? SACK_ON : 0) | (windowScaling ? SCALING_ON : 0);
 }
 
 /** Takes over what the peer's SYN says: its sequence number, and each option that we had offered or would. */
-function learn(core: Core, t: Tcb): void {
+export function agree(core: Core, t: Tcb): void {
   const segment = core.segment;
   const options = segment.options;
   t.irs = segment.seq;
@@ -176,7 +139,8 @@ export function connect(
 ): number {
   const flow = newFlow(core);
   if (flow === NONE) return -ENOBUFS;
-  const t = core.t;
+  const t = core.t.at(flow);
+  beginFlow(core, t);
   const result = address(core, t, remote, remotePort, local, localPort);
   if (result < 0) {
     core.flows.free(flow);
@@ -184,7 +148,8 @@ export function connect(
   }
   t.flags = ACTIVE | OWNED | offers(core);
   core.stats[stat.ACTIVE_OPENS]++;
-  begin(core, t, SYN_SENT, 0, false);
+  sequence(core, t, 0, false);
+  enter(core, t, SYN_SENT);
   return flow;
 }
 
@@ -230,7 +195,7 @@ export function arriveInSynSent(core: Core, t: Tcb): boolean {
     return false;
   }
   if (!segment.isSyn) return false;
-  learn(core, t);
+  agree(core, t);
   if (acceptable) {
     measure(core, t, segment.ack);
     establish(core, t);
@@ -257,10 +222,11 @@ export function establish(core: Core, t: Tcb): void {
   const active = t.has(ACTIVE);
   if (!active) {
     t.mark(OWNED);
+    core.listeners.waiting[t.listener]++;
+    t.listenerGeneration = core.listeners.generations[t.listener];
     core.stats[stat.PASSIVE_OPENS]++;
   }
   if (t.state === SYN_RECEIVED) {
-    measure(core, t, segment.ack);
     t.sndWl1 = segment.seq;
     t.sndWl2 = segment.ack;
     updateWindow(t, segment.seq, segment.ack, segment.window);
@@ -310,9 +276,23 @@ export function sendHandshake(core: Core, t: Tcb): void {
   }
 }
 
+/** Half-open flows that a listener may have: no fewer than connections may wait. */
+export function halfOpenBound(core: Core, listener: number): number {
+  return Math.max(core.listeners.backlogs[listener], core.limits.synBacklog);
+}
+
+/** SYN-ACKs that are sent again. While half-open flows take more than half their bound, room is worth more (Linux does the same). */
+function synAckRetries(core: Core, t: Tcb): number {
+  const most = core.limits.synAckRetries;
+  if (!t.has(IN_HALF_OPEN)) return most;
+  const { counts, total } = core.halfOpen;
+  const pressed = 2 * counts[t.listener] > halfOpenBound(core, t.listener) || 2 * total > core.limits.halfOpen;
+  return pressed ? Math.min(most, RETRIES_UNDER_PRESSURE) : most;
+}
+
 /** The SYN, or the SYN-ACK, was not answered in time. */
 export function onHandshakeTimer(core: Core, t: Tcb): void {
-  const most = t.state === SYN_SENT ? core.limits.synRetries : core.limits.synAckRetries;
+  const most = t.state === SYN_SENT ? core.limits.synRetries : synAckRetries(core, t);
   core.stats[stat.TIMEOUTS]++;
   if (t.retries >= most) {
     fail(core, t, t.softError !== 0 ? t.softError : ETIMEDOUT);

@@ -310,6 +310,10 @@ export const TRAFFIC_CLASS = 148;
 /** HOLD_* (state.ts): why an incomplete segment waits. */
 export const HOLD = 149;
 
+// The queue of established flows that the owner has not taken over.
+/** Generation of the listener in whose queue the flow counts, or 0: in none. */
+export const LISTENER_GENERATION = 168;
+
 // The urgent mechanism (RFC 9293 3.8.5), and reports to the owner (3.9.1.8).
 /** With URGENT_OUT: SND.UP, the sequence number that follows the last urgent byte written. */
 export const SND_UP = 184;
