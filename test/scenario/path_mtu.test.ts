@@ -224,6 +224,31 @@ t.test('RFC 1191 6.3: ten minutes after a router has told of a smaller MTU the f
   t.equal(path.tcb.mtuState, MTU_FIXED);
 });
 
+t.test('RFC 1191 6.3: a congestion window of one small segment does not hold the larger ones back', async (t) => {
+  const path = new Path(t, 1400);
+  const { p } = path;
+  path.tells = true;
+  path.transfer(20_000);
+  t.equal(path.tcb.sndMss, 1360);
+  // A loss that only the timeout finds.
+  p.write(1360);
+  p.discard();
+  p.advance(1000);
+  t.equal(path.tcb.cwnd, 1360);
+  p.discard();
+  p.inject({ flags: 'A', seq: 1, ack: 1 + path.tcb.written, win: 32_000 });
+  p.advance(700_000);
+  // As it stays where little is sent.
+  path.tcb.cwnd = 1360;
+  p.write(5000);
+  t.ok(p.discard().length > 0, 'something leaves');
+  t.equal(path.tcb.sndMss, 1460);
+  t.ok(path.tcb.cwnd >= 1460);
+  p.abort();
+  p.discard();
+  p.leftNothing();
+});
+
 t.test('RFC 5927 7: a forged MTU makes segments no smaller than those of 552 bytes, and larger ones none larger', async (t) => {
   const path = new Path(t, 1500);
   path.transfer(10_000);

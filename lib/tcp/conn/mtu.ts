@@ -160,10 +160,16 @@ function timeToLook(core: Core, t: Tcb): boolean {
     return true;
   }
   const mss = carried(core, t);
-  if (mss > t.sndMss) t.sndMss = mss;
+  if (mss > t.sndMss) raise(t, mss);
   if (t.sndMss >= t.mssMost) t.mtuState = MTU_FIXED;
   t.mtuAt = (core.seconds + AGAIN_S) | 0;
   return false;
+}
+
+/** Larger segments from now on. A congestion window of one smaller segment would hold them back for ever. */
+function raise(t: Tcb, mss: number): void {
+  t.sndMss = mss;
+  if (t.cwnd < mss) t.cwnd = mss;
 }
 
 /** The next size to try, or 0 where the search is over. */
@@ -207,7 +213,7 @@ function setApart(core: Core, t: Tcb, from: number): boolean {
 export function probeAcknowledged(core: Core, t: Tcb, ack: number): void {
   if (before(ack, t.probeEnd)) return;
   core.stats[stat.MTUP_SUCCESS]++;
-  t.sndMss = t.probeSize;
+  raise(t, t.probeSize);
   t.probeSize = 0;
 }
 
