@@ -270,6 +270,45 @@ t.test('MUST-12, RFC 9293 3.5.3: a reset in any state with a connection ends it,
   }
 });
 
+t.test('RFC 9293 3.10.5: a connection given up before its FIN has left is reset, in LAST-ACK and CLOSING too', async (t) => {
+  for (const end of ['abort', 'release'] as const) {
+    const p = new Trace(t);
+    p.accept();
+    p.inject({ flags: 'PAF', seq: 1, ack: 1, data: 'unread' });
+    p.discard();
+    // In one turn: the FIN has had no time to leave.
+    p.stack.shutdown(p.flow);
+    t.equal(p.state, 'LAST-ACK');
+    p.stack[end](p.flow);
+    p.turn();
+    p.expect({ flags: 'RA', seq: 1 });
+    p.leftNothing();
+  }
+  const p = new Trace(t);
+  p.accept({}, { win: 0 });
+  p.stack.write(p.flow, 10);
+  p.shutdown();
+  p.discard();
+  p.inject({ flags: 'AF', seq: 1, ack: 1, win: 0 });
+  t.equal(p.state, 'CLOSING');
+  p.discard();
+  p.abort();
+  p.expect({ flags: 'RA', seq: 1 });
+  p.leftNothing();
+});
+
+t.test('RFC 9293 3.10.5: once its FIN has left a connection in LAST-ACK ends without a reset', async (t) => {
+  const p = new Trace(t);
+  p.accept();
+  p.inject({ flags: 'AF', seq: 1, ack: 1 });
+  p.discard();
+  p.shutdown();
+  p.expect({ flags: 'FA', seq: 1, ack: 2 });
+  p.abort();
+  p.expectNothing();
+  p.leftNothing();
+});
+
 t.test('SHLD-3, MAY-1, RFC 2525 2.17, RFC 9293 3.6.1: a flow released with unread bytes is reset, and one that more bytes come for', async (t) => {
   const p = new Trace(t);
   p.accept();

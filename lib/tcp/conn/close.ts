@@ -3,7 +3,7 @@ import * as stat from '../stats.js';
 import type { Core } from './core.js';
 import { sendReset } from './output.js';
 import {
-  CLOSED, CLOSE_WAIT, ESTABLISHED, EV_CLOSED, EV_ERROR, EV_FREED, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, IN_DEMUX, IN_HALF_OPEN,
+  CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, EV_CLOSED, EV_ERROR, EV_FREED, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, IN_DEMUX, IN_HALF_OPEN,
   IN_TIME_WAIT, IS_ORPHAN, LAST_ACK, NONE, OWNED, RECYCLABLE, RELEASED, SYN_RECEIVED, SYN_SENT, TIMER_LIFE, TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -62,11 +62,15 @@ function end(core: Core, t: Tcb, events: number): void {
 
 /** Sends a reset where the peer has a connection to be reset, and ends the flow without an error. */
 export function resetAndFinish(core: Core, t: Tcb): void {
-  const state = t.state;
-  // RFC 9293 3.10.5: in the other states the peer has nothing that it waits for.
-  const synchronised = state >= SYN_RECEIVED && state <= CLOSE_WAIT;
-  if (synchronised) sendReset(core, t);
+  if (owesReset(t)) sendReset(core, t);
   finish(core, t);
+}
+
+/** RFC 9293 3.10.5: in CLOSING and LAST-ACK the peer has nothing that it waits for, once our FIN has left (as in Linux). */
+function owesReset(t: Tcb): boolean {
+  const state = t.state;
+  if (state === CLOSING || state === LAST_ACK) return ((t.sndNxt - t.iss - 2 - t.written) | 0) < 0;
+  return state >= SYN_RECEIVED && state <= CLOSE_WAIT;
 }
 
 /** The owner wants RST: the connection is gone at once, and the owner's hold on it with it. */
@@ -101,7 +105,8 @@ export function release(core: Core, t: Tcb): void {
     // Nothing is left to do but to wait.
   } else if (((t.received - t.consumed) | 0) > 0) {
     core.stats[stat.ABORT_ON_CLOSE]++;
-    resetAndFinish(core, t);
+    sendReset(core, t);
+    finish(core, t);
   } else if (core.orphanCount >= core.limits.orphans) {
     core.stats[stat.ABORT_ON_MEMORY]++;
     resetAndFinish(core, t);
