@@ -85,7 +85,7 @@ export interface Listener {
 
 export interface Network {
   /** A listener, or -errno. */
-  listen(address: Address, port: number, backlog: number, onConnection: (link: Link) => void): Listener | number;
+  listen(address: Address, port: number, backlog: number, sixOnly: boolean, onConnection: (link: Link) => void): Listener | number;
   /** A connection that opens, or -errno. */
   connect(remote: Address, remotePort: number, local: Address | null, localPort: number, options: LinkOptions): Link | number;
   isLocal(address: Address): boolean;

@@ -1,9 +1,12 @@
 /** One TCP socket with the habits of Linux: what each call answers in each state (net/ipv4/tcp.c, af_inet.c). */
 import { EADDRINUSE, ECONNRESET, EPIPE } from '../lib/tcp/errno.js';
+import { isMapped } from '../lib/tcp/wire/address.js';
 import type { Attempt } from './call.js';
 import { done, failed } from './call.js';
+import { anyAddress, isAny } from './endpoint.js';
+import type { Endpoint } from './endpoint.js';
 import { errnoName } from './errno.js';
-import type { Address, Link, Listener, Network } from './link.js';
+import type { Link, Listener, Network } from './link.js';
 import { SocketOptions } from './socket_options.js';
 
 export const AF_INET6 = 10;
@@ -26,12 +29,6 @@ export const SHUT_RECEIVE = 1;
 export const SHUT_SEND = 2;
 
 export type SocketState = 'idle' | 'listening' | 'connecting' | 'connected' | 'over';
-
-/** A place where connections come from and go to. */
-export interface Endpoint {
-  address: Address;
-  port: number;
-}
 
 export class Socket {
   readonly family: number;
@@ -66,7 +63,7 @@ export class Socket {
 
   bind(endpoint: Endpoint, inUse: boolean): ReturnType<typeof done> {
     if (this.bound !== null) return failed('EINVAL');
-    if (endpoint.address[3] !== 0 && !this.#network.isLocal(endpoint.address)) return failed('EADDRNOTAVAIL');
+    if (!isAny(endpoint) && !this.#network.isLocal(endpoint.address)) return failed('EADDRNOTAVAIL');
     if (inUse) return failed(EADDRINUSE);
     this.bound = endpoint;
     return done();
@@ -76,8 +73,8 @@ export class Socket {
     if (this.state !== 'idle' && this.state !== 'listening') return failed('EINVAL');
     this.#backlog = Math.max(backlog, 0);
     if (this.#listener === null) {
-      const { address, port } = this.bound ?? { address: new Int32Array(4), port: 0 };
-      const listener = this.#network.listen(address, port, this.#backlog + 1, (link) => this.#arrived(link));
+      const { address, port } = this.bound ?? { address: anyAddress(this.family === AF_INET6), port: 0 };
+      const listener = this.#network.listen(address, port, this.#backlog + 1, this.options.sixOnly, (link) => this.#arrived(link));
       if (typeof listener === 'number') return failed(-listener);
       this.#listener = listener;
       listener.apply(this.options);
@@ -115,10 +112,10 @@ export class Socket {
   }
 
   connect(remote: Endpoint, nonBlocking: boolean): Attempt {
-    const refused = this.#mayConnect();
+    const refused = this.options.sixOnly && isMapped(remote.address, 0) ? failed('ENETUNREACH') : this.#mayConnect();
     if (refused !== null) return () => refused;
     const local = this.bound;
-    const address = local === null || local.address[3] === 0 ? null : local.address;
+    const address = local === null || isAny(local) ? null : local.address;
     const link = this.#network.connect(remote.address, remote.port, address, local?.port ?? 0, this.options);
     if (typeof link === 'number') return () => failed(-link);
     this.#attach(link);

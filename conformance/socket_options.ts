@@ -23,7 +23,7 @@ const NAMES = new Map<string, string>([
   ['1:2', 'SO_REUSEADDR'], ['1:4', 'SO_ERROR'], ['1:7', 'SO_SNDBUF'], ['1:8', 'SO_RCVBUF'], ['1:9', 'SO_KEEPALIVE'], ['1:13', 'SO_LINGER'],
   ['1:15', 'SO_REUSEPORT'], ['1:30', 'SO_ACCEPTCONN'], ['6:1', 'TCP_NODELAY'], ['6:2', 'TCP_MAXSEG'], ['6:3', 'TCP_CORK'],
   ['6:4', 'TCP_KEEPIDLE'], ['6:5', 'TCP_KEEPINTVL'], ['6:6', 'TCP_KEEPCNT'], ['6:8', 'TCP_LINGER2'], ['6:9', 'TCP_DEFER_ACCEPT'],
-  ['6:11', 'TCP_INFO'], ['6:18', 'TCP_USER_TIMEOUT'], ['0:1', 'IP_TOS'], ['41:67', 'IPV6_TCLASS'],
+  ['6:11', 'TCP_INFO'], ['6:18', 'TCP_USER_TIMEOUT'], ['0:1', 'IP_TOS'], ['41:67', 'IPV6_TCLASS'], ['41:26', 'IPV6_V6ONLY'],
 ]);
 
 export class SocketOptions implements LinkOptions {
@@ -40,6 +40,8 @@ export class SocketOptions implements LinkOptions {
   maxSegment = 0;
   trafficClass = 0;
   reuseAddress = false;
+  /** An IPv6 socket takes no IPv4-mapped addresses. */
+  sixOnly = false;
   /** s that close() waits for; 0: close() resets; -1: neither. */
   linger = -1;
   /** s; not 0: accept() waits for data. */
@@ -97,6 +99,10 @@ export function setOption(socket: Socket, name: string, value: number, bytes: Ui
       if (value !== 0 && (value < MAXSEG_LEAST || value > MAXSEG_MOST)) return failed('EINVAL');
       options.maxSegment = value;
       break;
+    case 'IPV6_V6ONLY':
+      if (socket.bound !== null) return failed('EINVAL');
+      options.sixOnly = value !== 0;
+      break;
     case 'IP_TOS':
     case 'IPV6_TCLASS':
       options.trafficClass = value < 0 ? 0 : value & 0xff & ~ECN_BITS;
@@ -132,6 +138,7 @@ export function getOption(socket: Socket, name: string, length: number): Result 
     case 'TCP_USER_TIMEOUT': return value(options.userTimeout);
     case 'TCP_LINGER2': return value(options.linger2 === 0 ? LINGER2_DEFAULT : options.linger2);
     case 'TCP_MAXSEG': return value((socket.link?.mss ?? 0) || options.maxSegment || MSS_DEFAULT);
+    case 'IPV6_V6ONLY': return value(Number(options.sixOnly));
     case 'IP_TOS':
     case 'IPV6_TCLASS': return value(options.trafficClass);
     case 'TCP_INFO': {

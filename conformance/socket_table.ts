@@ -1,7 +1,7 @@
 /** The socket calls of one process: handles, and each call by its name. */
 import type { Attempt, Result } from './call.js';
 import { done, failed } from './call.js';
-import { parseEndpoint } from './endpoint.js';
+import { overlap, parseEndpoint } from './endpoint.js';
 import type { Network } from './link.js';
 import { flagsOf, numberOf, textOf, bytesOf } from './request.js';
 import type { Request } from './request.js';
@@ -63,7 +63,7 @@ const OPERATIONS = new Map<string, Operation>([
   ['listen', onSocket((socket, request) => socket.listen(numberOf(request, 'backlog', 0)))],
   ['accept', onSocket((socket, request, table) => socket.accept(flagsOf(request, 'nb') !== 0, (child) => table.add(child)))],
   ['connect', onSocket((socket, request) => {
-    const remote = parseEndpoint(textOf(request, 'addr'), numberOf(request, 'port', 0));
+    const remote = parseEndpoint(textOf(request, 'addr'), numberOf(request, 'port', 0), socket.family === AF_INET6);
     return remote === null ? failed('EAFNOSUPPORT') : socket.connect(remote, flagsOf(request, 'nb') !== 0);
   })],
   ['recv', onSocket((socket, request) =>
@@ -104,14 +104,13 @@ function open(table: SocketTable, request: Request): Result {
 }
 
 function bind(socket: Socket, request: Request, table: SocketTable): Result {
-  const endpoint = parseEndpoint(textOf(request, 'addr'), numberOf(request, 'port', 0));
+  const endpoint = parseEndpoint(textOf(request, 'addr'), numberOf(request, 'port', 0), socket.family === AF_INET6);
   if (endpoint === null) return failed('EAFNOSUPPORT');
   let inUse = false;
   for (const other of table.sockets.values()) {
-    if (other === socket || other.bound === null || other.bound.port !== endpoint.port || endpoint.port === 0) continue;
-    const apart = endpoint.address[3] !== 0 && other.bound.address[3] !== 0 && endpoint.address[3] !== other.bound.address[3];
+    if (other === socket || other.bound === null || endpoint.port === 0) continue;
     const shared = socket.options.reuseAddress && other.options.reuseAddress && !other.listening;
-    if (!apart && !shared) inUse = true;
+    if (!shared && overlap(endpoint, socket.options.sixOnly, other.bound, other.options.sixOnly)) inUse = true;
   }
   return socket.bind(endpoint, inUse);
 }

@@ -2,7 +2,7 @@
 import {
   CLOSED, CLOSING, ESTABLISHED, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_1, LAST_ACK,
 } from '../lib/tcp/conn/state.js';
-import { formatAddress } from '../lib/tcp/wire/address.js';
+import { formatAddress, isMapped } from '../lib/tcp/wire/address.js';
 import type { Tcb } from '../lib/tcp/conn/tcb.js';
 import type { Link, LinkOptions, LinkOwner } from './link.js';
 import { FlowMeter } from './flow_meter.js';
@@ -13,8 +13,9 @@ import { tcpInfo } from './tcp_info.js';
 
 /** MSS for arithmetic before there is one. */
 const MSS_DEFAULT = 536;
-/** Of IPv4 and TCP, without options. */
-const HEADERS = 40;
+/** Of IP and TCP, without options. */
+const HEADERS_4 = 40;
+const HEADERS_6 = 60;
 
 const NOBODY: LinkOwner = { connected() { /* nobody waits */ }, failed() { /* nobody waits */ }, closed() { /* nobody waits */ } };
 
@@ -173,7 +174,8 @@ export class StackLink implements Link {
     if (this.#freed) return null;
     const network = this.#network;
     const info = tcpInfo(this.#tcb, network.stack.limits, network.elapsed());
-    const advertised = this.#tcb.maxSegment > 0 ? Math.min(this.#tcb.maxSegment, MTU - HEADERS) : MTU - HEADERS;
+    const most = MTU - (isMapped(this.#tcb.words, this.#tcb.remoteAt) ? HEADERS_4 : HEADERS_6);
+    const advertised = this.#tcb.maxSegment > 0 ? Math.min(this.#tcb.maxSegment, most) : most;
     this.#meter.fill(info, this.#tcb, MTU, advertised, network.now());
     return info;
   }

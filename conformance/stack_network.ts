@@ -12,10 +12,10 @@ import { SendQueue } from './send_queue.js';
 import { StackLink } from './stack_link.js';
 import { StreamMemory } from './stream_memory.js';
 
-export const LOCAL_ADDRESS = '192.168.0.1';
+const ADDRESSES = ['192.168.0.1/16', 'fd3d:a0b:17d6::1/64'];
+/** Never seen: packets leave without a link header. */
+const GATEWAYS = ['192.168.0.2', 'fd3d:a0b:17d6::2'];
 export const MTU = 1500;
-const PREFIX = 16;
-const GATEWAY = '192.168.0.2';
 const MAX_FLOWS = 4096;
 /** Frames taken in one turn. */
 const BUDGET = 1024;
@@ -69,7 +69,7 @@ export class StackNetwork implements Network {
     });
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.memory,
-      interfaces: [{ device: this.#device, memory: this.memory.memory, addresses: [`${LOCAL_ADDRESS}/${PREFIX}`], gateways: [GATEWAY] }],
+      interfaces: [{ device: this.#device, memory: this.memory.memory, addresses: ADDRESSES, gateways: GATEWAYS }],
       random: config.random, secret: config.secret, now: config.now, limits: config.limits,
     });
   }
@@ -204,9 +204,9 @@ export class StackNetwork implements Network {
 
   // ---- what sockets ask for
 
-  listen(address: Address, port: number, backlog: number, onConnection: (link: Link) => void): Listener | number {
+  listen(address: Address, port: number, backlog: number, sixOnly: boolean, onConnection: (link: Link) => void): Listener | number {
     const { stack } = this;
-    const listener = stack.listen(address, port, backlog);
+    const listener = stack.listen(address, port, backlog, sixOnly);
     if (listener < 0) return listener;
     this.#listeners.set(listener, onConnection);
     return {

@@ -25,7 +25,7 @@ import { rightSize } from './conn/receive_buffer.js';
 import { RunPool } from './conn/runs.js';
 import { endOfText, send } from './conn/sender.js';
 import {
-  CLOSED, ESTABLISHED, FIN_QUEUED, HOLD_CORK, HOLD_MORE, NO_DELAY, NONE, RECYCLABLE, RELEASED, REPORTS_ON, SWS_OVERRIDE, SYN_SENT,
+  CLOSED, ESTABLISHED, FIN_QUEUED, HOLD_ANY, HOLD_CORK, HOLD_MORE, NO_DELAY, NONE, RECYCLABLE, RELEASED, REPORTS_ON, SWS_OVERRIDE, SYN_SENT, UNPUSHED,
 } from './conn/state.js';
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
@@ -183,6 +183,7 @@ export class Stack implements TransportSink, TimerSink {
   /**
    * Listens on a port of one address, or of all: of both families where `address` is ::, of IPv4 where it is ::ffff:0.0.0.0.
    *
+   * @param address all zero: any of both families; ::ffff:0.0.0.0: any of IPv4.
    * @param port 0: one is chosen.
    * @param backlog connections that may wait for `taken`, at least 1; while so many do, SYNs and the last segments of handshakes
    *   are dropped and counted. Half-open connections have bounds of their own (`limits.synBacklog`, `limits.halfOpen`).
@@ -263,8 +264,8 @@ export class Stack implements TransportSink, TimerSink {
     const t = this.#take(flow);
     if (t === null || t.has(FIN_QUEUED) || ((position - t.written) | 0) <= 0) return;
     t.written = position;
-    if (more) t.hold |= HOLD_MORE;
-    else if (t.hold !== 0) t.hold &= ~HOLD_MORE;
+    if (more) t.hold |= HOLD_MORE | UNPUSHED;
+    else if (t.hold !== 0) t.hold &= HOLD_CORK;
     if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
   }
 
@@ -323,7 +324,7 @@ export class Stack implements TransportSink, TimerSink {
     }
     t.mark(NO_DELAY);
     // What is held back goes now, once; the hold stands.
-    if (t.hold !== 0 && ((endOfText(t) - t.sndNxt) | 0) > 0) t.mark(SWS_OVERRIDE);
+    if ((t.hold & HOLD_ANY) !== 0 && ((endOfText(t) - t.sndNxt) | 0) > 0) t.mark(SWS_OVERRIDE);
     if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
   }
 
@@ -331,7 +332,7 @@ export class Stack implements TransportSink, TimerSink {
   setCork(flow: number, on: boolean): void {
     const t = this.#take(flow);
     if (t === null) return;
-    t.hold = on ? t.hold | HOLD_CORK : 0;
+    t.hold = on ? t.hold | HOLD_CORK : t.hold & UNPUSHED;
     if (!on && t.state >= ESTABLISHED) this.#core.flows.touch(t);
   }
 

@@ -8,15 +8,20 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseDotted } from '../../lib/tcp/wire/address.js';
+import { parseAddress, parseDotted } from '../../lib/tcp/wire/address.js';
 import { get16, get32, put16, put32 } from '../../lib/tcp/wire/bytes.js';
-import { add, complement, pseudoHeader4 } from '../../lib/tcp/wire/checksum.js';
+import { add, complement, pseudoHeader4, pseudoHeader6 } from '../../lib/tcp/wire/checksum.js';
 import { emitIPv4, PROTOCOL_TCP } from '../../lib/tcp/wire/ipv4.js';
+import { emitIPv6 } from '../../lib/tcp/wire/ipv6.js';
 import { emitTcp, tcpHeaderLength } from '../../lib/tcp/wire/tcp.js';
 
 const DRIVER = fileURLToPath(new URL('../../conformance/driver.js', import.meta.url));
 const LOCAL = parseDotted('192.168.0.1');
 const PEER = parseDotted('192.0.2.1');
+/** The peer and the stack over IPv6. */
+const SIX = new Int32Array(8);
+parseAddress('fd3d:fa7b:d17d::1', SIX, 0);
+parseAddress('fd3d:a0b:17d6::1', SIX, 4);
 const LETTERS = 'FSRPAUEC';
 
 export interface Answer {
@@ -59,6 +64,8 @@ export class Client {
   readonly packets: Packet[] = [];
   /** Every line, in order: `pkt`, or the id that is answered. */
   readonly order: string[] = [];
+  /** Segments of the peer come over IPv6. */
+  six = false;
   peerPort = 40_000;
   localPort = 8080;
   iss = 0;
@@ -139,21 +146,25 @@ export class Client {
   async inject(segment: Segment): Promise<Answer> {
     const text = typeof segment.data === 'string' ? Buffer.from(segment.data) : Buffer.alloc(segment.data ?? 0, 'y');
     const options = segment.options ?? [];
-    const packet = new Uint8Array(40 + options.length + text.length);
+    const ip = this.six ? 40 : 20;
+    const packet = new Uint8Array(ip + 20 + options.length + text.length);
     let flags = 0;
     for (let i = 0; i < LETTERS.length; i++) if (segment.flags.includes(LETTERS[i]!)) flags |= 1 << i;
     const ack = segment.ack === undefined ? 0 : (segment.ack + this.iss) | 0;
-    emitTcp(packet, 20, this.peerPort, this.localPort, ((segment.seq ?? 0) + this.irs) | 0, ack, flags, segment.win ?? 65535, 20 + options.length);
-    packet.set(options, 40);
-    packet.set(text, 40 + options.length);
-    const length = packet.length - 20;
-    put16(packet, 36, complement(add(pseudoHeader4(PEER, LOCAL, PROTOCOL_TCP, length), packet, 20, length)));
-    emitIPv4(packet, 0, 0, packet.length, 0, 0, 64, PROTOCOL_TCP, PEER, LOCAL);
+    emitTcp(packet, ip, this.peerPort, this.localPort, ((segment.seq ?? 0) + this.irs) | 0, ack, flags, segment.win ?? 65535, 20 + options.length);
+    packet.set(options, ip + 20);
+    packet.set(text, ip + 20 + options.length);
+    const length = packet.length - ip;
+    const pseudo = this.six ? pseudoHeader6(SIX, 0, 4, PROTOCOL_TCP, length) : pseudoHeader4(PEER, LOCAL, PROTOCOL_TCP, length);
+    put16(packet, ip + 16, complement(add(pseudo, packet, ip, length)));
+    if (this.six) emitIPv6(packet, 0, 0, 0, length, PROTOCOL_TCP, 64, SIX, 0, 4);
+    else emitIPv4(packet, 0, 0, packet.length, 0, 0, 64, PROTOCOL_TCP, PEER, LOCAL);
     return this.call('inject', { data: Buffer.from(packet).toString('hex') });
   }
 
   #read(packet: Buffer, time: number): Packet {
-    const ip = (packet[0]! & 15) * 4;
+    const four = packet[0]! >> 4 === 4;
+    const ip = four ? (packet[0]! & 15) * 4 : 40;
     const header = tcpHeaderLength(packet, ip);
     let flags = '';
     for (let i = 0; i < LETTERS.length; i++) if ((packet[ip + 13]! & (1 << i)) !== 0) flags += LETTERS[i];
@@ -162,7 +173,9 @@ export class Client {
     const options = packet.subarray(ip + 20, ip + header);
     const kinds: number[] = [];
     for (let i = 0; i < options.length; i += options[i]! < 2 ? 1 : options[i + 1]!) kinds.push(options[i]!);
-    const good = complement(add(pseudoHeader4(LOCAL, PEER, PROTOCOL_TCP, packet.length - ip), packet, ip, packet.length - ip)) === 0;
+    const length = packet.length - ip;
+    const pseudo = four ? pseudoHeader4(LOCAL, PEER, PROTOCOL_TCP, length) : pseudoHeader6(SIX, 4, 0, PROTOCOL_TCP, length);
+    const good = complement(add(pseudo, packet, ip, length)) === 0;
     if (!good) throw new Error(`a packet with a wrong checksum: ${packet.toString('hex')}`);
     return {
       t: time, flags, seq: (seq - this.iss) | 0, ack: flags.includes('A') ? (get32(packet, ip + 8) - this.irs) | 0 : 0,

@@ -352,6 +352,44 @@ t.test('TCP_INFO as Linux lays it out; TCP_MAXSEG', async (t) => {
   t.match(await client.call('getsockopt', { fd, level: 6, opt: 2, name: 'TCP_MAXSEG', len: 4 }), { val: 1448 });
 });
 
+t.test('IPv6: the MSS fits its header, an IPv6 socket takes both families or, if told so, one', async (t) => {
+  const client = await Client.start(t);
+  const listen = async (domain: number, addr: string, six = 0): Promise<{ fd: number; errno: string | undefined }> => {
+    const { ret: fd } = await client.call('socket', { domain, type: 1, protocol: 6 });
+    if (six > 0) await client.call('setsockopt', { fd, level: 41, opt: 26, name: 'IPV6_V6ONLY', val: 1 });
+    const { errno } = await client.call('bind', { fd, family: domain, addr, port: client.localPort });
+    if (errno === undefined) await client.call('listen', { fd, backlog: 4 });
+    return { fd, errno };
+  };
+  const both = await listen(10, '::');
+  t.equal((await listen(2, '0.0.0.0')).errno, 'EADDRINUSE');
+  await client.inject({ flags: 'S', options: MSS_1460 });
+  t.equal(client.next().options.readUInt16BE(2), 1460);
+  await client.inject({ flags: 'A', seq: 1, ack: 1 });
+  t.match(await client.call('accept', { fd: both.fd, nb: true }), { addr: '::ffff:192.0.2.1', port: 40_000 });
+  client.six = true;
+  await client.inject({ flags: 'S', options: MSS_1460 });
+  t.equal(client.next().options.readUInt16BE(2), 1440);
+  await client.inject({ flags: 'A', seq: 1, ack: 1 });
+  const { ret: fd, addr } = await client.call('accept', { fd: both.fd, nb: true });
+  t.equal(addr, 'fd3d:fa7b:d17d::1');
+  await client.send(fd, 2000);
+  t.strictSame(client.sent(), ['A 1:1441 1', 'PA 1441:2001 1']);
+  await client.call('close', { fd: both.fd });
+
+  client.localPort++;
+  client.peerPort++;
+  t.equal((await listen(10, '::', 1)).errno, undefined);
+  t.equal((await listen(2, '0.0.0.0')).errno, undefined, 'the families do not meet');
+  t.equal((await listen(10, 'fd3d:a0b:17d6::1')).errno, 'EADDRINUSE');
+  const { ret: other } = await client.call('socket', { domain: 2, type: 1, protocol: 6 });
+  t.match(await client.call('connect', { fd: other, addr: 'fd3d:fa7b:d17d::1', port: 9, nb: true }), { errno: 'EAFNOSUPPORT' });
+  const { ret: active } = await client.call('socket', { domain: 10, type: 1, protocol: 6 });
+  t.match(await client.call('connect', { fd: active, addr: 'fd3d:fa7b:d17d::1', port: 9, nb: true }), { errno: 'EINPROGRESS' });
+  const syn = client.next();
+  t.strictSame([syn.flags, syn.options.readUInt16BE(2)], ['S', 1440]);
+});
+
 t.test('TCP_INFO: what held the sender up, when data last came, packets', async (t) => {
   const client = await Client.start(t);
   const fd = await client.accept(await client.listen());

@@ -286,6 +286,23 @@ t.test('listeners: any address and one of its own, in use, and a bound', async (
   t.equal(listeners.add(any, 0, 81, 5), a);
 });
 
+t.test('listeners: any address of IPv4, of IPv6, or of both', async (t) => {
+  const listeners = new Listeners(4);
+  const any = new Int32Array(4);
+  const anyFour = Int32Array.of(0, 0, 0xffff, 0);
+  const four = Int32Array.of(0, 0, 0xffff, 1);
+  const six = Int32Array.of(0xfd << 24, 0, 0, 0);
+  const a = listeners.add(anyFour, 0, 80, 1);
+  t.equal(listeners.add(any, 0, 80, 1), -EADDRINUSE);
+  t.equal(listeners.find(six, 0, 80), NONE);
+  const b = listeners.add(any, 0, 80, 1, true);
+  t.strictSame([listeners.find(four, 0, 80), listeners.find(six, 0, 80)], [a, b]);
+  t.equal(listeners.add(six, 0, 80, 1), -EADDRINUSE);
+  const c = listeners.add(any, 0, 81, 1);
+  t.strictSame([listeners.find(four, 0, 81), listeners.find(six, 0, 81)], [c, c]);
+  t.equal(listeners.add(anyFour, 0, 81, 1), -EADDRINUSE);
+});
+
 t.test('queues through the records: as arrays', async (t) => {
   const random = randomOf(8);
   const queues = new FlowQueues(new Int32Array(40 * TCB_WORDS), 0, 3);

@@ -8,7 +8,7 @@ import type { Core } from './core.js';
 import { fillBlocks } from './sack.js';
 import { after, before } from './seq.js';
 import {
-  ACK_NOW, ACTIVE, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON, URGENT_OUT,
+  ACK_NOW, ACTIVE, DSACK_DUE, FIN_QUEUED, SACK_ON, SCALING_ON, SYN_SENT, TIMER_ACK, TIMESTAMPS_ON, UNPUSHED, URGENT_OUT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { disarm } from './timers.js';
@@ -119,7 +119,7 @@ export function sendText(core: Core, t: Tcb, seq: number, length: number, fin: b
   let flags = ACK;
   const last = ((position + sent - t.written) | 0) === 0;
   // RFC 9293 3.9.1.2: PSH where nothing follows that was written (MUST-61).
-  if (last && sent > 0) flags |= PSH;
+  if (last && sent > 0 && (t.hold & UNPUSHED) === 0) flags |= PSH;
   const ends = fin && last && t.has(FIN_QUEUED);
   if (ends) flags |= FIN;
   emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, flags, advertise(core, t), header);

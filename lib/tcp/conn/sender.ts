@@ -12,7 +12,8 @@ import { armPersist, armRetransmit } from './rto.js';
 import { LOST, pipe, PROBE, RETRANS } from './runs.js';
 import { after, before, later } from './seq.js';
 import {
-  ACK_NOW, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, INTERACTIVE, MTU_FIXED, NO_DELAY, NONE, PERSISTING, PROBING, RECOVERY_FAST,
+  ACK_NOW, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, HOLD_ANY, INTERACTIVE, MTU_FIXED, NO_DELAY, NONE, PERSISTING, PROBING,
+  RECOVERY_FAST,
   RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
   TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
@@ -266,7 +267,7 @@ function congestionRoom(t: Tcb, inFlight: number): number {
  * end of a large message does not wait for its beginning. The last segment of the stream never waits.
  */
 function mayGoSmall(t: Tcb): boolean {
-  if (t.hold !== 0) return t.has(FIN_QUEUED | SWS_OVERRIDE);
+  if ((t.hold & HOLD_ANY) !== 0) return t.has(FIN_QUEUED | SWS_OVERRIDE);
   if (t.has(NO_DELAY | FIN_QUEUED)) return true;
   return !(after(t.sndSml, t.sndUna) && !after(t.sndSml, t.sndNxt));
 }
@@ -287,7 +288,7 @@ function largest(core: Core, t: Tcb): number {
  */
 function holdProbe(core: Core, t: Tcb): void {
   const waits = ((endOfText(t) - t.sndNxt) | 0) > 0 || (t.has(FIN_QUEUED) && t.sndNxt === endOfText(t));
-  if (waits && (t.sndWnd < t.sndMss || t.hold !== 0)) {
+  if (waits && (t.sndWnd < t.sndMss || (t.hold & HOLD_ANY) !== 0)) {
     if (!isArmed(t, TIMER_RETRANSMIT) || !t.has(PERSISTING)) armPersist(core, t);
   } else if (t.has(PERSISTING)) {
     t.unmark(PERSISTING);

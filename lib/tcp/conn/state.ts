@@ -141,6 +141,10 @@ export const UNLIMITED = 0x7fffffff;
 export const HOLD_CORK = 1;
 /** Until the next write, or the next acknowledgement (Linux: MSG_MORE). */
 export const HOLD_MORE = 2;
+/** Either of them. */
+export const HOLD_ANY = HOLD_CORK | HOLD_MORE;
+/** No reason to wait: what was written last was written with more to come, so it is not pushed (PSH). */
+export const UNPUSHED = 4;
 
 /** Bits of `Tcb.asides`. */
 /** Urgent data was written, up to `sndUp`, and is not acknowledged as far as that. */
