@@ -4,6 +4,7 @@
  *     this machine                           namespace tcpo-<pid>-<n>
  *     <hostInterface> 198.18.X.1/24 ──veth── <serverInterface>   server 198.18.X.2/24, which no kernel owns,
  *                                                                or which the namespace's kernel is given
+ *                  and fd74:6370:6f66:X::1/64                    and fd74:6370:6f66:X::2/64, likewise
  *
  * Everything is removed by `close`; what a killed process left behind is removed at the next `open`.
  */
@@ -25,6 +26,10 @@ export interface NetworkPlan {
   readonly serverInterface: string;
   readonly serverAddress: string;
   readonly prefix: number;
+  /** The same for IPv6. */
+  readonly hostAddress6: string;
+  readonly serverAddress6: string;
+  readonly prefix6: number;
 }
 
 export interface Network extends NetworkPlan {
@@ -36,12 +41,14 @@ export interface Network extends NetworkPlan {
 const NAME = /^tcpo-(\d+)-\d+$/;
 /** RFC 2544 sets 198.18.0.0/15 aside for tests between devices: 512 networks of 254 hosts. */
 const SUBNETS = 512;
+/** Unique local addresses (RFC 4193), the fourth group of which is the number of the subnet. */
+const PREFIX6 = 'fd74:6370:6f66';
 let opened = 0;
 
 export async function openNetwork(): Promise<Network> {
   await requireIp();
   await removeLeftovers();
-  const { subnet, claim } = await claimSubnet();
+  const { subnet, subnet6, claim } = await claimSubnet();
   const id = opened++;
   const plan: NetworkPlan = {
     namespace: `tcpo-${process.pid}-${id}`,
@@ -50,6 +57,9 @@ export async function openNetwork(): Promise<Network> {
     serverInterface: 'veth0',
     serverAddress: `${subnet}.2`,
     prefix: 24,
+    hostAddress6: `${subnet6}::1`,
+    serverAddress6: `${subnet6}::2`,
+    prefix6: 64,
   };
   try {
     await build(plan);
@@ -70,6 +80,8 @@ async function build(plan: NetworkPlan): Promise<void> {
   await ip('link', 'add', hostInterface, 'type', 'veth', 'peer', 'name', serverInterface, 'netns', namespace);
   await ip('address', 'add', `${plan.hostAddress}/${plan.prefix}`, 'dev', hostInterface);
   await ip('link', 'set', hostInterface, 'up');
+  // Where the kernel has no IPv6, the network has none.
+  await ip('-6', 'address', 'add', `${plan.hostAddress6}/${plan.prefix6}`, 'dev', hostInterface, 'nodad').catch(() => undefined);
   await ip('-n', namespace, 'link', 'set', 'lo', 'up');
   await ip('-n', namespace, 'link', 'set', serverInterface, 'up');
 }
@@ -121,7 +133,7 @@ function isAlive(pid: number): boolean {
  * A /24 that nobody on this machine uses. The claim is an abstract socket: the kernel gives each name once within a
  * network namespace, and takes it back when the process ends, however it ends.
  */
-async function claimSubnet(): Promise<{ subnet: string; claim: Server }> {
+async function claimSubnet(): Promise<{ subnet: string; subnet6: string; claim: Server }> {
   const { stdout } = await ip('-o', '-4', 'address', 'show');
   for (let attempt = 0; attempt < SUBNETS; attempt++) {
     const number = (process.pid + opened + attempt) % SUBNETS;
@@ -132,7 +144,7 @@ async function claimSubnet(): Promise<{ subnet: string; claim: Server }> {
       claim.once('error', () => resolve(true));
       claim.listen(`\0tcp-offload ${subnet}`, () => resolve(false));
     });
-    if (!taken) return { subnet, claim: claim.unref() };
+    if (!taken) return { subnet, subnet6: `${PREFIX6}:${number.toString(16)}`, claim: claim.unref() };
   }
   throw new Error('no free network in 198.18.0.0/15: all 512 are in use on this machine');
 }

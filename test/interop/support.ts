@@ -23,7 +23,7 @@ export function missing(...commands: string[]): string | false {
 }
 
 /** A network with a TCP server on the namespace's end of it; the kernel's peers are at the host's end. */
-export async function withServer(options: TcpServerOptions, test: (network: Network, server: TcpServer) => Promise<void>): Promise<void> {
+export async function withServer(options: TcpServerOptions | ((network: Network) => TcpServerOptions), test: (network: Network, server: TcpServer) => Promise<void>): Promise<void> {
   const network = await openNetwork();
   try {
     const server = await TcpServer.start({
@@ -31,7 +31,7 @@ export async function withServer(options: TcpServerOptions, test: (network: Netw
       netns: network.namespace,
       address: `${network.serverAddress}/${network.prefix}`,
       gateway: network.hostAddress,
-      ...options,
+      ...(typeof options === 'function' ? options(network) : options),
     });
     try {
       await test(network, server);

@@ -43,6 +43,21 @@ t.test('5 % loss, reordering and duplication: 20 seeds', async (t) => {
   t.ok(reordered > 100, `${reordered} segments came out of order`);
 });
 
+t.test('the same over IPv6, and link-local: 8 seeds', async (t) => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const faults = { loss: 0.05, reorder: 0.1, reorderDelay: 3000, duplicate: 0.05, corrupt: 0.02, delay: 5000, jitter: 1000 };
+    const addresses = seed % 2 === 0 ? ['2001:db8::1/64', '2001:db8::2/64'] as const : ['fe80::1/64', 'fe80::2/64'] as const;
+    const network = transfer(t as Tap, { seed, faults, bytes: [150_000 + seed, 90_000 + seed * 7], flows: 3, addresses }, 3000);
+    t.match(network.a.stack.ip.stats, { IpInReceives: 0, IpOutRequests: 0 }, 'not a packet of IPv4');
+    t.ok(network.a.stack.ip.stats.Ip6InDelivers > 100);
+  }
+  const addresses = ['2001:db8::1/64', '2001:db8::2/64'] as const;
+  for (const segmentation of [0, 65535]) {
+    const network = transfer(t as Tap, { seed: 9, faults: {}, bytes: [900_000, 900_000], flows: 2, segmentation, addresses }, 3000);
+    t.equal(network.a.stat('TcpRetransSegs') + network.b.stat('TcpRetransSegs'), 0, 'on a clean link nothing is sent twice, super-segments or not');
+  }
+});
+
 t.test('corruption, heavy loss, and sequence numbers without timestamps or scaling', async (t) => {
   for (let seed = 30; seed < 36; seed++) {
     const faults = { loss: 0.15, corrupt: 0.05, duplicate: 0.2, delay: 20_000, jitter: 15_000 };

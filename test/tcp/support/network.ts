@@ -9,7 +9,7 @@ import { TCB_WORDS } from '../../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../../lib/tcp/stack.js';
 import type { StackLimits } from '../../../lib/tcp/limits.js';
 import { STAT_NAMES } from '../../../lib/tcp/stats.js';
-import { parseDotted, setMapped } from '../../../lib/tcp/wire/address.js';
+import { parsePrefix } from '../../../lib/tcp/wire/address.js';
 import { MemoryPayload } from '../../support/memory_payload.js';
 import { randomOf } from '../../support/random.js';
 
@@ -41,7 +41,7 @@ export class Side {
     this.toSend = toSend;
     this.stack = new Stack({
       words: new Int32Array(FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS, payload, random: randomOf(seed), now, limits,
-      interfaces: [{ device, memory: payload.memory, addresses: [`${address}/24`] }],
+      interfaces: [{ device, memory: payload.memory, addresses: [address], dadTransmits: 0 }],
       secret: new Uint8Array(16).fill(seed),
     });
   }
@@ -113,6 +113,8 @@ export interface Setting {
   faults: FaultOptions;
   bytes: [number, number];
   flows: number;
+  /** Addresses of both ends, each with its prefix. Default: two of IPv4. */
+  addresses?: readonly [string, string];
   segmentation?: number;
   limits?: Partial<StackLimits>;
   /** Bytes of the send ring of a flow, a power of two; half of them are in use at most. */
@@ -137,11 +139,12 @@ export class Network {
     const bad = fault(left, memories[0].memory, { ...setting.faults, seed: setting.seed }, clock);
     this.#next = () => bad.nextEvent?.() ?? Infinity;
     const limits = setting.limits ?? {};
-    this.a = new Side(segmentation > 0 && Object.keys(setting.faults).length === 0 ? left : bad, memories[0], '192.0.2.1', setting.seed, this.now, setting.bytes[0], limits);
-    this.b = new Side(right, memories[1], '192.0.2.2', setting.seed + 1000, this.now, setting.bytes[1], limits);
+    const [here, there] = setting.addresses ?? ['192.0.2.1/24', '192.0.2.2/24'];
+    this.a = new Side(segmentation > 0 && Object.keys(setting.faults).length === 0 ? left : bad, memories[0], here, setting.seed, this.now, setting.bytes[0], limits);
+    this.b = new Side(right, memories[1], there, setting.seed + 1000, this.now, setting.bytes[1], limits);
     this.b.stack.listen(new Int32Array(4), 80, 64);
     const remote = new Int32Array(4);
-    setMapped(remote, 0, parseDotted('192.0.2.2'));
+    parsePrefix(there, remote, 0);
     for (let i = 0; i < setting.flows; i++) this.a.stack.connect(remote, 80, null, 0);
   }
 
