@@ -43,8 +43,8 @@ RFC 1122 | 3.3.1.4 | MUST | network | A neighbour that is gone is found
 RFC 1122 | 3.3.2 | MUST | network | Fragments of a packet that stays incomplete are given up after a while
 RFC 1122 | 4.2.3.9 | MUST | network | ICMP errors about segments reach TCP
 RFC 826 | - | - | network | ARP: requests are answered, the sender is learned
-RFC 5227 | 2.1.1 | MUST | network | An address is probed before it is used
-RFC 5227 | 2.3 | MUST | network | An address that is used is announced
+RFC 5227 | 2.1.1 | MUST | network | An address is probed before it is used | not met: the IPv4 address is configured, and used at once; one that another station has is found and told of by 2.4
+RFC 5227 | 2.3 | MUST | network | An address that is used is announced twice | not met: it is announced once
 RFC 5227 | 2.4 | MUST | network | An address is defended, seldom enough to start no war
 RFC 4861 | 5.2 | MUST | network | What goes to a neighbour by itself, and what by a router
 RFC 4861 | 7.1 | MUST | network | Which messages of neighbours are valid
@@ -55,12 +55,12 @@ RFC 4861 | 7.3.1 | - | network | Progress of a connection shows that the neighbo
 RFC 4861 | 7.3.2 | - | network | States of a neighbour
 RFC 4861 | 7.3.3 | MUST | network | When a neighbour that is not heard of is asked, and given up
 RFC 4861 | 10 | - | network | The times and counts of neighbour discovery
-RFC 4861 | 6.3.4 | - | network | Router advertisements: default router, prefixes, MTU, hop limit
+RFC 4861 | 6.3.4 | - | network | Router advertisements: default router, prefixes, MTU, hop limit | n/a: addresses and routers are configured, as for IPv4; advertisements are not followed
 RFC 4862 | 5.4 | MUST | network | An address is used when nobody else is found to have it
 RFC 4862 | 5.4.2 | MUST | network | The probes for an address
 RFC 4862 | 5.4.3 | MUST | network | A probe of another for an address that is being probed: neither has it
 RFC 4862 | 5.4.4 | MUST | network | An answer to a probe: the address is another's
-RFC 4862 | 5.5.3 | - | network | Addresses made from advertised prefixes
+RFC 4862 | 5.5.3 | - | network | Addresses made from advertised prefixes | n/a: addresses are configured
 RFC 4443 | 2.4 | MUST | network | ICMPv6 errors: to whom not, how large, how often
 RFC 4443 | 3.2 | MUST | network | "Packet too big" reaches TCP
 RFC 4443 | 3.4 | MUST | network | A packet with something unknown in its header is told of as a parameter problem
@@ -72,6 +72,8 @@ RFC 8200 | 4.5 | MUST | network | Fragments, whole ones included
 RFC 8200 | 8.1 | MUST | network | The pseudo-header of the checksum
 RFC 4291 | 2.7 | MUST NOT | network | No packet comes from a multicast address
 RFC 4942 | 2.2 | SHOULD | network | Nor, on a wire, from an IPv4 address in IPv6 form
+RFC 3493 | 3.7 | - | interface | IPv4 peers of an IPv6 socket have mapped addresses
+RFC 3493 | 5.3 | - | interface | A listener of IPv6 alone
 RFC 6437 | 3 | SHOULD | network | All packets of a connection have one flow label, which is hard to guess
 RFC 6724 | 5 | MUST | network | Which source address goes with a destination
 RFC 6946 | 4 | MUST | network | A packet that is a fragment by itself disturbs no others
@@ -95,6 +97,7 @@ RFC 4821 | 7.7 | MUST | stack | A path that swallows large packets is found, and
 /** Options, estimates, loss recovery. */
 export const RECOVERY = readTable(`
 RFC 6691 | 2 | MUST | stack | The MSS leaves options out of account; segments are smaller by them
+RFC 7323 | 2 | - | stack | Scaling and timestamps survive a SYN cookie
 RFC 7323 | 2.2 | MUST | stack | Windows are scaled where both ends said so, but for those of SYNs
 RFC 7323 | 2.3 | MUST | stack | A shift above 14 counts as 14
 RFC 7323 | 3.2 | MUST | stack | Timestamps: in every segment where agreed on; a segment without is dropped, a reset is not
@@ -103,6 +106,7 @@ RFC 7323 | 4.3 | MUST | stack | Which timestamp is echoed
 RFC 7323 | 5.3 | MUST | stack | PAWS: a segment with an old timestamp is acknowledged and dropped
 RFC 7323 | 5.4 | SHOULD | stack | Timestamps begin at an offset of their own for each connection
 RFC 7323 | 5.5 | - | stack | A timestamp that is 24 days old says nothing
+RFC 2018 | 2 | - | stack | SACK is agreed on in the handshake
 RFC 2018 | 3 | - | stack | Three blocks beside timestamps, four without
 RFC 2018 | 4 | SHOULD | stack | Blocks: that of the latest segment first, then those told before
 RFC 2018 | 5 | SHOULD | stack | What the peer has is not sent again
@@ -146,8 +150,10 @@ RFC 9438 | 4.8 | - | stack | After a timeout
 RFC 9438 | 4.9 | - | stack | A congestion event that was none is undone
 RFC 9438 | 5.8 | - | stack | A window that was not used does not grow
 RFC 9406 | 4.2 | - | stack | HyStart++: slow start ends where the delay grows, not where it was a passing one
-RFC 7661 | 4.3 | - | stack | The window is kept through a time in which little is sent
-RFC 7661 | 4.4 | - | stack | A loss in such a time, and its end
+RFC 7661 | 4.2 | - | stack | Only a window that is used grows
+RFC 7661 | 4.3 | - | stack | The window is kept for five minutes in which little is sent | not met: on purpose; as in Linux it decays with the time in which it is not used (RFC 2861)
+RFC 7661 | 4.4 | - | stack | A loss in such a time, and its end | not met: on purpose; as for 4.3
+RFC 2861 | 3.2 | - | stack | The window decays with the time in which it is not used
 RFC 3168 | 5.3 | MUST | network | A mark on one fragment is one on the packet
 RFC 3168 | 6.1.1 | MUST | stack | ECN is agreed on in the handshake
 RFC 3168 | 6.1.2 | MUST | stack | The sender: a mark is as a loss, once a round trip, and is answered with CWR
@@ -165,6 +171,9 @@ RFC 5961 | 5.2 | MUST | stack | An acknowledgement of what was never sent, or lo
 RFC 5961 | 7 | SHOULD | stack | Challenges are rationed
 RFC 6528 | 3 | - | stack | Sequence numbers ascend for each connection and tell nothing of others
 RFC 6056 | 3.3 | SHOULD | stack | Ephemeral ports are hard to guess
+RFC 4987 | 3.3 | - | stack | SYN-ACKs are sent again less often under pressure
+RFC 4987 | 3.5 | - | stack | Half-open connections are bounded
+RFC 4987 | 4 | - | stack | A flood of SYNs leaves room for honest peers
 RFC 4987 | 3.6 | - | stack | SYN cookies where half-open connections have no room
 RFC 5927 | 4.1 | - | stack | An ICMP error must be about a segment in flight
 RFC 5927 | 5.2 | - | stack | A hard error is a soft one to a connection that stands

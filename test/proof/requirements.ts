@@ -12,8 +12,8 @@ export const REQUIREMENTS: readonly Requirement[] = [
 export const TITLES: Readonly<Record<number, string>> = {
   791: 'IPv4', 826: 'ARP', 1071: 'the Internet checksum', 1122: 'requirements of hosts', 1191: 'path MTU discovery',
   1624: 'updates of the checksum', 1858: 'tiny fragments', 2018: 'SACK', 2525: 'known problems of implementations',
-  2883: 'DSACK', 2923: 'problems of path MTU discovery',
-  3042: 'limited transmit', 3128: 'tiny fragments', 3168: 'ECN', 3522: 'Eifel detection',
+  2861: 'window validation', 2883: 'DSACK', 2923: 'problems of path MTU discovery',
+  3042: 'limited transmit', 3128: 'tiny fragments', 3168: 'ECN', 3493: 'the socket interface of IPv6', 3522: 'Eifel detection',
   4015: 'Eifel response', 4291: 'IPv6 addresses', 4443: 'ICMPv6', 4821: 'packetization layer path MTU discovery',
   4861: 'neighbour discovery', 4862: 'stateless addresses', 4942: 'security of the transition to IPv6',
   4987: 'SYN floods', 5227: 'address conflicts', 5461: 'soft errors', 5482: 'user timeout', 5681: 'congestion control',

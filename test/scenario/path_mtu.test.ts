@@ -120,7 +120,7 @@ for (const sack of [true, false]) {
     t.equal(path.dropped.length, dropped.length, 'nothing more is lost');
   });
 
-  t.test(`RFC 4821 7.5: ${kind}: a larger segment that is lost is no sign of congestion, and its bytes go again in small ones`, async (t) => {
+  t.test(`RFC 4821 7.5, 7.6: ${kind}: a larger segment that is lost is no sign of congestion, and its bytes go again in small ones`, async (t) => {
     const path = new Path(t, 1500, { limits: { mtuProbing: 'always' } }, sack);
     path.mtu = 1200;
     t.equal(path.tcb.sndMss, 1024, 'the base, before anything is known');

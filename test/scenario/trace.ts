@@ -14,20 +14,18 @@ import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../lib/tcp/stack.js';
 import type { StackLimits } from '../../lib/tcp/limits.js';
 import { STAT_NAMES } from '../../lib/tcp/stats.js';
-import { complement, pseudoHeader4, add } from '../../lib/tcp/wire/checksum.js';
-import { formatDotted, parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
-import { ICMP_NEXT_HOP_MTU, emitIcmp, finishIcmp } from '../../lib/tcp/wire/icmp.js';
-import { DONT_FRAGMENT, PROTOCOL_ICMP, PROTOCOL_TCP, emitIPv4 } from '../../lib/tcp/wire/ipv4.js';
-import { get16, get32, put16, put32 } from '../../lib/tcp/wire/bytes.js';
+import { parseAddress } from '../../lib/tcp/wire/address.js';
+import { get16, get32, put16 } from '../../lib/tcp/wire/bytes.js';
 import { TcpOptions, emitSack, emitSynOptions, emitTimestamps, parseOptions } from '../../lib/tcp/wire/options.js';
 import { TCP_URGENT, emitTcp, tcpHeaderLength, tcpUrgent } from '../../lib/tcp/wire/tcp.js';
 import { MemoryPayload } from '../support/memory_payload.js';
 import { randomOf } from '../support/random.js';
+import { IPV4, IPV6, fromPeer, fromRouter, readHeader } from './packet.js';
+import type { Ends } from './packet.js';
 import { runScript } from './script.js';
 
-export const STACK_ADDRESS = '192.0.2.1';
-export const PEER_ADDRESS = '192.0.2.2';
-const ROUTER_ADDRESS = '192.0.2.254';
+export const STACK_ADDRESS = IPV4.stack;
+export const PEER_ADDRESS = IPV4.peer;
 const MAX_FLOWS = 32;
 const RING = 1 << 19;
 
@@ -57,7 +55,7 @@ export interface Script {
   absolute?: boolean;
   port?: number;
   to?: number;
-  /** Who sends it, dotted; the peer where nothing is said. */
+  /** Who sends it; the peer where nothing is said. */
   from?: string;
 }
 
@@ -79,7 +77,6 @@ export interface Sent {
   ttl: number;
   source: number;
   destination: number;
-  to: string;
   bytes: Uint8Array;
 }
 
@@ -144,6 +141,8 @@ export interface TraceOptions {
   /** Bytes of the ring that received bytes lie in, a power of two. */
   receiveRing?: number;
   seed?: number;
+  /** Over IPv6. */
+  ipv6?: boolean;
 }
 
 export class Trace {
@@ -168,17 +167,22 @@ export class Trace {
   flow = -1;
   /** The peer's timestamps are sent with every segment where this is set: [TSval, TSecr]. */
   ts: [number, number] | null = null;
+  readonly #ends: Ends;
+  readonly #mtu: number;
   readonly #outbox: Sent[] = [];
   readonly #options = new TcpOptions();
 
   constructor(t: Test, options: TraceOptions = {}) {
+    const ends = options.ipv6 === true ? IPV6 : IPV4;
+    this.#ends = ends;
+    this.#mtu = options.mtu ?? 1500;
     this.t = t;
     this.irs = options.irs ?? 0xffff_ff00 | 0;
     this.payload = new MemoryPayload(MAX_FLOWS, RING, options.receiveRing);
     this.device = new WireDevice(this.payload.memory, options.mtu ?? 1500, options.segmentation ?? 0);
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.payload,
-      interfaces: [{ device: this.device, memory: this.payload.memory, addresses: [`${STACK_ADDRESS}/24`] }],
+      interfaces: [{ device: this.device, memory: this.payload.memory, addresses: [`${this.#ends.stack}/${ends.version === 4 ? 24 : 64}`] }],
       random: randomOf(options.seed ?? 1), secret: new Uint8Array(16).fill(options.seed ?? 1), now: this.now,
       limits: options.limits ?? {},
     });
@@ -253,7 +257,7 @@ export class Trace {
 
   connect(port = this.peerPort): void {
     const remote = new Int32Array(4);
-    setMapped(remote, 0, parseDotted(PEER_ADDRESS));
+    parseAddress(this.#ends.peer, remote, 0);
     this.peerPort = port;
     this.flow = this.stack.connect(remote, port, null, 0);
     this.t.ok(this.flow >= 0, `connect: ${this.flow}`);
@@ -301,54 +305,41 @@ export class Trace {
   put(script: Script, segmentSize = 0): void {
     const data = script.data ?? 0;
     const text = typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.alloc(data, 'y');
-    const packet = new Uint8Array(120 + text.length);
+    const segment = new Uint8Array(60 + text.length);
     let header = 20;
     const isSyn = script.flags.includes('S');
     const ts = script.ts === undefined ? this.ts : script.ts;
     if (isSyn) {
       header += emitSynOptions(
-        packet, 20 + header, script.mss ?? 0, script.sackOk ?? false, ts !== null, ts?.[0] ?? 0, ts?.[1] ?? 0, script.ws ?? -1,
+        segment, header, script.mss ?? 0, script.sackOk ?? false, ts !== null, ts?.[0] ?? 0, ts?.[1] ?? 0, script.ws ?? -1,
       );
     } else if (ts !== null) {
-      header += emitTimestamps(packet, 20 + header, ts[0], ts[1]);
+      header += emitTimestamps(segment, header, ts[0], ts[1]);
     }
     if (script.sack !== undefined) {
-      header += emitSack(packet, 20 + header, Int32Array.from(script.sack.flat(), (edge) => (edge + this.iss) | 0), 0, script.sack.length);
+      header += emitSack(segment, header, Int32Array.from(script.sack.flat(), (edge) => (edge + this.iss) | 0), 0, script.sack.length);
     }
     if (script.options !== undefined) {
-      packet.set(script.options, 20 + header);
+      segment.set(script.options, header);
       header += script.options.length;
     }
     let flags = 0;
     for (let i = 0; i < LETTERS.length; i++) if (script.flags.includes(LETTERS[i]!)) flags |= 1 << i;
     const seq = script.absolute === true ? script.seq ?? 0 : (script.seq ?? 0) + this.irs;
     const ack = script.absolute === true ? script.ack ?? 0 : script.ack === undefined ? 0 : script.ack + this.iss;
-    emitTcp(packet, 20, script.port ?? this.peerPort, script.to ?? this.stackPort, seq | 0, ack | 0, flags, script.win ?? 65535, header);
-    put16(packet, 20 + TCP_URGENT, script.urg ?? 0);
-    packet.set(text, 20 + header);
-    const total = 20 + header + text.length;
-    const source = parseDotted(script.from ?? PEER_ADDRESS);
-    const destination = parseDotted(STACK_ADDRESS);
-    put16(packet, 36, complement(add(pseudoHeader4(source, destination, PROTOCOL_TCP, total - 20), packet, 20, total - 20)));
-    emitIPv4(packet, 0, script.tos ?? 0, total, 0, 0, 64, PROTOCOL_TCP, source, destination);
-    this.device.waiting.push({ bytes: packet.slice(0, total), segmentSize });
+    emitTcp(segment, 0, script.port ?? this.peerPort, script.to ?? this.stackPort, seq | 0, ack | 0, flags, script.win ?? 65535, header);
+    put16(segment, TCP_URGENT, script.urg ?? 0);
+    segment.set(text, header);
+    const bytes = fromPeer(this.#ends, segment.subarray(0, header + text.length), script.tos ?? 0, script.from);
+    this.device.waiting.push({ bytes, segmentSize });
   }
 
   /**
    * A router on the way tells of an error about the stack's segment `seq` (relative) to the peer: ICMP `type` and `code`
-   * (RFC 792), and the MTU of the next hop where it says one.
+   * (RFC 792, or RFC 4443), and the MTU of the next hop where it says one.
    */
   icmp(type: number, code: number, seq: number, mtu = 0): void {
-    const packet = new Uint8Array(56);
-    const [own, peer] = [parseDotted(STACK_ADDRESS), parseDotted(PEER_ADDRESS)];
-    emitIcmp(packet, 20, type, code);
-    put16(packet, 20 + ICMP_NEXT_HOP_MTU, mtu);
-    emitIPv4(packet, 28, 0, 1500, 0, DONT_FRAGMENT, 60, PROTOCOL_TCP, own, peer);
-    put16(packet, 48, this.stackPort);
-    put16(packet, 50, this.peerPort);
-    put32(packet, 52, (seq + this.iss) | 0);
-    finishIcmp(packet, 20, 36);
-    emitIPv4(packet, 0, 0, 56, 0, 0, 250, PROTOCOL_ICMP, parseDotted(ROUTER_ADDRESS), own);
+    const packet = fromRouter(this.#ends, type, code, this.stackPort, this.peerPort, (seq + this.iss) | 0, this.#mtu, mtu);
     this.injectRaw(packet);
   }
 
@@ -444,7 +435,7 @@ export class Trace {
 
   #collect(): void {
     for (const bytes of this.device.sent) {
-      const ip = (bytes[0]! & 15) * 4;
+      const { header: ip, trafficClass, ttl } = readHeader(bytes);
       const header = tcpHeaderLength(bytes, ip);
       parseOptions(bytes, ip, this.#options);
       const o = this.#options;
@@ -457,7 +448,7 @@ export class Trace {
         time: this.now, flags: letters, seq: get32(bytes, ip + 4), ack: get32(bytes, ip + 8), win: get16(bytes, ip + 14),
         length: bytes.length - ip - header, text: Buffer.from(bytes.subarray(ip + header)).toString('latin1'), mss: o.mss,
         ws: o.windowScale, sackOk: o.sackPermitted, ts: o.hasTimestamps ? [o.tsVal, o.tsEcr] : null, sack,
-        urg: tcpUrgent(bytes, ip), tos: bytes[1]!, ttl: bytes[8]!, source: get16(bytes, ip), destination: get16(bytes, ip + 2), to: formatDotted(get32(bytes, 16)), bytes,
+        urg: tcpUrgent(bytes, ip), tos: trafficClass, ttl, source: get16(bytes, ip), destination: get16(bytes, ip + 2), bytes,
       });
     }
     this.device.sent = [];
