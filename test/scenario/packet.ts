@@ -1,5 +1,5 @@
 /** Packets of IPv4 and IPv6 between the stack of a scenario, its peer, and a router on the way. */
-import { parseAddress } from '../../lib/tcp/wire/address.js';
+import { formatAddress, parseAddress, setMapped } from '../../lib/tcp/wire/address.js';
 import { get32, put16, put32 } from '../../lib/tcp/wire/bytes.js';
 import { add, complement, pseudoHeader4, pseudoHeader6 } from '../../lib/tcp/wire/checksum.js';
 import { ICMP_NEXT_HOP_MTU, emitIcmp, finishIcmp } from '../../lib/tcp/wire/icmp.js';
@@ -82,8 +82,13 @@ function emitHeader(
   else emitIPv6(bytes, at, trafficClass, 0, total - header, protocol, TTL, words, 0, 4);
 }
 
-/** What the header of a packet from the stack says. */
-export function readHeader(bytes: Uint8Array): { header: number; trafficClass: number; ttl: number } {
-  if (bytes[0]! >>> 4 === 4) return { header: (bytes[0]! & 15) * 4, trafficClass: bytes[1]!, ttl: bytes[8]! };
-  return { header: 40, trafficClass: (get32(bytes, 0) >>> 20) & 0xff, ttl: bytes[7]! };
+/** What the header of a packet from the stack says; `to` is the text of its destination. */
+export function readHeader(bytes: Uint8Array): { header: number; trafficClass: number; ttl: number; to: string } {
+  const words = new Int32Array(4);
+  if (bytes[0]! >>> 4 === 4) {
+    setMapped(words, 0, get32(bytes, 16));
+    return { header: (bytes[0]! & 15) * 4, trafficClass: bytes[1]!, ttl: bytes[8]!, to: formatAddress(words, 0) };
+  }
+  for (let i = 0; i < 4; i++) words[i] = get32(bytes, 24 + 4 * i);
+  return { header: 40, trafficClass: (get32(bytes, 0) >>> 20) & 0xff, ttl: bytes[7]!, to: formatAddress(words, 0) };
 }

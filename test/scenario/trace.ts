@@ -77,6 +77,7 @@ export interface Sent {
   ttl: number;
   source: number;
   destination: number;
+  to: string;
   bytes: Uint8Array;
 }
 
@@ -435,7 +436,7 @@ export class Trace {
 
   #collect(): void {
     for (const bytes of this.device.sent) {
-      const { header: ip, trafficClass, ttl } = readHeader(bytes);
+      const { header: ip, trafficClass, ttl, to } = readHeader(bytes);
       const header = tcpHeaderLength(bytes, ip);
       parseOptions(bytes, ip, this.#options);
       const o = this.#options;
@@ -448,7 +449,7 @@ export class Trace {
         time: this.now, flags: letters, seq: get32(bytes, ip + 4), ack: get32(bytes, ip + 8), win: get16(bytes, ip + 14),
         length: bytes.length - ip - header, text: Buffer.from(bytes.subarray(ip + header)).toString('latin1'), mss: o.mss,
         ws: o.windowScale, sackOk: o.sackPermitted, ts: o.hasTimestamps ? [o.tsVal, o.tsEcr] : null, sack,
-        urg: tcpUrgent(bytes, ip), tos: trafficClass, ttl, source: get16(bytes, ip), destination: get16(bytes, ip + 2), bytes,
+        urg: tcpUrgent(bytes, ip), tos: trafficClass, ttl, source: get16(bytes, ip), destination: get16(bytes, ip + 2), to, bytes,
       });
     }
     this.device.sent = [];
