@@ -2,14 +2,16 @@
  * The conformance driver: the stack behind a line protocol on a Unix socket, so that foreign test tools can make socket
  * calls on it and exchange packets with it.
  *
- *     npm run --silent conformance-driver -- SOCKET [--clock real|virtual]
+ *     npm run --silent conformance-driver -- SOCKET [--clock real|virtual] [--full]
  *
+ * It is the bare protocol core, on a virtual clock unless told otherwise; with --full it is the whole product, on the real one.
  * One connection is served; the process ends with it, on `bye`, or where nobody connects in ten seconds.
  */
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import { FullSession } from './full_session.js';
 import { Lines, parseRequest } from './request.js';
 import { Session } from './session.js';
 
@@ -49,7 +51,7 @@ function stopListening(): void {
 function serve(socket: Socket): void {
   const lines = new Lines();
   let out = '';
-  const session = new Session({
+  const session = new (options.full ? FullSession : Session)({
     clock: options.clock,
     write: (line) => {
       if (out === '') setImmediate(flush);
@@ -74,22 +76,26 @@ function serve(socket: Socket): void {
   socket.on('close', () => process.exit(0));
 }
 
-function readArguments(given: string[]): { path: string; clock: 'real' | 'virtual' } {
+function readArguments(given: string[]): { path: string; clock: 'real' | 'virtual'; full: boolean } {
   let path = '';
-  let clock = 'virtual';
+  let clock = '';
+  let full = false;
   for (let i = 0; i < given.length; i++) {
     const argument = given[i]!;
     if (argument === '--clock') clock = given[++i] ?? '';
     else if (argument.startsWith('--clock=')) clock = argument.slice('--clock='.length);
+    else if (argument === '--full') full = true;
     else if (argument.startsWith('--')) usage(`unknown option ${argument}`);
     else path = argument;
   }
   if (path === '') usage('no socket given');
+  if (clock === '') clock = full ? 'real' : 'virtual';
+  if (full && clock === 'virtual') usage('with --full the clock is the real one');
   if (clock !== 'real' && clock !== 'virtual') return usage(`no such clock: ${clock}`);
-  return { path, clock };
+  return { path, clock, full };
 }
 
 function usage(problem: string): never {
-  process.stderr.write(`${problem}\nusage: npm run --silent conformance-driver -- SOCKET [--clock real|virtual]\n`);
+  process.stderr.write(`${problem}\nusage: npm run --silent conformance-driver -- SOCKET [--clock real|virtual] [--full]\n`);
   process.exit(2);
 }

@@ -10,7 +10,7 @@ import { StackNetwork } from './stack_network.js';
 
 /** Where the virtual clock begins, in µs. */
 const VIRTUAL_START = 1_000_000_000;
-const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 1;
 const SECRET_BYTES = 16;
 /** Longest time that a timer of Node's can take, in ms. */
 const TIMER_MOST_MS = 0x7fff_ffff;

@@ -1,6 +1,7 @@
 /** Opens a device by its name. */
 import { AfPacketDevice, type AfPacketOptions } from './af_packet.js';
 import type { Device, DeviceMemory } from './device.js';
+import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
 
@@ -12,13 +13,14 @@ export interface OpenOptions extends AfPacketOptions {
 const PACKET = 'packet:';
 
 /**
- * @param spec 'loopback' or 'packet:INTERFACE'.
+ * @param spec 'loopback' or 'packet:INTERFACE'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
  */
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
+  if (spec === 'exchange') return new ExchangeDevice(memory, shared);
   if (spec.startsWith(PACKET) && spec.length > PACKET.length) {
     const open = (): Device => new AfPacketDevice(spec.slice(PACKET.length), memory, shared, options);
     return options.netns === undefined ? open() : inNamespace(options.netns, open);

@@ -15,7 +15,7 @@ export interface FaultConfig {
 }
 
 export interface ServerConfig {
-  /** 'loopback', or 'packet:IFNAME'. */
+  /** As `openDevice` (lib/nic/open.ts) takes it. */
   readonly device: string;
   /** Network namespace that the device is in; null: that of the process. */
   readonly netns: string | null;
