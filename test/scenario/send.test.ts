@@ -215,6 +215,19 @@ t.test('RFC 9293 3.8.6: a window that shrinks does no harm; old segments do not 
   p.expectNothing('SND.WL2 is later');
 });
 
+t.test('RFC 9293 3.10.7.4: text that comes again may acknowledge something new: its window counts, or more would be sent than was ever offered', async (t) => {
+  const p = new Trace(t);
+  p.accept({ mss: 1000 }, { win: 4000 });
+  p.write(8000);
+  t.equal(p.discard().length, 4);
+  p.inject({ flags: 'A', seq: 101, ack: 1, win: 4000, data: 100 });
+  p.inject({ flags: 'A', seq: 1, ack: 1001, win: 3000, data: 100 });
+  p.advance(50);
+  t.strictSame(p.discard().filter(({ length }) => length > 0), [], 'the window ends where it did');
+  p.inject({ flags: 'A', seq: 201, ack: 2001, win: 4000 });
+  t.strictSame(p.discard().map(({ seq, length }) => [(seq - p.iss) | 0, length]), [[4001, 1000], [5001, 1000]]);
+});
+
 t.test('RFC 7323 2.2: windows are scaled in both directions, but for those of SYNs', async (t) => {
   const p = new Trace(t);
   p.listen();

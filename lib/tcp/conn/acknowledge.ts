@@ -60,9 +60,13 @@ function isDuplicate(core: Core, t: Tcb, windowBefore: number): boolean {
   return t.sndNxt !== t.sndUna && core.segment.length === 0 && t.sndWnd === windowBefore;
 }
 
-/** Takes over the window from a segment that is not older than the one it was last taken from. */
+/**
+ * Takes over the window from a segment that is not older than the one it was last taken from (RFC 9293 3.10.7.4). One that
+ * acknowledges something new is not, though it may carry old text again: the window left as it was would reach further
+ * than the peer has ever offered.
+ */
 export function updateWindow(t: Tcb, seq: number, ack: number, field: number): void {
-  if (!before(t.sndWl1, seq) && !(t.sndWl1 === seq && notAfter(t.sndWl2, ack))) return;
+  if (!before(t.sndWl1, seq) && !(t.sndWl1 === seq && notAfter(t.sndWl2, ack)) && !after(ack, t.sndUna)) return;
   t.sndWnd = field << t.sndWndShift;
   t.sndWl1 = seq;
   t.sndWl2 = ack;
