@@ -35,9 +35,12 @@ const SWITCHES = new Map<string, keyof StackLimits>([
   ['tcp_slow_start_after_idle', 'idleRestart'],
 ]);
 
+/** tcp_ecn by number; those above 2 are of accurate ECN, and what is left of them without it. */
+const ECN = ['off', 'on', 'accept', 'on', 'on', 'accept'];
+
 /** Values are texts or numbers; those not known, or that make no sense, are ignored. */
 export function settingsOf(given: Record<string, unknown>): Settings {
-  const limits: Record<string, number | boolean> = { synRetries: SYN_RETRIES, timestampsRequired: false };
+  const limits: Record<string, number | boolean | string> = { synRetries: SYN_RETRIES, timestampsRequired: false };
   for (const [name, value] of Object.entries(given)) {
     const numbers = numbersOf(value);
     if (numbers.length === 0) continue;
@@ -45,6 +48,7 @@ export function settingsOf(given: Record<string, unknown>): Settings {
     const flag = SWITCHES.get(name);
     if (number !== undefined) limits[number[0]] = numbers[0]! * number[1];
     if (flag !== undefined) limits[flag] = numbers[0] !== 0;
+    if (name === 'tcp_ecn' && ECN[numbers[0]!] !== undefined) limits.ecn = ECN[numbers[0]!]!;
     if (name === 'ip_local_port_range' && numbers.length === 2) [limits.ephemeralFirst, limits.ephemeralLast] = numbers as [number, number];
   }
   // 0 stands for Linux's own choice.

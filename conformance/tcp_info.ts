@@ -1,8 +1,9 @@
 /** Linux's struct tcp_info (include/uapi/linux/tcp.h) of a flow, as far as the stack knows its fields; the rest are 0. */
 import {
-  CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, PERSISTING, RECOVERY_FAST, RECOVERY_LOSS, SACK_ON,
+  CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, PERSISTING, RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, SACK_ON,
   SCALING_ON, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON, TIME_WAIT,
 } from '../lib/tcp/conn/state.js';
+import { ECN_ON, ECN_SEEN } from '../lib/tcp/conn/ecn.js';
 import { TICK_US } from '../lib/tcp/conn/core.js';
 import type { Tcb } from '../lib/tcp/conn/tcb.js';
 import type { StackLimits } from '../lib/tcp/limits.js';
@@ -17,12 +18,15 @@ const LINUX_STATE = new Map([
 /** TCP_CA_* */
 const CA_OPEN = 0;
 const CA_DISORDER = 1;
+const CA_CWR = 2;
 const CA_RECOVERY = 3;
 const CA_LOSS = 4;
 /** TCPI_OPT_* */
 const OPT_TIMESTAMPS = 1;
 const OPT_SACK = 2;
 const OPT_WSCALE = 4;
+const OPT_ECN = 8;
+const OPT_ECN_SEEN = 16;
 /** Linux counts what it has not lost into an "infinite" threshold. */
 const SSTHRESH_INFINITE = 0x7fff_ffff;
 
@@ -37,7 +41,8 @@ export function tcpInfo(t: Tcb, limits: StackLimits, elapsed: number): Uint8Arra
   view.setUint8(2, persisting ? 0 : t.retries);
   view.setUint8(3, t.probes);
   view.setUint8(4, persisting ? t.persistBackoff : t.backoff);
-  view.setUint8(5, (t.has(TIMESTAMPS_ON) ? OPT_TIMESTAMPS : 0) | (t.has(SACK_ON) ? OPT_SACK : 0) | (t.has(SCALING_ON) ? OPT_WSCALE : 0));
+  view.setUint8(5, (t.has(TIMESTAMPS_ON) ? OPT_TIMESTAMPS : 0) | (t.has(SACK_ON) ? OPT_SACK : 0) | (t.has(SCALING_ON) ? OPT_WSCALE : 0)
+    | ((t.ecn & ECN_ON) !== 0 ? OPT_ECN : 0) | ((t.ecn & ECN_SEEN) !== 0 ? OPT_ECN_SEEN : 0));
   view.setUint8(6, t.has(SCALING_ON) ? (t.sndWndShift & 15) | (t.rcvWndShift << 4) : 0);
   const put = (at: number, value: number): void => view.setUint32(at, value, true);
   const put64 = (at: number, value: number): void => view.setBigUint64(at, BigInt(Math.max(Math.round(value), 0)), true);
@@ -75,6 +80,7 @@ export function tcpInfo(t: Tcb, limits: StackLimits, elapsed: number): Uint8Arra
 
 function caState(t: Tcb): number {
   if (t.recovery === RECOVERY_LOSS) return CA_LOSS;
+  if (t.recovery === RECOVERY_CWR) return CA_CWR;
   if (t.recovery === RECOVERY_FAST) return CA_RECOVERY;
   return t.dupAcks > 0 || t.sacked > 0 ? CA_DISORDER : CA_OPEN;
 }

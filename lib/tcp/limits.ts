@@ -71,6 +71,8 @@ export interface StackLimits {
   idleRestart: boolean;
   /** SYN cookies (RFC 4987 3.6): where half-open flows have no more room, for every SYN, or not at all (Linux: tcp_syncookies 1, 2, 0). */
   synCookies: 'pressure' | 'always' | 'never';
+  /** Explicit congestion notification (RFC 3168): not at all, where the peer asks for it, or asked for as well (Linux: tcp_ecn 0, 2, 1). */
+  ecn: 'off' | 'accept' | 'on';
   /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
   congestion: 'cubic' | 'newreno';
   /**
@@ -117,6 +119,7 @@ const DEFAULTS: StackLimits = {
   timestampsRequired: true,
   idleRestart: true,
   synCookies: 'pressure',
+  ecn: 'accept',
   congestion: 'cubic',
   mtuProbing: 'blackhole',
 };
@@ -160,6 +163,7 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
 export const LIMIT_CHOICES: { readonly [K in keyof StackLimits as StackLimits[K] extends string ? K : never]: readonly StackLimits[K][] } = {
   synCookies: ['pressure', 'always', 'never'],
   congestion: ['cubic', 'newreno'],
+  ecn: ['off', 'accept', 'on'],
   mtuProbing: ['off', 'blackhole', 'always'],
 };
 

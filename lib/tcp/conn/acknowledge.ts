@@ -1,12 +1,13 @@
 /** What an arriving acknowledgement says (RFC 9293 3.10.7.4, fifth step): bytes that are through, and the peer's window. */
 import { TICK_US } from './core.js';
+import { ECE } from '../wire/tcp.js';
 import type { Core } from './core.js';
 import { challenge } from './ack.js';
 import { probeAcknowledged } from './mtu.js';
 import { tsNow } from './output.js';
 import { probeAnswered } from './probe.js';
 import { advanced, duplicate } from './recovery.js';
-import { repair } from './repair.js';
+import { congestionTold, repair } from './repair.js';
 import { armRetransmit, disarmRetransmit, measured } from './rto.js';
 import { isDsack, noteMinRtt, takeBlocks, trim } from './scoreboard.js';
 import { endOfText } from './sender.js';
@@ -42,6 +43,7 @@ export function takeAck(core: Core, t: Tcb): boolean {
   } else if (ack === t.sndUna && isDuplicate(core, t, windowBefore)) {
     duplicate(core, t);
   }
+  if (t.ecn !== 0 && (segment.flags & ECE) !== 0 && t.recovery === RECOVERY_OPEN) congestionTold(core, t);
   if (t.recovery !== RECOVERY_OPEN || hasUnsent(t)) {
     t.hold &= ~HOLD_MORE;
     core.flows.touch(t);

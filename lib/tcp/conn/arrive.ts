@@ -7,6 +7,7 @@ import { ackAtOnce, ackNow, answerInvalid, challenge } from './ack.js';
 import { measure, takeAck } from './acknowledge.js';
 import { fail, finish, limitFinWait2 } from './close.js';
 import type { Core } from './core.js';
+import { noteMark } from './ecn.js';
 import { arriveInSynSent, establish } from './handshake.js';
 import { arriveAtListener, countOverflow, hasRoom } from './listen.js';
 import { refuse } from './output.js';
@@ -95,6 +96,7 @@ function arriveSynchronised(core: Core, t: Tcb): void {
 /** Sixth to eighth: urgent pointer, text and FIN. */
 function takeText(core: Core, t: Tcb): void {
   if (core.segment.isUrg) takeUrgent(core, t);
+  if (t.ecn !== 0 && core.segment.textLength > 0) noteMark(core, t);
   acceptText(core, t);
 }
 

@@ -7,6 +7,7 @@ import { measure, updateWindow } from './acknowledge.js';
 import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
+import { learnEcn, offerEcn } from './ecn.js';
 import { beginKeepAlive } from './keepalive.js';
 import { beginMtu } from './mtu.js';
 import { carriedMss, firstWindow, ipHeader, refuse, sendSyn } from './output.js';
@@ -147,6 +148,7 @@ export function connect(
     return result;
   }
   t.flags = ACTIVE | OWNED | offers(core);
+  offerEcn(core, t);
   core.stats[stat.ACTIVE_OPENS]++;
   sequence(core, t, 0, false);
   enter(core, t, SYN_SENT);
@@ -196,6 +198,7 @@ export function arriveInSynSent(core: Core, t: Tcb): boolean {
   }
   if (!segment.isSyn) return false;
   agree(core, t);
+  learnEcn(core, t);
   if (acceptable) {
     measure(core, t, segment.ack);
     establish(core, t);

@@ -3,15 +3,15 @@
  * TCP server; so the numbers may be of two neighbouring moments.
  */
 import {
-  FREE, NO_DELAY, RECOVERY_FAST, RECOVERY_LOSS, REORDERED, SACK_ON, SCALING_ON, STATE_NAMES, TIMESTAMPS_ON, UNLIMITED,
+  FREE, NO_DELAY, RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, REORDERED, SACK_ON, SCALING_ON, STATE_NAMES, TIMESTAMPS_ON, UNLIMITED,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 
 export interface TcpInfo {
   /** RFC 9293 3.3.2, as `ESTABLISHED`. */
   state: string;
-  /** `disorder`: some segments are missing and not yet lost. */
-  congestionState: 'open' | 'disorder' | 'recovery' | 'loss';
+  /** `disorder`: some segments are missing and not yet lost; `cwr`: a router has told of congestion (RFC 3168). */
+  congestionState: 'open' | 'disorder' | 'cwr' | 'recovery' | 'loss';
   timestamps: boolean;
   sack: boolean;
   windowScaling: boolean;
@@ -109,5 +109,6 @@ export function tcpInfo(tcb: Tcb, flow: number): TcpInfo | null {
 function congestionState(t: Tcb): TcpInfo['congestionState'] {
   if (t.recovery === RECOVERY_FAST) return 'recovery';
   if (t.recovery === RECOVERY_LOSS) return 'loss';
+  if (t.recovery === RECOVERY_CWR) return 'cwr';
   return t.sacked > 0 || t.dupAcks > 0 ? 'disorder' : 'open';
 }

@@ -7,9 +7,10 @@
 import * as stat from '../stats.js';
 import { COOKIES_OUT_US } from '../syn_cookies.js';
 import type { Core } from './core.js';
+import { acceptEcn, ECN_ON } from './ecn.js';
 import { agree, beginFlow, enter, establish, halfOpenBound, MSS_DEFAULT_4, MSS_DEFAULT_6, newFlow, offers, sequence } from './handshake.js';
 import { ipHeader, refuse, sendSyn } from './output.js';
-import { IN_HALF_OPEN, NONE, SACK_ON, SCALING_ON, SYN_RECEIVED } from './state.js';
+import { IN_HALF_OPEN, NONE, SACK_ON, SCALING_ON, SYN_RECEIVED, TIMESTAMPS_ON } from './state.js';
 import type { Tcb } from './tcb.js';
 import { fixReceiveBuffer } from './window.js';
 
@@ -93,6 +94,7 @@ function openHalf(core: Core, listener: number, least: number, hasLeast: boolean
   const t = flowFor(core, listener);
   if (t === null) return;
   agree(core, t);
+  acceptEcn(core, t);
   sequence(core, t, least, hasLeast);
   enter(core, t, SYN_RECEIVED);
   t.mark(IN_HALF_OPEN);
@@ -122,10 +124,11 @@ function giveCookie(core: Core, listener: number): void {
     options.windowScale = -1;
   }
   agree(core, t);
+  if (t.has(TIMESTAMPS_ON)) acceptEcn(core, t);
   const asked = options.mss > 0 ? options.mss : ipHeader(addresses, 0) === 20 ? MSS_DEFAULT_4 : MSS_DEFAULT_6;
   t.iss = cookies.make(core.now, addresses, 0, sourcePort, destinationPort, segment.seq, asked);
   core.isn.generate(core.now, addresses, 4, 0, destinationPort, sourcePort);
-  const stamp = cookies.stamp(core.ms, t.has(SCALING_ON) ? options.windowScale : -1, t.has(SACK_ON), false);
+  const stamp = cookies.stamp(core.ms, t.has(SCALING_ON) ? options.windowScale : -1, t.has(SACK_ON), t.ecn !== 0);
   t.tsOffset = (core.isn.tsOffset + stamp - core.ms) | 0;
   t.state = SYN_RECEIVED;
   if (sendSyn(core, t)) {
@@ -171,6 +174,7 @@ function openByCookie(core: Core, listener: number): boolean {
   options.sackPermitted = sack;
   options.windowScale = windowScale;
   agree(core, t);
+  if (options.hasTimestamps && cookies.ecn && limits.ecn !== 'off') t.ecn = ECN_ON;
   segment.seq = (irs + 1) | 0;
   t.tsOffset = isn.tsOffset;
   t.iss = iss;

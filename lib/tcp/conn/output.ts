@@ -5,6 +5,7 @@ import { put16 } from '../wire/bytes.js';
 import { emitSack, emitSynOptions, emitTimestamps } from '../wire/options.js';
 import { ACK, emitTcp, FIN, PSH, RST, SYN, TCP_FLAGS, TCP_HEADER, TCP_URGENT, URG } from '../wire/tcp.js';
 import type { Core } from './core.js';
+import { echoBits, ecnField, handshakeBits, textBits } from './ecn.js';
 import { fillBlocks } from './sack.js';
 import { after, before } from './seq.js';
 import {
@@ -29,8 +30,8 @@ export function tsNow(core: Core, t: Tcb): number {
 }
 
 /** Begins a packet of the flow; where the device is full it is emptied once. Returns a place, NO_ROOM or NO_ROUTE. */
-function begin(core: Core, t: Tcb): number {
-  return beginTo(core, core.words, t.localAt, t.remoteAt, t.trafficClass);
+function begin(core: Core, t: Tcb, ecn = 0): number {
+  return beginTo(core, core.words, t.localAt, t.remoteAt, t.trafficClass | ecn);
 }
 
 function beginTo(core: Core, words: Int32Array, localAt: number, remoteAt: number, trafficClass: number): number {
@@ -81,7 +82,7 @@ function sendEmpty(core: Core, t: Tcb, seq: number): boolean {
     const count = fillBlocks(core, t, stamped ? BLOCKS_BESIDE_TIMESTAMPS : BLOCKS_ALONE);
     header += emitSack(bytes, at + header, core.sackEdges, 0, count);
   }
-  emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, ACK, advertise(core, t), header);
+  emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, t.ecn === 0 ? ACK : ACK | echoBits(t), advertise(core, t), header);
   if ((t.asides & URGENT_OUT) !== 0) pointToUrgent(core, t, at, seq);
   end(core, header, 0);
   acknowledged(t);
@@ -107,7 +108,7 @@ function pointToUrgent(core: Core, t: Tcb, at: number, seq: number): void {
  *   0 where the text is not there. Without a route it counts as sent and lost.
  */
 export function sendText(core: Core, t: Tcb, seq: number, length: number, fin: boolean): number {
-  const at = begin(core, t);
+  const at = begin(core, t, t.ecn === 0 ? 0 : ecnField(t, seq, length));
   if (at === NO_ROOM) return NO_ROOM;
   if (at < 0) return length + (fin ? 1 : 0);
   const position = (seq - t.iss - 1) | 0;
@@ -122,6 +123,7 @@ export function sendText(core: Core, t: Tcb, seq: number, length: number, fin: b
   if (last && sent > 0 && (t.hold & UNPUSHED) === 0) flags |= PSH;
   const ends = fin && last && t.has(FIN_QUEUED);
   if (ends) flags |= FIN;
+  if (t.ecn !== 0) flags |= textBits(t, seq, sent);
   emitTcp(bytes, at, t.localPort, t.remotePort, seq, t.rcvNxt, flags, advertise(core, t), header);
   if ((t.asides & URGENT_OUT) !== 0) pointToUrgent(core, t, at, seq);
   end(core, header, sent > t.sndMss ? t.sndMss : 0);
@@ -139,7 +141,7 @@ export function sendSyn(core: Core, t: Tcb): boolean {
   const window = firstWindow(core, t);
   if (!opening) t.rcvAdv = (t.rcvNxt + window) | 0;
   emitTcp(
-    bytes, at, t.localPort, t.remotePort, t.iss, opening ? 0 : t.rcvNxt, opening ? SYN : SYN | ACK, window, header,
+    bytes, at, t.localPort, t.remotePort, t.iss, opening ? 0 : t.rcvNxt, (opening ? SYN : SYN | ACK) | handshakeBits(t, opening), window, header,
   );
   end(core, header, 0);
   if (!opening) {

@@ -4,7 +4,7 @@ import type { Core } from './core.js';
 import { LOST, RETRANS, SACKED } from './runs.js';
 import { sentAfter } from './scoreboard.js';
 import { before } from './seq.js';
-import { NONE, RECOVERY_OPEN, REORDERED, TIMER_REORDER } from './state.js';
+import { NONE, RECOVERY_FAST, RECOVERY_LOSS, REORDERED, TIMER_REORDER } from './state.js';
 import type { Tcb } from './tcb.js';
 import { armIn, disarm } from './timers.js';
 
@@ -49,7 +49,7 @@ export function lose(core: Core, t: Tcb, run: number): void {
 /** RACK_update_reo_wnd, first part, in µs. */
 function reorderingWindow(t: Tcb): number {
   if (!t.has(REORDERED)) {
-    if (t.recovery !== RECOVERY_OPEN) return 0;
+    if (t.recovery === RECOVERY_FAST || t.recovery === RECOVERY_LOSS) return 0;
     if (t.sacked >= DUP_THRESHOLD * t.sndMss) return 0;
   }
   return Math.min((t.minRtt >> 2) * (1 + t.reoMult), t.srtt);

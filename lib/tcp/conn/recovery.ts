@@ -2,9 +2,11 @@
 import * as stat from '../stats.js';
 import { CWND_MAX } from './cc/congestion.js';
 import type { Core } from './core.js';
+import { noteReduction } from './ecn.js';
 import { isProbeMissing, probeFailed } from './mtu.js';
-import { before, notAfter } from './seq.js';
-import { RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW } from './state.js';
+import { proportion } from './prr.js';
+import { after, before, notAfter } from './seq.js';
+import { RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** Duplicate acknowledgements that count as a loss. */
@@ -20,12 +22,14 @@ export function duplicate(core: Core, t: Tcb): void {
     t.cwnd = Math.min(t.cwnd + t.sndMss, CWND_MAX);
   } else if (t.dupAcks === DUP_THRESHOLD) {
     // RFC 6582 3.2 step 2: duplicates of what an earlier recovery sent twice are no sign of a loss.
-    if (notAfter(t.sndUna, t.recover)) return;
+    const reduced = t.recovery === RECOVERY_CWR;
+    if (!reduced && notAfter(t.sndUna, t.recover)) return;
     if (isProbeMissing(t)) {
       probeFailed(core, t);
       return;
     }
-    core.congestion.lost(t);
+    if (!reduced) core.congestion.lost(t);
+    noteReduction(t);
     t.cwnd = t.ssthresh + DUP_ACK_SEGMENTS * t.sndMss;
     t.recovery = RECOVERY_FAST;
     t.recover = t.sndNxt;
@@ -50,6 +54,15 @@ export function advanced(core: Core, t: Tcb, acked: number): void {
       // RFC 6582 3.2 step 3, first option: no burst after a window that was acknowledged at once.
       t.cwnd = Math.min(t.ssthresh, Math.max((t.sndNxt - t.sndUna) | 0, t.sndMss) + t.sndMss);
       t.recovery = RECOVERY_OPEN;
+    }
+    return;
+  }
+  if (t.recovery === RECOVERY_CWR) {
+    if (after(t.sndUna, t.recover)) {
+      t.cwnd = Math.max(t.ssthresh, t.sndMss);
+      t.recovery = RECOVERY_OPEN;
+    } else {
+      proportion(t, fresh, true);
     }
     return;
   }

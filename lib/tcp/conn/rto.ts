@@ -4,13 +4,14 @@ import { ETIMEDOUT } from '../errno.js';
 import { fail } from './close.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
+import { noteReduction } from './ecn.js';
 import { probeTimedOut, suspectBlackHole } from './mtu.js';
 import { sendProbe } from './output.js';
 import { sendTailProbe } from './probe.js';
 import { repairOnTimeout } from './repair.js';
 import { report } from './report.js';
 import {
-  NONE, PERSISTING, PROBING, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SACK_ON,
+  NONE, PERSISTING, PROBING, RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SACK_ON,
   SWS_OVERRIDE, TIMER_RETRANSMIT, TLP_OUT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -66,7 +67,7 @@ export function armRetransmit(core: Core, t: Tcb): void {
 
 /** RFC 8985 7.2: SACK, nothing of it reported or under repair, a round trip measured, no probe out already. */
 function mayProbe(t: Tcb): boolean {
-  return (t.flags & (SACK_ON | TLP_OUT)) === SACK_ON && t.runs !== NONE && t.sacked === 0 && t.recovery === RECOVERY_OPEN &&
+  return (t.flags & (SACK_ON | TLP_OUT)) === SACK_ON && t.runs !== NONE && t.sacked === 0 && (t.recovery === RECOVERY_OPEN || t.recovery === RECOVERY_CWR) &&
     t.srtt > 0 && t.backoff === 0;
 }
 
@@ -161,6 +162,7 @@ export function onRetransmitTimer(core: Core, t: Tcb): void {
     repairOnTimeout(core, t);
   } else {
     core.congestion.timeout(t, flight, t.retries === 0 || t.recovery === RECOVERY_FAST);
+    noteReduction(t);
     t.recovery = RECOVERY_LOSS;
     t.recover = t.sndNxt;
     t.rtxNxt = t.sndUna;

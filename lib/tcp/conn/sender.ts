@@ -13,7 +13,7 @@ import { LOST, pipe, PROBE, RETRANS } from './runs.js';
 import { after, before, later } from './seq.js';
 import {
   ACK_NOW, ESTABLISHED, FIN_QUEUED, FRTO_NEW, FRTO_OFF, FRTO_WATCH, HOLD_ANY, INTERACTIVE, MTU_FIXED, NO_DELAY, NONE, PERSISTING, PROBING,
-  RECOVERY_FAST,
+  RECOVERY_CWR, RECOVERY_FAST,
   RECOVERY_LOSS, RECOVERY_OPEN, RETRANSMIT_NOW, RTT_TIMING, SACK_ON, SWS_OVERRIDE, TIMER_RETRANSMIT, TIME_WAIT,
   TIMESTAMPS_ON, URGENT_OUT,
 } from './state.js';
@@ -100,7 +100,7 @@ export function resendRun(core: Core, t: Tcb, run: number, most: number): number
   runs.mark(t, run, RETRANS);
   runs.times[run] = core.us;
   t.rtxHigh = later(t.rtxHigh, runs.ends[run]);
-  if (t.recovery === RECOVERY_FAST) t.prrOut += sent;
+  if (t.recovery === RECOVERY_FAST || t.recovery === RECOVERY_CWR) t.prrOut += sent;
   noteRetransmission(core, t, sent);
   if (run === t.runs) armRetransmit(core, t);
   return sent;
@@ -196,7 +196,7 @@ export function advance(core: Core, t: Tcb, sent: number, length: number): void 
   if (sent >= length && length % t.sndMss !== 0) t.sndSml = t.sndNxt;
   if (t.has(SACK_ON)) {
     core.runs.append(t, seq, t.sndNxt, core.us);
-    if (t.recovery === RECOVERY_FAST) t.prrOut += sent;
+    if (t.recovery === RECOVERY_FAST || t.recovery === RECOVERY_CWR) t.prrOut += sent;
   } else if (!t.has(RTT_TIMING) && t.recovery === RECOVERY_OPEN) {
     t.mark(RTT_TIMING);
     t.rttSeq = t.sndNxt;

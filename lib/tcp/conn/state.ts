@@ -124,6 +124,8 @@ export const RECOVERY_OPEN = 0;
 export const RECOVERY_FAST = 1;
 /** After a retransmission timeout. Without SACK everything from `rtxNxt` to `recover` counts as lost. */
 export const RECOVERY_LOSS = 2;
+/** The window shrinks as in fast recovery, because a router has marked a packet; nothing is lost (RFC 3168 6.1.2). */
+export const RECOVERY_CWR = 3;
 
 /** Values of `Tcb.frto`. */
 /** The timeout is taken for what it was, or there was none. */

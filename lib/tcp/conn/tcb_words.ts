@@ -295,6 +295,8 @@ export const USED_AT = 131;
 export const RETRANS_OUT = 132;
 /** By how many segments some were overtaken at most, 3 to 300; 0: none was (Linux: tcpi_reordering). */
 export const REO_DEGREE = 133;
+/** Explicit congestion notification: bits of ecn.ts, 0 where it is not used. */
+export const ECN = 134;
 
 // Options of the socket.
 /** How long what was sent, or a closed window, may go without progress, in ms; 0: as the limits say (RFC 5482). */

@@ -5,6 +5,7 @@
  */
 import * as stat from '../stats.js';
 import type { Core } from './core.js';
+import { withdrawReduction } from './ecn.js';
 import { LOST } from './runs.js';
 import { after, before } from './seq.js';
 import {
@@ -76,6 +77,7 @@ function undo(core: Core, t: Tcb): void {
   t.ssthresh = Math.max(t.ssthresh, t.undoSsthresh);
   t.undoCwnd = 0;
   t.undoRetrans = 0;
+  withdrawReduction(t);
   t.recovery = RECOVERY_OPEN;
   t.backoff = 0;
   t.frto = FRTO_OFF;
