@@ -27,8 +27,8 @@ MUST-66 | 3.10.7.4 | MUST | stack | RST and URG count while the receive window i
 MUST-30 | 3.8.5 | MUST | stack | The urgent mechanism is there
 MUST-62 | 3.8.5 | MUST | stack | The urgent pointer tells the octet that follows what is urgent
 MUST-31 | 3.8.5 | MUST | stack | Urgent data may be of any length
-MUST-32 | 3.8.5 | MUST | interface | The owner hears at once of urgent data, and when its end moves on
-MUST-33 | 3.8.5 | MUST | interface | The owner can learn whether, or how much, urgent data is still to be read
+MUST-32 | 3.8.5 | MUST | interface | The owner hears at once of urgent data, and when its end moves on | note: by the interface of the stack (lib/tcp/stack.ts); the sockets are those of node:net, which have no such call
+MUST-33 | 3.8.5 | MUST | interface | The owner can learn whether, or how much, urgent data is still to be read | note: by the interface of the stack (lib/tcp/stack.ts); the sockets are those of node:net, which have no such call
 SHLD-13 | 3.8.5 | SHOULD NOT | application | New applications do not use the urgent mechanism | n/a: for applications; the sockets of this package have no call for it
 MUST-4 | 3.1 | MUST | stack | End of options, no-operation and MSS are understood
 MUST-5 | 3.1 | MUST | stack | Options may come in any segment
@@ -85,7 +85,7 @@ MUST-17 | 3.7.4 | MUST | interface | The owner can switch it off
 MUST-20 (R1) | 3.8.3 | MUST | network | R1 retransmissions: IP is told to look whether the way is still there
 MUST-20 (R2) | 3.8.3 | MUST | stack | R2 retransmissions: the connection is closed
 MUST-21 | 3.8.3 | MUST | interface | The owner can set R2 of its connection
-SHLD-9 | 3.8.3 | SHOULD | interface | The owner hears of it between R1 and R2
+SHLD-9 | 3.8.3 | SHOULD | interface | The owner hears of it between R1 and R2 | note: by the interface of the stack (lib/tcp/stack.ts); the sockets are those of node:net, which have no such call
 SHLD-10 | 3.8.3 | SHOULD | stack | R1 is at least three retransmissions
 SHLD-11 | 3.8.3 | SHOULD | stack | R2 is at least 100 seconds
 MUST-22 | 3.8.3 | MUST | stack | SYNs are handled in the same way
@@ -107,7 +107,7 @@ MUST-52 | 3.9.2.1 | MUST | network | It overrides one that was received | not me
 MUST-53 | 3.9.2.1 | MUST | network | The return route of a SYN with a source route is used for all segments | not met: on purpose; such a SYN is thrown away (RFC 7126 4.3, 4.4)
 SHLD-24 | 3.9.2.1 | SHOULD | network | A later source route overrides an earlier one | not met: on purpose; no source route is followed
 MUST-54 | 3.9.2.2 | MUST | network | An ICMP error is acted on by the connection that it is about
-SHLD-25 | 3.9.2.2 | SHOULD | interface | Unreachable, codes 0, 1 and 5: the owner can learn of it
+SHLD-25 | 3.9.2.2 | SHOULD | interface | Unreachable, codes 0, 1 and 5: the owner can learn of it | note: by the interface of the stack (lib/tcp/stack.ts); the sockets are those of node:net, which have no such call
 MUST-56 (unreachable) | 3.9.2.2 | MUST NOT | stack | and the connection is not aborted | note: while it is opening, by default it is, as in most stacks (RFC 5461 4); the setting softErrorsEndOpening switches that off, and the scenario runs with it off
 SHLD-26 (opening) | 3.9.2.2 | SHOULD | stack | Unreachable, codes 2 and 3: the attempt to open is aborted
 SHLD-26 (established) | 3.9.2.2 | SHOULD | stack | Unreachable, codes 2 to 4: a connection that stands is aborted | not met: on purpose; such an error is easily forged, and to a connection that stands it is a soft one (RFC 5927 5.2); code 4 is path MTU discovery's (RFC 1191)
@@ -117,8 +117,8 @@ MUST-56 (parameter problem) | 3.9.2.2 | MUST NOT | stack | A parameter problem d
 MUST-46 | 3.9.1.1 | MUST | interface | An open to an address that cannot be is refused
 MUST-63 | 3.9.2.3 | MUST | network | A SYN from an address that cannot be is passed over
 MUST-57 | 3.9.2.3 | MUST | network | A SYN to a broadcast or multicast address is thrown away without a word
-MUST-47 | 3.9.1.8 | MUST | interface | Soft errors are reported to the owner
-SHLD-20 | 3.9.1.8 | SHOULD | interface | The owner can do without such reports
+MUST-47 | 3.9.1.8 | MUST | interface | Soft errors are reported to the owner | note: by the interface of the stack (lib/tcp/stack.ts); the sockets are those of node:net, which have no such call
+SHLD-20 | 3.9.1.8 | SHOULD | interface | The owner can do without such reports | note: by the interface of the stack (lib/tcp/stack.ts); the sockets are those of node:net, which have no such call
 MUST-48 | 3.9.1.9 | MUST | interface | The owner can say the Diffserv field
 SHLD-22 | 3.9.1.9 | SHOULD | network | It goes to IP as it is
 SHLD-21 | 3.9.1.9 | SHOULD | interface | The owner can change it during the connection

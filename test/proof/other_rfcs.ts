@@ -156,6 +156,7 @@ RFC 7661 | 4.4 | - | stack | A loss in such a time, and its end | not met: on pu
 RFC 2861 | 3.2 | - | stack | The window decays with the time in which it is not used
 RFC 3168 | 5.3 | MUST | network | A mark on one fragment is one on the packet
 RFC 3168 | 6.1.1 | MUST | stack | ECN is agreed on in the handshake
+RFC 3168 | 6.1.1.1 | SHOULD | stack | A SYN that asks for ECN and is not answered is sent again without it
 RFC 3168 | 6.1.2 | MUST | stack | The sender: a mark is as a loss, once a round trip, and is answered with CWR
 RFC 3168 | 6.1.3 | MUST | stack | The receiver: marks are told until CWR comes
 RFC 3168 | 6.1.4 | MUST NOT | stack | No pure acknowledgement is marked as able

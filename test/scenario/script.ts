@@ -98,6 +98,7 @@ class Line {
   /** What the stack has sent must all have been named. */
   nothingLeft(): void {
     const left = this.#p.discard();
+    for (const sent of left) if (sent.flags.includes('S')) this.#p.iss = sent.seq;
     if (left.length > 0) this.same(left.map((sent) => `> ${format(this.#p, sent, null)}`).join('; '), '(nothing more is sent)');
   }
 
@@ -242,7 +243,7 @@ function errorName(value: number): string {
 
 /** A segment that was sent, as the script writes it: as much of it as the pattern speaks of, or the most of it. */
 function format(p: Trace, sent: Sent, pattern: Pattern | null): string {
-  const wanted = pattern?.script ?? { flags: '', seq: 0, ack: 0 };
+  const wanted: Script = pattern?.script ?? { flags: '', seq: 0, ...(sent.flags.includes('A') ? { ack: 0 } : {}) };
   const script: Script = { flags: sent.flags };
   if (wanted.seq !== undefined) script.seq = (sent.seq - p.iss) | 0;
   if (wanted.ack !== undefined) script.ack = (sent.ack - p.irs) | 0;
