@@ -32,7 +32,7 @@ const START = 1_000_000;
 const SECOND = 1_000_000;
 
 /** Places that the bad one writes to beside its queue. */
-const POKES = 8;
+const POKES = 12;
 
 // One memory for all cases of a thread: its first part is cleared for each.
 const memory = new SharedArrayBuffer(LAYOUT.byteLength);
@@ -49,10 +49,18 @@ export class ChannelWorld implements World {
   readonly #states = new Float64Array(STATE_NAMES.length);
   readonly #free: number;
   readonly #steps = new Map<string, number>();
+  /** The bad one submits nonsense all the time, or keeps to the rules for long stretches. */
+  readonly #wild: boolean;
+  /** It takes what it is told. */
+  readonly #pumps: boolean;
+  /** Its links are not what it has made them. */
+  #linked = false;
   #entries = 0;
   #now = START;
 
   constructor(setting: number) {
+    this.#wild = (setting & 1) === 0;
+    this.#pumps = (setting & 6) !== 0;
     words.fill(0, 0, LAYOUT.blockBase / 4);
     words[CTRL_VERSION] = LAYOUT_VERSION;
     words[CTRL_STATE] = STATE_RUNNING;
@@ -67,8 +75,9 @@ export class ChannelWorld implements World {
     });
     this.#apps = new ServerApps(LAYOUT, words, this.#stack, this.#payload);
     this.#free = this.#payload.receiveBlocksFree;
-    const trusts = (port: number): boolean => port === PORT_GOOD;
-    const [a, b, bad] = [0, 1, BAD].map((index) => new PlainApp(LAYOUT, words, plain.bytes, index, trusts)) as [PlainApp, PlainApp, PlainApp];
+    const [a, b, bad] = [0, 1, BAD].map((index) => (
+      new PlainApp(LAYOUT, words, plain.bytes, index, (port) => index !== BAD && port === PORT_GOOD)
+    )) as [PlainApp, PlainApp, PlainApp];
     this.#good = [a, b];
     this.#bad = bad;
     a.listen(PORT_GOOD);
@@ -88,7 +97,8 @@ export class ChannelWorld implements World {
     if (draw < 25) return { do: 'turn', a: source.once(8) ? source.below(2 * SECOND) : source.below(1000) };
     if (draw < 50) return { do: 'act', a: this.#drawAct(source, source.below(2)), b: source.below(64), c: this.#drawCount(source) };
     if (draw < 65) return { do: 'act', a: this.#drawAct(source, BAD), b: source.below(64), c: source.once(2) ? PORT_BAD : PORT_OF_BAD };
-    if (draw < 94) return { do: 'entry', bytes: this.#drawEntry(source) };
+    if (draw < (this.#wild ? 94 : 68)) return { do: 'entry', bytes: this.#drawEntry(source) };
+    if (!this.#wild && draw < 97) return { do: 'act', a: this.#drawAct(source, BAD), b: source.below(64), c: this.#drawCount(source) };
     return { do: 'poke', a: source.below(POKES), b: source.once(2) ? source.word() : source.between(-2, 70), c: source.once(2) ? source.word() : source.between(-2, 200) };
   }
 
@@ -153,13 +163,25 @@ export class ChannelWorld implements World {
     switch (step.do) {
       case 'turn': this.#turn(a); break;
       case 'act': {
-        const app = (a & 15) === BAD ? this.#bad : this.#good[(a & 15) % 2]!;
-        app.act(a >> 4, step.b ?? 0, a >> 4 === ACT_CONNECT && app !== this.#bad ? PORT_GOOD : step.c ?? 0);
+        const what = a >> 4;
+        if ((a & 15) === BAD) this.#actBadly(what, step.b ?? 0, step.c ?? 0);
+        else this.#good[(a & 15) % 2]!.act(what, step.b ?? 0, what === ACT_CONNECT ? PORT_GOOD : step.c ?? 0);
         break;
       }
       case 'entry': this.#submit(step.bytes!); break;
       case 'poke': this.#poke(a, step.b ?? 0, step.c ?? 0); break;
       default: throw new Error(`no such step: ${step.do}`);
+    }
+  }
+
+  /** What it has written to its own memory may be in its own way. */
+  #actBadly(what: number, which: number, count: number): void {
+    // Blocks that it takes for its own by then are those of others: no memory keeps a thread from writing there.
+    if (this.#linked && what === ACT_WRITE) return;
+    try {
+      this.#bad.act(what, which, what === ACT_CONNECT ? PORT_BAD + (count & 1) : count);
+    } catch {
+      // That is nobody else's trouble.
     }
   }
 
@@ -181,7 +203,10 @@ export class ChannelWorld implements World {
       case 4: words[base + CH_SLEEP] = value; break;
       case 5: words[CTRL_SLEEP] = 0; break;
       case 6: words[CTRL_CHANNELS]! += value & 3; break;
-      default: words[LAYOUT.linkBase + LAYOUT.arenaBase(BAD) + (value & 15)] = other;
+      case 7: this.#bad.listen(value % 3 === 0 ? PORT_BAD : 83); break;
+      default:
+        this.#linked = true;
+        words[LAYOUT.linkBase + LAYOUT.arenaBase(BAD) + (value & 15)] = other;
     }
   }
 
@@ -220,7 +245,7 @@ export class ChannelWorld implements World {
     const bad = this.#bad;
     const { state } = bad;
     if (state === CHANNEL_FAILED && violationText(words[bad.base + CH_VIOLATION]!) === '') throw new Finding('a channel is ended without a reason');
-    if (state !== CHANNEL_ATTACHED) return;
+    if (state !== CHANNEL_ATTACHED || (!this.#pumps && (this.#now & 0x4000) !== 0)) return;
     try {
       bad.pump();
     } catch {

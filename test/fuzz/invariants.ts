@@ -21,6 +21,7 @@ class Totals {
   ranges = 0;
   runs = 0;
   armed = 0;
+  waiting = 0;
 }
 
 /** Looks at every flow and table. @param seen counts flows by state. @throws Finding */
@@ -44,8 +45,14 @@ export function checkStack(stack: Stack, t: Tcb, seen: Float64Array): void {
   same('ranges', stack.rangesInUse, totals.ranges);
   same('runs', stack.runsInUse, totals.runs);
   same('timers', stack.timersArmed, totals.armed);
+  same('half-open flows in all', core.halfOpen.total, totals.halfOpen);
   let halfOpen = 0;
-  for (let i = 0; i < core.limits.listeners; i++) halfOpen += core.halfOpen.counts[i]!;
+  let waiting = 0;
+  for (let i = 0; i < core.limits.listeners; i++) {
+    halfOpen += core.halfOpen.counts[i]!;
+    if (core.listeners.isOpen(i)) waiting += core.listeners.waiting[i]!;
+  }
+  same('flows that wait for their owner', waiting, totals.waiting);
   same('half-open flows', halfOpen, totals.halfOpen);
 }
 
@@ -64,6 +71,8 @@ function checkFlow(core: Core, t: Tcb, totals: Totals): void {
   totals.used++;
   if (t.state < FREE || t.state > TIME_WAIT) bad(t, `state ${t.state}`);
   if (t.has(IN_DEMUX)) totals.demux++;
+  const { generations } = core.listeners;
+  if (t.listenerGeneration !== 0 && core.listeners.isOpen(t.listener) && generations[t.listener] === t.listenerGeneration) totals.waiting++;
   if (t.has(IN_HALF_OPEN)) totals.halfOpen++;
   if (t.has(IN_TIME_WAIT)) totals.timeWait++;
   if (t.has(IS_ORPHAN)) totals.orphans++;

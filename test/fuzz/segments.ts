@@ -1,7 +1,7 @@
 /** Segments for a flow, drawn near to what it would take: that is where its decisions lie. */
 import { put32, put16 } from '../../lib/tcp/wire/bytes.js';
 import type { Core } from '../../lib/tcp/conn/core.js';
-import { FIN_KNOWN, NONE, SACK_ON, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON } from '../../lib/tcp/conn/state.js';
+import { ACTIVE, FIN_KNOWN, NONE, SACK_ON, SYN_RECEIVED, SYN_SENT, TIMESTAMPS_ON } from '../../lib/tcp/conn/state.js';
 import type { Tcb } from '../../lib/tcp/conn/tcb.js';
 import { ACK, CWR, ECE, FIN, PSH, RST, SYN, URG } from '../../lib/tcp/wire/tcp.js';
 import { emitIPv6 } from '../../lib/tcp/wire/ipv6.js';
@@ -47,10 +47,15 @@ function send(
 function writeHandshake(source: Source, t: Tcb, packet: PacketWriter): void {
   const ack = (t.iss + 1) | 0;
   if (t.state === SYN_SENT) {
-    const both = source.chance(90);
+    const both = source.chance(75);
     const options = synOptions(source, packet, t);
     const seq = source.chance(80) ? source.word() : source.pick([-1, -2, 0x7fffffff, 0, -1000]);
     send(source, t, packet, seq, both ? ack : 0, both ? SYN | ACK : SYN, drawSynWindow(source), options, source.once(10) ? source.below(1400) : 0);
+    return;
+  }
+  if (t.has(ACTIVE) && source.once(2)) {
+    // Both had opened: the peer's answer to our SYN has its own SYN once more.
+    send(source, t, packet, t.irs, ack, SYN | ACK, drawSynWindow(source), synOptions(source, packet, t), 0);
     return;
   }
   const flags = ACK | (source.once(12) ? FIN : 0) | (source.once(12) ? PSH : 0);

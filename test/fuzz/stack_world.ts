@@ -11,8 +11,9 @@ import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import type { StackLimits } from '../../lib/tcp/limits.js';
 import { Stack } from '../../lib/tcp/stack.js';
 import { STAT_NAMES } from '../../lib/tcp/stats.js';
-import { isMapped, parseAddress, parseDotted } from '../../lib/tcp/wire/address.js';
-import { putWords } from '../../lib/tcp/wire/bytes.js';
+import { isMapped, parseAddress, parseDotted, setMapped } from '../../lib/tcp/wire/address.js';
+import { get16, get32, getWords, putWords } from '../../lib/tcp/wire/bytes.js';
+import { emitTimestamps, parseOptions, TcpOptions } from '../../lib/tcp/wire/options.js';
 import { IPV6_MTU_MIN } from '../../lib/tcp/wire/ipv6.js';
 import { Finding } from './case.js';
 import type { Coverage, Step, World } from './case.js';
@@ -78,6 +79,10 @@ export function drawLimits(source: Source, maxFlows: number): Partial<StackLimit
     timestamps: !source.once(4),
     windowScaling: !source.once(4),
     listeners: 4,
+    halfOpen: source.pick([1, 3, maxFlows]),
+    synBacklog: source.pick([1, 4, 1024]),
+    synCookies: source.pick(['pressure', 'pressure', 'always', 'never']),
+    mtuProbing: source.pick(['blackhole', 'always', 'off']),
     ranges: source.pick([16, 64]),
     rangesPerFlow: source.pick([2, 8, 64]),
     runs: source.pick([16, 16, 256]),
@@ -103,6 +108,20 @@ export function drawLimits(source: Source, maxFlows: number): Partial<StackLimit
     ephemeralFirst: 40_000,
     ephemeralLast: source.pick([40_002, 60_000]),
   };
+}
+
+/** SYN-ACKs that are remembered. */
+const ANSWERS = 8;
+
+interface SynAck {
+  /** Source and destination, four words each. */
+  readonly words: Int32Array;
+  readonly from: number;
+  readonly to: number;
+  readonly seq: number;
+  readonly ack: number;
+  readonly stamps: boolean;
+  readonly tsVal: number;
 }
 
 /** Kinds of options. */
@@ -143,6 +162,8 @@ export class StackWorld implements World {
   readonly #calm: boolean;
   #now = START;
   #peerPort = 1024;
+  readonly #answers: SynAck[] = [];
+  readonly #options = new TcpOptions();
   readonly #pieces: Uint8Array[] = [];
   #identification = 0;
 
@@ -164,6 +185,7 @@ export class StackWorld implements World {
       txChecksum: this.#link.checksum, txSegmentation: segmentation, rxCoalescing: segmentation > 0,
     }, (bytes, length, checksumStart, segmentSize) => {
       if (this.stack === undefined) return;
+      this.#noteSent(bytes, length);
       checkSent(this.#link, this.stack.core, sent, this.payload.memory, bytes, length, checksumStart, segmentSize);
     });
     const random = new Source(setting, 2);
@@ -244,6 +266,10 @@ export class StackWorld implements World {
       packet.ip(source.pick([17, 47, 0, 43, 44, 59, 60, 255]), source.below(100), 0, 0, 0);
       return;
     }
+    if (draw < 70 && this.#answers.length > 0) {
+      this.#writeAnswer(source);
+      return;
+    }
     const flow = this.#anyFlow(source);
     if (flow === NONE || draw < 62 + this.#wish()) {
       this.#peerPort = 1024 + ((this.#peerPort + 1) & 63);
@@ -255,6 +281,36 @@ export class StackWorld implements World {
       writeSegment(source, this.stack.core, this.#t.at(flow), packet, this.#profile.bold, this.#calm);
     }
     if (packet.six && source.once(20)) packet.extend(source);
+  }
+
+  /** The third segment of a handshake, to a SYN-ACK that was sent lately: of a half-open flow, or one that nothing is kept of. */
+  #writeAnswer(source: Source): void {
+    const packet = this.#packet;
+    const { words, from, to, seq, ack, stamps, tsVal } = source.pick(this.#answers);
+    packet.between(words, 4, words, 0);
+    const options = stamps || source.once(10) ? emitTimestamps(packet.bytes, packet.at + 20, source.word(), source.once(10) ? source.word() : tsVal) : 0;
+    const off = source.once(6) ? source.between(-2, 2) : 0;
+    packet.tcp(to, from, ack, (seq + 1 + off) | 0, source.once(10) ? 0x11 : 0x10, 65535, options, source.once(3) ? source.below(500) : 0, 0, 0);
+  }
+
+  /** Remembers a SYN-ACK. */
+  #noteSent(bytes: Uint8Array, length: number): void {
+    const ipAt = this.#packet.ipAt;
+    const six = bytes[ipAt]! >> 4 === 6;
+    const at = ipAt + (six ? 40 : 20);
+    if (length < at + 20 || bytes[ipAt + (six ? 6 : 9)] !== 6 || (bytes[at + 13]! & 0x12) !== 0x12) return;
+    const words = new Int32Array(8);
+    if (six) {
+      getWords(bytes, ipAt + 8, words, 0);
+      getWords(bytes, ipAt + 24, words, 4);
+    } else {
+      setMapped(words, 0, get32(bytes, ipAt + 12));
+      setMapped(words, 4, get32(bytes, ipAt + 16));
+    }
+    parseOptions(bytes, at, this.#options);
+    const { hasTimestamps: stamps, tsVal } = this.#options;
+    if (this.#answers.length === ANSWERS) this.#answers.shift();
+    this.#answers.push({ words, from: get16(bytes, at), to: get16(bytes, at + 2), seq: get32(bytes, at + 4), ack: get32(bytes, at + 8), stamps, tsVal });
   }
 
   /** ARP and neighbour discovery: questions, answers, and those of routers. */
@@ -330,6 +386,7 @@ export class StackWorld implements World {
     const flow = source.once(60) ? source.between(-2, this.#maxFlows + 2) : this.#ownedFlow(source);
     if (draw < 45) return { do: 'write', a: flow, b: source.pick([1, 100, 1460, 4000, 20_000, 60_000]), c: source.once(8) ? 1 : 0 };
     if (draw < 70) return { do: 'read', a: flow, b: source.pick([1, 100, 1460, 65536, 65536]) };
+    if (source.once(12)) return { do: 'taken', a: flow };
     if (draw < 82) {
       // Where it is calm connections live long, and get into what only a long life leads to.
       if (this.#calm && !source.once(8)) return { do: 'read', a: flow, b: 65536 };
@@ -337,8 +394,8 @@ export class StackWorld implements World {
     }
     if (draw < 90) return { do: 'option', a: flow, b: source.below(OPTIONS), c: source.word() };
     if (draw < 93) return { do: 'connect', a: source.below(PEERS.length), b: source.once(6) ? CLOSED_PORT : 7, c: source.once(5) ? source.between(80, 90) : 0 };
-    if (draw < 94) return { do: 'listen', a: source.once(3) ? 0 : source.between(80, 84), b: source.pick([0, 1, 10]) };
-    if (draw < 95) return { do: 'unlisten', a: source.below(4) };
+    if (draw < 94) return { do: 'listen', a: source.once(3) ? 0 : source.between(80, 84), b: source.pick([0, 1, 10]), c: source.below(3) };
+    if (draw < 95) return source.once(2) ? { do: 'unlisten', a: source.below(4) } : { do: 'inherit', a: source.below(4), b: source.below(3), c: source.word() };
     if (draw < 96) return { do: 'backlog', a: source.between(-1, 5), b: source.pick([0, 1, 4, 100]) };
     if (draw < 98) return { do: 'memory', a: source.once(3) ? 1 : 0 };
     return { do: 'device', a: source.once(3) ? 1 : 0 };
@@ -387,14 +444,16 @@ export class StackWorld implements World {
     const b = step.b ?? 0;
     switch (step.do) {
       case 'write': this.#owns(flow, () => this.#writeText(flow, b, step.c === 1)); break;
-      case 'read': this.#owns(flow, () => this.#read(flow, b)); break;
+      case 'read': this.#owns(flow, () => this.#read(flow, b)); stack.taken(flow); break;
       case 'shutdown': this.#owns(flow, () => stack.shutdown(flow)); break;
       case 'release': this.#owns(flow, () => stack.release(flow)); break;
       case 'abort': this.#owns(flow, () => stack.abort(flow)); break;
       case 'option': this.#owns(flow, () => setOption(stack, flow, b, step.c ?? 0)); break;
       case 'connect': this.#connect(flow, b, step.c ?? 0); break;
-      case 'listen': this.#listen(flow, b); break;
+      case 'listen': this.#listen(flow, b, step.c === 0 ? UNSPECIFIED : OWN[(step.c ?? 0) & 1]); break;
       case 'unlisten': stack.unlisten(this.#listeners[flow] ?? flow); break;
+      case 'inherit': stack.setInherited(flow, b === 0 ? 0 : (step.c ?? 0) >>> 16, b === 1 ? 0 : ((step.c ?? 0) >>> 4) & 0xfff, (step.c ?? 0) & 255); break;
+      case 'taken': this.#owns(flow, () => stack.taken(flow)); break;
       case 'backlog': stack.setBacklog(flow, b); break;
       case 'memory': this.payload.full = flow === 1; break;
       case 'device': this.device.full = flow === 1; break;
@@ -433,8 +492,8 @@ export class StackWorld implements World {
     this.stack.connect(PEERS[peer % PEERS.length]!, port, null, localPort);
   }
 
-  #listen(port: number, backlog: number): void {
-    const id = this.stack.listen(new Int32Array(4), port, backlog);
+  #listen(port: number, backlog: number, address: Int32Array = UNSPECIFIED): void {
+    const id = this.stack.listen(address, port, backlog);
     if (id >= 0 && !this.#listeners.includes(id)) this.#listeners.push(id);
   }
 

@@ -5,6 +5,7 @@ import { STAT_NAMES } from '../../lib/tcp/stats.js';
 import type { Target } from './case.js';
 import { PairWorld } from './pair_world.js';
 import { ChannelWorld } from './channel_world.js';
+import { ParsersWorld } from './parsers_world.js';
 import { StackWorld } from './stack_world.js';
 import type { Profile } from './stack_world.js';
 
@@ -16,6 +17,7 @@ export const TARGETS: readonly Target[] = [
   { name: 'sequences', unit: 'frames', steps: 1200, share: 0.4, open: (setting) => new StackWorld(SEQUENCES, setting) },
   { name: 'pair', unit: 'frames', steps: 1500, share: 0.2, open: (setting) => new PairWorld(setting) },
   { name: 'channel', unit: 'entries', steps: 400, share: 0.02, open: (setting) => new ChannelWorld(setting) },
+  { name: 'parsers', unit: 'inputs', steps: 500, share: 0.02, open: () => new ParsersWorld() },
 ];
 
 export function targetOf(name: string): Target {
