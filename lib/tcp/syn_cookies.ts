@@ -2,10 +2,11 @@
  * SYN cookies (RFC 4987 3.6): the initial sequence number of a SYN-ACK holds what a half-open connection would have to
  * remember, and a proof that it was we who sent it, so nothing need be kept until the peer has shown that it is there.
  *
- *     cookie = H(0) + the peer's sequence number + (minute << 24) + ((H(minute) + index of the MSS) mod 2^24)
+ *     cookie = H(0) + the peer's sequence number + (minute << 24) + ((H(minute, that number) + index of the MSS) mod 2^24)
  *
  * H is a keyed hash of addresses and ports. As Linux does it: for one connection the numbers still ascend a little faster
- * than the peer's, and of 2^32 guesses eight are good at any time.
+ * than the peer's, and of 2^32 guesses eight are good at any time. Unlike Linux's, the second hash knows the sequence number:
+ * else a segment that begins a byte or two further on, because the first one was lost, would open the connection without them.
  */
 import { SipHash } from './siphash.js';
 
@@ -36,7 +37,7 @@ export class SynCookies {
   sack = false;
   ecn = false;
   readonly #hash: SipHash;
-  readonly #input = new Int32Array(11);
+  readonly #input = new Int32Array(12);
 
   /** @param secret 16 bytes, not to be guessed. */
   constructor(secret: Uint8Array) {
@@ -56,8 +57,8 @@ export class SynCookies {
     this.mss = sizes[index];
     const minute = minuteOf(now);
     this.#load(words, at, peerPort, ownPort);
-    const base = this.#of(0, 0);
-    return (base + seq + (minute << 24) + ((this.#of(minute, 1) + index) & MASK)) | 0;
+    const base = this.#of(0, 0, 0);
+    return (base + seq + (minute << 24) + ((this.#of(minute, 1, seq) + index) & MASK)) | 0;
   }
 
   /**
@@ -67,10 +68,10 @@ export class SynCookies {
   check(now: number, words: Int32Array, at: number, peerPort: number, ownPort: number, seq: number, cookie: number): boolean {
     const minute = minuteOf(now);
     this.#load(words, at, peerPort, ownPort);
-    const rest = (cookie - seq - this.#of(0, 0)) | 0;
+    const rest = (cookie - seq - this.#of(0, 0, 0)) | 0;
     const age = (minute - (rest >>> 24)) & 0xff;
     if (age >= MINUTES) return false;
-    const index = (rest - this.#of((minute - age) | 0, 1)) & MASK;
+    const index = (rest - this.#of((minute - age) | 0, 1, seq)) & MASK;
     const sizes = this.#sizes(words, at);
     if (index >= sizes.length) return false;
     this.mss = sizes[index];
@@ -87,10 +88,11 @@ export class SynCookies {
   }
 
   /** Of other length than what sequence numbers are made of (isn.ts), so that those tell nothing of these. */
-  #of(minute: number, use: number): number {
+  #of(minute: number, use: number, seq: number): number {
     this.#input[9] = minute;
     this.#input[10] = use;
-    this.#hash.hash(this.#input, 0, 11);
+    this.#input[11] = seq;
+    this.#hash.hash(this.#input, 0, 12);
     return this.#hash.low;
   }
 

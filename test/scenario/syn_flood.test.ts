@@ -132,6 +132,19 @@ t.test('RFC 4987 3.6: where no cookie was given out of late, an ACK is not taken
   t.equal(p.stat('TcpExtSyncookiesFailed'), 0, 'the last one is too old to be good');
 });
 
+t.test('RFC 4987 3.6: a segment a few bytes further on does not open the connection without those before it', async (t) => {
+  for (let off = -4; off <= 4; off++) {
+    if (off === 0) continue;
+    const p = listening(t);
+    p.inject({ flags: 'S', seq: 0, mss: 1300 });
+    p.expect({ flags: 'SA', seq: 0, ack: 1 });
+    p.inject({ flags: 'PA', seq: 1 + off, ack: 1, data: 'without its beginning' });
+    p.expect({ flags: 'R', seq: 1 });
+    t.equal(p.stack.flowsInUse, 0);
+    t.equal(p.stat('TcpExtSyncookiesFailed'), 1);
+  }
+});
+
 t.test('RFC 4987 3.6: of 100 000 guesses at a cookie none opens a connection', async (t) => {
   const p = listening(t);
   p.inject({ flags: 'S', seq: 0 });
