@@ -127,6 +127,9 @@ export class Network {
   readonly a: Side;
   readonly b: Side;
   readonly #next: () => number;
+  readonly #remote: Int32Array;
+  /** Asked for each frame of so many bytes that would arrive. */
+  passes: (length: number) => boolean = () => true;
 
   constructor(setting: Setting) {
     const ring = setting.ring ?? RING;
@@ -145,7 +148,22 @@ export class Network {
     this.b.stack.listen(new Int32Array(4), 80, 64);
     const remote = new Int32Array(4);
     parsePrefix(there, remote, 0);
-    for (let i = 0; i < setting.flows; i++) this.a.stack.connect(remote, 80, null, 0);
+    this.#remote = remote;
+    this.connect(setting.flows);
+    for (const device of [bad, right]) this.#filter(device);
+  }
+
+  /** Opens connections from `a` to `b`. */
+  connect(count: number): void {
+    for (let i = 0; i < count; i++) this.a.stack.connect(this.#remote, 80, null, 0);
+  }
+
+  /** What `passes` refuses does not arrive, whichever way it goes. */
+  #filter(device: Device): void {
+    const receive = device.receive.bind(device);
+    device.receive = (sink, budget) => receive({
+      frame: (bytes, offset, length, flags, size) => { if (this.passes(length)) sink.frame(bytes, offset, length, flags, size); },
+    }, budget);
   }
 
   /** One instant: both take their turns until neither has anything left to do in it. */
