@@ -12,7 +12,7 @@ import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { FullSession } from './full_session.js';
-import { Lines, parseRequest } from './request.js';
+import { Lines } from './request.js';
 import { Session } from './session.js';
 
 const NOBODY_CAME_MS = 10_000;
@@ -69,7 +69,7 @@ function serve(socket: Socket): void {
   };
   socket.setEncoding('utf8');
   socket.on('data', (text: string) => {
-    for (const line of lines.take(text)) session.request(parseRequest(line));
+    for (const line of lines.take(text)) session.line(line);
     flush();
   });
   socket.on('error', () => process.exit(0));

@@ -2,7 +2,7 @@
 import type { Result } from './call.js';
 import { Calls, done, failed } from './call.js';
 import { FullNetwork } from './full_network.js';
-import { bytesOf, numberOf } from './request.js';
+import { BadRequest, bytesOf, numberOf, parseRequest } from './request.js';
 import type { Request } from './request.js';
 import { PROTOCOL_VERSION } from './session.js';
 import type { SessionOptions } from './session.js';
@@ -20,9 +20,18 @@ export class FullSession {
     this.#options = options;
   }
 
-  /** Deals with one request after the other; a call that blocks is answered later and holds none of them up. */
-  request(request: Request): void {
-    this.#last = this.#last.then(() => this.#serve(request)).catch((error: unknown) => {
+  /** Deals with one line after the other; a call that blocks is answered later and holds none of them up. See `Session.line`. */
+  line(line: string): void {
+    const request = parseRequest(line);
+    this.#last = this.#last.then(() => {
+      if (request !== null) return this.#serve(request);
+      this.#answer(null, failed('EPROTO'));
+      return undefined;
+    }).catch((error: unknown) => {
+      if (error instanceof BadRequest) {
+        this.#answer(request?.id, failed('EINVAL'));
+        return;
+      }
       process.stderr.write(`conformance-driver: ${error instanceof Error ? error.stack : String(error)}\n`);
       process.exit(1);
     });

@@ -8,10 +8,22 @@ export interface Request {
   readonly [field: string]: unknown;
 }
 
-/** The request of a line. @throws Error where it is none. */
-export function parseRequest(line: string): Request {
-  const value: unknown = JSON.parse(line);
-  if (typeof value !== 'object' || value === null || !('op' in value) || typeof value.op !== 'string') throw new Error(`no request: ${line}`);
+/** A request, or a field of it, that makes no sense. */
+export class BadRequest extends Error {}
+
+/** Most bytes that one field may ask for. */
+const BYTES_MOST = 1 << 24;
+const HEX = /^(?:[0-9a-f]{2})*$/i;
+
+/** The request of a line, or null where it is none. */
+export function parseRequest(line: string): Request | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return null;
+  }
+  if (typeof value !== 'object' || value === null || !('op' in value) || typeof value.op !== 'string') return null;
   return value as Request;
 }
 
@@ -30,10 +42,15 @@ export function textOf(request: Request, field: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** Bytes given in hexadecimal; where there are none, `length` bytes of 0. */
+/** Bytes given in hexadecimal; where there are none, `length` bytes of 0. @throws BadRequest where that makes no sense. */
 export function bytesOf(request: Request, field: string, length: number): Uint8Array {
   const value = request[field];
-  return typeof value === 'string' ? Buffer.from(value, 'hex') : new Uint8Array(length);
+  if (typeof value === 'string') {
+    if (!HEX.test(value)) throw new BadRequest(`${field} is not hexadecimal`);
+    return Buffer.from(value, 'hex');
+  }
+  if (!(length >= 0 && length <= BYTES_MOST)) throw new BadRequest(`no length: ${length}`);
+  return new Uint8Array(length);
 }
 
 /** Cuts what arrives into lines. */

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Result } from './call.js';
 import { Calls, done, failed } from './call.js';
-import { bytesOf, numberOf } from './request.js';
+import { BadRequest, bytesOf, numberOf, parseRequest } from './request.js';
 import type { Request } from './request.js';
 import { settingsOf } from './settings.js';
 import { SocketTable } from './socket_table.js';
@@ -29,17 +29,34 @@ export class Session {
   #network: StackNetwork | null = null;
   #table: SocketTable | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #over = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
   }
 
-  /** Deals with one request; a call that blocks is answered later. */
-  request(request: Request): void {
+  /** Deals with one line; a call that blocks is answered later. What makes no sense is answered with an error, and changes nothing. */
+  line(line: string): void {
+    if (this.#over) return;
+    const request = parseRequest(line);
+    if (request === null) {
+      this.#answer(null, failed('EPROTO'));
+      return;
+    }
+    try {
+      this.#request(request);
+    } catch (error) {
+      if (!(error instanceof BadRequest)) throw error;
+      this.#answer(request.id, failed('EINVAL'));
+    }
+  }
+
+  #request(request: Request): void {
     if (request.op === 'hello') {
       this.#hello(request);
     } else if (request.op === 'bye') {
       this.#answer(request.id, done());
+      this.#over = true;
       this.#options.end();
     } else if (this.#network === null || this.#table === null) {
       this.#answer(request.id, failed('EPROTO'));

@@ -67,7 +67,7 @@ const OPERATIONS = new Map<string, Operation>([
     return remote === null ? failed('EAFNOSUPPORT') : socket.connect(remote, flagsOf(request, 'nb') !== 0);
   })],
   ['recv', onSocket((socket, request) =>
-    socket.recv(numberOf(request, 'len', 0), flagsOf(request, 'flags'), flagsOf(request, 'nb') !== 0))],
+    socket.recv(Math.max(numberOf(request, 'len', 0), 0), flagsOf(request, 'flags'), flagsOf(request, 'nb') !== 0))],
   ['send', onSocket((socket, request) => {
     const bytes = bytesOf(request, 'data', numberOf(request, 'len', 0));
     return socket.send(bytes, flagsOf(request, 'flags'), flagsOf(request, 'nb') !== 0);

@@ -67,6 +67,16 @@ export interface StackLimits {
   windowScaling: boolean;
   /** Once timestamps are agreed on, a segment without them is dropped (RFC 7323 3.2: SHOULD); Linux takes it. */
   timestampsRequired: boolean;
+  /**
+   * How often text is acknowledged: every second full segment at least (RFC 9293 3.8.6.3), or, as Linux does, only while half
+   * of the buffer is free; beyond that the delay, or the reader, decides.
+   */
+  ackPolicy: 'second' | 'linux';
+  /**
+   * While nothing waits to be read, the next segment in order is taken as a whole where only its end is beyond the window
+   * (Linux); else that end is cut off (RFC 9293 3.10.7.4). A segment that begins elsewhere is dropped then, not cut.
+   */
+  overrun: boolean;
   /** A congestion window that is not used shrinks: after an idle time, and while less is sent (Linux: tcp_slow_start_after_idle). */
   idleRestart: boolean;
   /** SYN cookies (RFC 4987 3.6): where half-open flows have no more room, for every SYN, or not at all (Linux: tcp_syncookies 1, 2, 0). */
@@ -117,6 +127,8 @@ const DEFAULTS: StackLimits = {
   sack: true,
   windowScaling: true,
   timestampsRequired: true,
+  ackPolicy: 'second',
+  overrun: false,
   idleRestart: true,
   synCookies: 'pressure',
   ecn: 'accept',
@@ -161,6 +173,7 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
 
 /** The words that each of the others takes. */
 export const LIMIT_CHOICES: { readonly [K in keyof StackLimits as StackLimits[K] extends string ? K : never]: readonly StackLimits[K][] } = {
+  ackPolicy: ['second', 'linux'],
   synCookies: ['pressure', 'always', 'never'],
   congestion: ['cubic', 'newreno'],
   ecn: ['off', 'accept', 'on'],

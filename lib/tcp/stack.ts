@@ -10,7 +10,7 @@
  * `abort`; when the stack too is done with it, it reports EV_FREED, and the record is used again after `recycle`.
  */
 import type { Device } from '../nic/device.js';
-import { ackNow } from './conn/ack.js';
+import { ackNow, acknowledgeRead } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
 import { Cubic } from './conn/cc/cubic.js';
 import { NewReno } from './conn/cc/newreno.js';
@@ -275,7 +275,9 @@ export class Stack implements TransportSink, TimerSink {
     if (t === null || ((position - t.consumed) | 0) <= 0) return;
     t.consumed = position;
     rightSize(this.#core, t);
-    if (t.state >= ESTABLISHED && updateDue(t)) ackNow(this.#core, t);
+    if (t.state < ESTABLISHED) return;
+    if (updateDue(t)) ackNow(this.#core, t);
+    else acknowledgeRead(this.#core, t);
   }
 
   /** All that is written so far is urgent (RFC 9293 3.8.5): the peer is told to hurry to its end. New applications should not. */

@@ -129,6 +129,13 @@ export class Client {
     return answer;
   }
 
+  /** A line that is no request; it is answered without an id. */
+  raw(line: string): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve) => this.#answers.set(null as unknown as number, resolve));
+    this.#socket.write(`${line}\n`);
+    return answer;
+  }
+
   /** Time passes. */
   async pass(ms: number): Promise<void> {
     this.now += Math.round(ms * 1000);

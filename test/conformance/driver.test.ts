@@ -20,6 +20,35 @@ t.test('the line protocol: hello, order, handles, unknown calls, bye', async (t)
   t.equal(await client.exit, 0);
 });
 
+t.test('lines and fields that make no sense are answered with an error, and change nothing', async (t) => {
+  const client = await Client.start(t);
+  t.match(await client.raw('this is no JSON'), { id: null, ret: -1, errno: 'EPROTO' });
+  t.match(await client.raw('[1, 2]'), { id: null, ret: -1, errno: 'EPROTO' });
+  t.match(await client.raw('{"id": 7}'), { id: null, ret: -1, errno: 'EPROTO' });
+  t.match(await client.call('inject', { data: 'abc' }), { ret: -1, errno: 'EINVAL' });
+  t.match(await client.call('inject', { data: 'not hexadecimal' }), { ret: -1, errno: 'EINVAL' });
+  t.match(await client.call('inject', { data: '' }), { ret: 0 });
+  t.match(await client.call('inject', { data: 'ff'.repeat(70_000) }), { ret: 0 }, 'no packet at all');
+  const fd = await client.accept(await client.listen());
+  t.match(await client.call('send', { fd, len: 1e15 }), { ret: -1, errno: 'EINVAL' });
+  t.match(await client.call('send', { fd, len: -1 }), { ret: -1, errno: 'EINVAL' });
+  t.match(await client.call('recv', { fd, len: -1, nb: true }), { ret: 0 });
+  t.match(await client.call('bind', { fd, addr: 'nowhere', port: 1 }), { ret: -1, errno: 'EAFNOSUPPORT' });
+  t.match(await client.call('poll', { fds: 'none', timeout: 0 }), { ret: 0 });
+  await client.send(fd, 'still here');
+  t.strictSame(client.sent(), ['PA 1:11 1']);
+});
+
+t.test('a packet that is larger than the MTU is taken: several that were coalesced on the way', async (t) => {
+  const client = await Client.start(t, { tcp_rmem: '4096 540000 15728640' });
+  const fd = await client.accept(await client.listen());
+  await client.inject({ flags: 'PA', seq: 1, ack: 1, data: 60_000 });
+  t.strictSame(client.sent(), ['A 1 60001']);
+  t.match(await client.recv(fd, 100_000), { ret: 60_000 });
+  const { data } = await client.call('getsockopt', { fd, level: 6, opt: 11, name: 'TCP_INFO', len: 0 });
+  t.equal(Buffer.from(data as string, 'hex').readUInt32LE(20), 1460, 'tcpi_rcv_mss is no more than was announced');
+});
+
 t.test('a passive open: Linux\'s options in Linux\'s order; a blocked accept and recv are answered when they complete', async (t) => {
   const client = await Client.start(t);
   const listener = await client.listen();

@@ -62,3 +62,50 @@ t.test('RFC 9293 3.8.6: the first window is a whole number of segments', async (
     p.expect({ flags: 'SA', win: window });
   }
 });
+
+t.test('RFC 9293 3.10.7.4: a FIN without text is taken though the window is closed', async (t) => {
+  const p = new Trace(t, { limits: { receiveBuffer: 2920, receiveBufferInitial: 2920 } });
+  p.accept();
+  p.inject({ flags: 'A', seq: 1, ack: 1, data: 1460 });
+  p.inject({ flags: 'A', seq: 1461, ack: 1, data: 1460 });
+  t.equal(p.discard().at(-1)!.win, 0);
+  p.inject({ flags: 'FA', seq: 2921, ack: 1 });
+  p.expect({ flags: 'A', ack: 2922, win: 0 });
+  t.equal(p.state, 'CLOSE-WAIT');
+});
+
+t.test('RFC 9293 3.8.6.3: every second segment is acknowledged, or, as Linux does, none while more than half of the buffer waits to be read', async (t) => {
+  for (const ackPolicy of ['second', 'linux'] as const) {
+    const p = new Trace(t, { limits: { receiveBuffer: 14_600, receiveBufferInitial: 14_600, quickAcks: 0, ackPolicy } });
+    p.accept();
+    const arrive = (from: number, count: number): number => {
+      for (let i = from; i < from + count; i++) p.inject({ flags: 'A', seq: 1 + 1460 * i, ack: 1, data: 1460 });
+      return p.discard().length;
+    };
+    t.equal(arrive(0, 4), 2, 'there is room');
+    t.equal(arrive(4, 4), ackPolicy === 'second' ? 2 : 0, 'there is less');
+    if (ackPolicy === 'linux') {
+      p.read(1460);
+      p.expect({ flags: 'A', ack: 1 + 8 * 1460 }, 'the reader has read on');
+      t.equal(arrive(8, 2), 0);
+      t.equal(p.untilSent(1000), 40);
+    }
+  }
+});
+
+t.test('RFC 9293 3.10.7.4: what is beyond the window is cut off; or, where it may overrun an empty buffer, taken once', async (t) => {
+  const p = new Trace(t, { limits: { receiveBuffer: 7300, receiveBufferInitial: 7300, overrun: true } });
+  p.accept();
+  p.inject({ flags: 'A', seq: 1, ack: 1, data: 9000 });
+  p.expect({ flags: 'A', ack: 9001, win: 0 }, 'nothing waited to be read');
+  p.read(1700);
+  p.expectNothing('there is as much as the buffer holds');
+  p.read(2300);
+  p.expect({ flags: 'A', ack: 9001, win: 2300 });
+  p.read(3000);
+  p.expect({ flags: 'A', ack: 9001, win: 5300 });
+  p.inject({ flags: 'A', seq: 9001, ack: 1, data: 6000 });
+  p.expect({ flags: 'A', ack: 9001, win: 5300 }, 'the buffer is not empty: the segment is dropped as a whole');
+  p.inject({ flags: 'A', seq: 9001, ack: 1, data: 1000 });
+  t.equal(p.stack.tcb.at(p.flow).received, 10_000);
+});

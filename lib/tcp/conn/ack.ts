@@ -6,6 +6,7 @@ import { sendAck } from './output.js';
 import { ACK_NOW, INTERACTIVE, TIMER_ACK } from './state.js';
 import type { Tcb } from './tcb.js';
 import { armInMs, isArmed } from './timers.js';
+import { room } from './window.js';
 
 /** An acknowledgement leaves with this turn, alone or with data. */
 export function ackNow(core: Core, t: Tcb): void {
@@ -21,14 +22,26 @@ export function ackAtOnce(core: Core, t: Tcb): void {
 
 /** Text has arrived in order. At least every second full segment is acknowledged (SHLD-19), others after a delay. */
 export function acknowledgeText(core: Core, t: Tcb): void {
-  const due = ((t.rcvNxt - t.lastAckSent) | 0) > t.rcvMss || (t.quickAcks > 0 && !t.has(INTERACTIVE));
-  if (due) ackNow(core, t);
+  const due = moreThanOne(t) || (t.quickAcks > 0 && !t.has(INTERACTIVE));
+  if (due && (core.limits.ackPolicy === 'second' || room(t) >= t.rcvBuf >> 1)) ackNow(core, t);
   else if (!isArmed(t, TIMER_ACK)) armInMs(core, t, TIMER_ACK, core.limits.delayedAckMs);
+}
+
+/** More than one full segment is not acknowledged. */
+function moreThanOne(t: Tcb): boolean {
+  return ((t.rcvNxt - t.lastAckSent) | 0) > t.rcvMss;
+}
+
+/** The owner has read on: what was not acknowledged for want of room is now. */
+export function acknowledgeRead(core: Core, t: Tcb): void {
+  if (core.limits.ackPolicy === 'linux' && isArmed(t, TIMER_ACK) && moreThanOne(t)) ackNow(core, t);
 }
 
 /** The delayed acknowledgement is due. */
 export function onAckTimer(core: Core, t: Tcb): void {
   core.stats[stat.DELAYED_ACKS]++;
+  // No data was there that it could have ridden on.
+  if (core.limits.ackPolicy === 'linux') t.unmark(INTERACTIVE);
   ackNow(core, t);
 }
 

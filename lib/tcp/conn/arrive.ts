@@ -142,6 +142,11 @@ function checkSequence(core: Core, t: Tcb): boolean {
   if (length === 0 ? from >= 0 && from <= window : from < window && from + length > 0) return true;
   if (segment.isRst) return false;
   if (window === 0 && from === 0) {
+    // A FIN takes no room, and a peer that sends it though the window is closed would do so for ever.
+    if (segment.textLength === 0 && segment.isFin && !segment.isSyn) {
+      ackNow(core, t);
+      return true;
+    }
     // A probe of the closed window: its acknowledgement counts, its text does not.
     segment.textLength = 0;
     segment.flags &= ~FIN;

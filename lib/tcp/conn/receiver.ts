@@ -4,7 +4,7 @@ import { FIN } from '../wire/tcp.js';
 import { ackAtOnce, ackNow, acknowledgeText } from './ack.js';
 import { finish } from './close.js';
 import type { Core } from './core.js';
-import { refuse } from './output.js';
+import { announcedMss, refuse } from './output.js';
 import { relieve, timeTrip } from './receive_buffer.js';
 import { noteDuplicate, noteOutOfOrder } from './sack.js';
 import { after, before, earlier, notAfter } from './seq.js';
@@ -14,6 +14,7 @@ import {
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { enterTimeWait } from './time_wait.js';
+import { rcvWnd } from './window.js';
 
 /** Takes the text of the segment at hand, as far as the window goes. Returns false where the connection has ended by it. */
 export function acceptText(core: Core, t: Tcb): boolean {
@@ -53,6 +54,16 @@ function trim(core: Core, t: Tcb): boolean {
     segment.trimFront(old);
   }
   const beyond = (segment.seq + segment.textLength - t.rcvAdv) | 0;
+  if (beyond > 0 && core.limits.overrun) {
+    if (rcvWnd(t) === 0 || t.received !== t.consumed) {
+      ackAtOnce(core, t);
+      return false;
+    }
+    if (segment.seq === t.rcvNxt) {
+      t.rcvAdv = (segment.seq + segment.textLength) | 0;
+      return true;
+    }
+  }
   if (beyond > 0) {
     segment.textLength = Math.max(segment.textLength - beyond, 0);
     segment.flags &= ~FIN;
@@ -72,7 +83,7 @@ function acceptInOrder(core: Core, t: Tcb): void {
     ackNow(core, t);
     return;
   }
-  noteSize(t, segment.wireLength);
+  noteSize(core, t, segment.wireLength);
   t.rcvNxt = (t.rcvNxt + length) | 0;
   timeTrip(core, t);
   if (t.rangeCount > 0) {
@@ -124,12 +135,11 @@ function acceptOutOfOrder(core: Core, t: Tcb): void {
 }
 
 /** Learns how large the peer's full segments are (RFC 9293 3.8.6.3 counts in them). */
-function noteSize(t: Tcb, length: number): void {
-  if (length > t.rcvMss) t.rcvMss = Math.min(length, MSS_MAX);
+function noteSize(core: Core, t: Tcb, length: number): void {
+  // What is larger than the peer may send was coalesced on the way.
+  if (length > t.rcvMss) t.rcvMss = Math.min(length, announcedMss(core, t));
 }
 
-/** Beyond this it is no size of a segment on any wire, but of several that were coalesced. */
-const MSS_MAX = 9000;
 
 /** Remembers a FIN, and acts on it when everything before it is there. */
 function noteFin(core: Core, t: Tcb): void {
