@@ -30,11 +30,11 @@ export class Calls {
   #waiting: Waiting[] = [];
   #retrying = false;
 
-  /** Makes a call; `finish` is called when it is done, which may be at once. */
-  make(attempt: Attempt, finish: (result: Result) => void): void {
+  /** Makes a call. Returns its result where it is done at once; else null, and `finish` is called when it is. */
+  make(attempt: Attempt, finish: (result: Result) => void): Result | null {
     const result = attempt();
-    if (result !== null) finish(result);
-    else this.#waiting.push({ attempt, finish });
+    if (result === null) this.#waiting.push({ attempt, finish });
+    return result;
   }
 
   /** Something has changed. */

@@ -117,13 +117,7 @@ export class Session {
       this.#answer(request.id, failed('ENOSYS'));
       return;
     }
-    let result: Result | null = null;
-    let waits = false;
-    this.#calls.make(attempt, (finished) => {
-      if (waits) this.#answer(request.id, finished);
-      else result = finished;
-    });
-    waits = true;
+    const result = this.#calls.make(attempt, (finished) => this.#answer(request.id, finished));
     network.turn();
     if (result !== null) this.#answer(request.id, result);
   }

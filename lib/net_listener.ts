@@ -79,6 +79,8 @@ export class Listener implements ListenHandler, PortUser {
   getsockname(out: ListenAddress): number {
     out.address = this.host;
     out.family = this.host.includes(':') ? 'IPv6' : 'IPv4';
+    // As with the kernel, the port that was chosen is known before 'listening'.
+    if (this.portNumber === 0 && this.listener !== null) this.portNumber = this.listener.port();
     out.port = this.portNumber;
     return 0;
   }

@@ -205,7 +205,7 @@ export class Server extends EventEmitter implements ListenOwner {
     return this._handle !== null;
   }
 
-  /** Where the server listens; null where it does not. With port 0 the port is known from 'listening' on. */
+  /** Where the server listens; null where it does not. The port that was chosen for 0 is known at once, as in Node. */
   address(): SocketAddress | null {
     if (this._handle === null) return null;
     const address: SocketAddress = { address: '', family: 'IPv4', port: 0 };

@@ -74,6 +74,11 @@ export interface ListenHandler {
 }
 
 export interface AppListener {
+  /**
+   * The port, also before `onListening`: where the TCP server has not answered yet, its answer is waited for, some milliseconds at most.
+   * 0 where there is none.
+   */
+  port(): number;
   /** Stops listening; `onClose` follows. Connections that were handed over live on. */
   close(): void;
 }

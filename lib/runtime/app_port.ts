@@ -28,6 +28,8 @@ const BATCH = 256;
 const LOOKS = 2;
 /** How often the thread looks whether its TCP server is still there, without a system call as long as it is. */
 const WATCH_MS = 1000;
+/** How long an app waits that asks for a port before the TCP server has said it: far longer than that takes, unless it is held up. */
+const ANSWER_MS = 100;
 /** How long a thread that leaves waits for room for what is still to be submitted: as long as a TCP server that stops goes on. */
 const DETACH_MS = 1000;
 
@@ -134,11 +136,11 @@ export class AppPort {
     const address = new Int32Array(4);
     if (!readAddress(host, address)) {
       this.#refuse(request, EINVAL);
-      return { close: () => {} };
+      return { port: () => 0, close: () => {} };
     }
     const operation = options.ipv6Only === true ? SUBMIT_LISTEN | LISTEN_IPV6_ONLY : SUBMIT_LISTEN;
     this.#submit(operation, request, address, options.port, options.backlog);
-    return { close: () => this.#unlisten(request) };
+    return { port: () => this.#awaitPort(request), close: () => this.#unlisten(request) };
   }
 
   connect(options: ConnectOptions, handler: FlowHandler): AppFlow {
@@ -221,6 +223,24 @@ export class AppPort {
 
   #unlisten(request: number): void {
     if (this.#alive && this.#requests.has(request)) this.#submit(SUBMIT_UNLISTEN, request, new Int32Array(4), 0, 0);
+  }
+
+  /** Looks through what the TCP server tells for the answer to a listen, and leaves it for the event loop to take. */
+  #awaitPort(request: number): number {
+    const words = this.#words;
+    const answers = (at: number): boolean => (words[at] & OP_MASK) === COMPLETE_REPLY && words[at + 1] === request;
+    const headAt = this.#base + CH_COMPLETE_HEAD;
+    const until = performance.now() + ANSWER_MS;
+    while (this.#alive) {
+      const head = Atomics.load(words, headAt);
+      const at = this.#completions.find(answers);
+      if (at >= 0) return Math.max(words[at + 2], 0);
+      if (performance.now() >= until) return 0;
+      this.#push();
+      ringServer(words);
+      Atomics.wait(words, headAt, head, 1);
+    }
+    return 0;
   }
 
   /** An answer that needs no TCP server, as late as one from it would be. */

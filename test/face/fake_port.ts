@@ -51,7 +51,7 @@ export class FakePort implements Port {
   }
 
   unlisten(listener: FakeListener): void {
-    if (this.listeners.get(listener.port) === listener) this.listeners.delete(listener.port);
+    if (this.listeners.get(listener.number) === listener) this.listeners.delete(listener.number);
   }
 
   /** Ends as a TCP server that dies does. */
@@ -73,13 +73,17 @@ export class FakePort implements Port {
 
 class FakeListener implements AppListener {
   private readonly owner: FakePort;
-  readonly port: number;
+  readonly number: number;
   readonly handler: ListenHandler;
 
   constructor(owner: FakePort, port: number, handler: ListenHandler) {
     this.owner = owner;
-    this.port = port;
+    this.number = port;
     this.handler = handler;
+  }
+
+  port(): number {
+    return this.number;
   }
 
   close(): void {

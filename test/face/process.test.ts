@@ -69,7 +69,10 @@ t.test('start, close and start again', async (t) => {
   await t.rejects(TcpServer.start({ device: 'packet:no-such-if', address: '198.18.0.2/24' }), { message: /no-such-if/ }, 'an interface that there is not');
   const again = await TcpServer.start();
   const echo = net.createServer((socket) => socket.pipe(socket)).listen(0);
+  const early = portOf(echo);
+  t.ok(early > 0, 'the port that was chosen is known before it listens');
   await once(echo, 'listening');
+  t.equal(portOf(echo), early);
   const socket = net.connect(portOf(echo));
   socket.end('again');
   t.equal(String((await once(socket, 'data'))[0]), 'again');
