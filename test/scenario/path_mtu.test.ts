@@ -180,6 +180,17 @@ t.test('a path that does not even carry the base: further timeouts lower it, no 
   t.ok(path.tcb.sndMss >= 512, `${path.tcb.sndMss} bytes after ${path.tcb.retries} timeouts`);
 });
 
+t.test('RFC 8200 5: over IPv6 segments get no smaller than what 1280 bytes hold, whatever disappears', async (t) => {
+  const path = new Path(t, 1500, { ipv6: true }, true, 1440);
+  path.transfer(50_000);
+  t.equal(path.tcb.sndMss, 1440);
+  path.down = true;
+  path.p.write(20_000);
+  path.trips(1000);
+  t.ok(path.tcb.retries > 4);
+  t.equal(path.tcb.sndMss, 1220);
+});
+
 t.test('mtuProbing off: a black hole ends the connection in the end, as RFC 2923 2.1 tells', async (t) => {
   const path = new Path(t, 1500, { limits: { mtuProbing: 'off', dataRetries: 5 } });
   path.transfer(50_000);
