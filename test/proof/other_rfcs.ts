@@ -9,10 +9,13 @@ RFC 9293 | 3.5.2 | - | stack | A segment that belongs to no connection is answer
 RFC 9293 | 3.5.3 | - | stack | A reset is looked at before it is believed, and ends the connection
 RFC 9293 | 3.6 | - | stack | Closing: by either end first, by both at once, one half before the other
 RFC 9293 | 3.6.1 | - | stack | A close while the peer still sends
+RFC 9293 | 3.7.4 | - | stack | Nagle's algorithm and delayed acknowledgements do not lock each other
 RFC 9293 | 3.8.1 | - | stack | What is lost is sent again, the FIN too
 RFC 9293 | 3.8.5 | - | stack | Urgent pointers that make no sense do no harm
 RFC 9293 | 3.8.6 | - | stack | Windows are taken from the latest segment, and not from older ones
 RFC 9293 | 3.8.6.1 | - | stack | A closed window and a peer that is dead
+RFC 9293 | 3.8.6.2 | - | stack | No silly windows, whatever two stacks do to each other
+RFC 9293 | 3.8.6.3 | - | stack | No acknowledgement that comes too late
 RFC 9293 | 3.9.1 | - | interface | The calls of the owner: text before and behind the end, and before the connection is there
 RFC 9293 | 3.10.1 | - | interface | OPEN: what cannot be is an error at once
 RFC 9293 | 3.10.5 | - | interface | ABORT resets the connection

@@ -69,7 +69,7 @@ function titlesOf(source: string): string[] {
   const titles: string[] = [];
   for (const [, quote, text] of source.matchAll(/\.test\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/gs)) {
     const title = text!.replace(/\\(.)/gs, '$1');
-    titles.push(quote === '`' ? title.replace(/\$\{[^}]*\}/g, '…') : title);
+    titles.push(quote === '`' ? title.replace(/(?:\$\{[^}]*\})+/g, '…') : title);
   }
   return titles;
 }

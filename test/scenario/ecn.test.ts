@@ -21,7 +21,7 @@ function agreed(t: Test, limits: Partial<StackLimits> = {}, sackOk = true): Trac
   return p;
 }
 
-t.test('RFC 3168 6.1.1: a SYN with ECE and CWR is answered with ECE, unless ECN is off or the SYN itself can be marked', async (t) => {
+t.test('SHLD-8, RFC 3168 6.1.1: a SYN with ECE and CWR is answered with ECE, unless ECN is off or the SYN itself can be marked', async (t) => {
   for (const [ecn, flags, tos, answer] of [
     ['accept', 'SEC', 0, 'SAE'], ['on', 'SEC', 0, 'SAE'], ['off', 'SEC', 0, 'SA'],
     ['accept', 'S', 0, 'SA'], ['accept', 'SE', 0, 'SA'], ['accept', 'SC', 0, 'SA'], ['accept', 'SEC', ECT0, 'SA'],
@@ -97,7 +97,7 @@ t.test('RFC 3168 6.1.2: ECE reduces the window once for what is in flight, and t
   t.equal(tcb().recovery, RECOVERY_CWR, 'a mark after that is a new one');
 });
 
-t.test('RFC 3168 6.1.2: a loss in the window that was reduced for a mark does not reduce it again; what goes again cannot be marked', async (t) => {
+t.test('RFC 3168 6.1.2, 6.1.5: a loss in the window that was reduced for a mark does not reduce it again; what goes again cannot be marked', async (t) => {
   const p = agreed(t);
   const tcb = () => p.stack.tcb.at(p.flow);
   p.write(40 * MSS);
