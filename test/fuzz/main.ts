@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Coverage, fromJson, replay, runCase, shrink, toJson } from './case.js';
 import type { Failure } from './case.js';
-import { PROGRESS_CASE, PROGRESS_INPUTS, PROGRESS_WORDS } from './run.js';
+import { PROGRESS_CASE, PROGRESS_INPUTS, PROGRESS_STOP, PROGRESS_WORDS } from './run.js';
 import type { Result, Share } from './run.js';
 import { readSeed } from './seeds.js';
 import { allCounters, TARGETS, targetOf } from './targets.js';
@@ -19,8 +19,8 @@ const USAGE = `usage: npm run fuzz -- [--frames N] [--seed S] [--target T] [--th
   --replay FILE a kept seed: its steps alone
   --json        the summary as JSON, on standard output
 
-It ends with 0, with 1 where something was found, and with 2 where it does not understand. What was found is written to
-standard output as steps that do it again, and as the command that does it again.
+A first ^C ends it early, with the summary. It ends with 0, with 1 where something was found, and with 2 where it does not
+understand. What was found is written to standard output as steps that do it again, and as the command that does it again.
 `;
 
 /** Nothing moved for so long: a case hangs. */
@@ -119,6 +119,12 @@ async function runAll(): Promise<void> {
     return worker;
   });
   const watch = watchProgress(progress, started);
+  // Told to end, it tells what it has done so far.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      for (let at = PROGRESS_STOP; at < progress.length; at += PROGRESS_WORDS) Atomics.store(progress, at, 1);
+    });
+  }
   await Promise.all(workers.map((worker) => new Promise<void>((resolve, reject) => {
     worker.on('error', reject);
     worker.on('exit', () => resolve());
