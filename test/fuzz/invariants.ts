@@ -3,7 +3,7 @@ import { pipe, LOST, SACKED } from '../../lib/tcp/conn/runs.js';
 import { endOfText } from '../../lib/tcp/conn/sender.js';
 import {
   ACK_NOW, CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_KNOWN, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_2, FREE, IN_DEMUX,
-  IN_HALF_OPEN, IN_TIME_WAIT, IN_TOUCHED, IS_ORPHAN, LAST_ACK, NONE, OWNED, PERSISTING, PROBING, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN,
+  IN_HALF_OPEN, IN_TIME_WAIT, IN_TOUCHED, IS_ORPHAN, LAST_ACK, NONE, OWNED, PERSISTING, PROBING, RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN,
   RECYCLABLE, RELEASED, SACK_ON, STATE_NAMES, SYN_RECEIVED, SYN_SENT, TIMER_ACK, TIMER_LIFE, TIMER_REORDER, TIMER_RETRANSMIT, TIME_WAIT,
 } from '../../lib/tcp/conn/state.js';
 import type { Core } from '../../lib/tcp/conn/core.js';
@@ -182,7 +182,7 @@ function checkSender(core: Core, t: Tcb): void {
   if (t.srtt < 0 || t.rttvar < 0) bad(t, `srtt ${t.srtt}, rttvar ${t.rttvar}`);
   if (t.rto < core.limits.rtoMinMs * 1000 || t.rto > Math.max(core.limits.rtoMaxMs, 3000) * 1000) bad(t, `rto ${t.rto}`);
   const { recovery } = t;
-  if (recovery !== RECOVERY_OPEN && recovery !== RECOVERY_FAST && recovery !== RECOVERY_LOSS) bad(t, `recovery ${recovery}`);
+  if (![RECOVERY_OPEN, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_CWR].includes(recovery)) bad(t, `recovery ${recovery}`);
   if (t.has(PERSISTING) && t.has(PROBING)) bad(t, 'the timer has two uses');
 }
 
