@@ -33,10 +33,11 @@ const NUMBERS = new Map<string, [keyof StackLimits, number]>([
   ['tcp_rto_max_ms', ['rtoMaxMs', 1]],
   ['tcp_rto_min_us', ['rtoMinMs', 0.001]],
   ['ip_default_ttl', ['timeToLive', 1]],
+  ['tcp_max_syn_backlog', ['synBacklog', 1]],
 ]);
 const SWITCHES = new Map<string, keyof StackLimits>([
   ['tcp_sack', 'sack'], ['tcp_timestamps', 'timestamps'], ['tcp_window_scaling', 'windowScaling'],
-  ['tcp_slow_start_after_idle', 'idleRestart'],
+  ['tcp_slow_start_after_idle', 'idleRestart'], ['tcp_rfc1337', 'resetsPassTimeWait'],
 ]);
 
 /** tcp_ecn by number; those above 2 are of accurate ECN, and what is left of them without it. */

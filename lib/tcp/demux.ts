@@ -70,7 +70,7 @@ export class Demux {
   }
 
   /**
-   * A port for an active open, from `first` to `last`: the first free one from a random place on (RFC 6056 3.3.1).
+   * A port for an active open, from `first` to `last`: the first free one from a place on that nobody guesses (RFC 6056 3.3).
    * Flows to other peers may share a port; listening ports are left alone. NONE where every port is taken.
    *
    * @param random uint32.

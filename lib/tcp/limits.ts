@@ -3,7 +3,7 @@
 export interface StackLimits {
   /** Flows in TIME-WAIT; the oldest makes room for the next. */
   timeWait: number;
-  /** Flows that their owner has released and that are not in TIME-WAIT; one more is reset. */
+  /** Flows that their owner has released and that are not in TIME-WAIT; one more, and the oldest is reset. */
   orphans: number;
   /** Listeners. */
   listeners: number;
@@ -21,7 +21,7 @@ export interface StackLimits {
   receiveBufferInitial: number;
   /** Largest receive buffer of a flow in bytes, at most 2^30; it grows with what is read in a round trip (Linux: tcp_rmem[2]). */
   receiveBuffer: number;
-  /** Challenge ACKs a second, all flows together (RFC 5961 7). */
+  /** Challenge ACKs a second, all flows together (RFC 5961 7): by chance half as many to half as many again. */
   challengeAcks: number;
   /** Least time between two answers to out-of-window segments without data, for one flow, in ms (RFC 5961 7). */
   invalidAckMs: number;
@@ -79,6 +79,8 @@ export interface StackLimits {
   overrun: boolean;
   /** A congestion window that is not used shrinks: after an idle time, and while less is sent (Linux: tcp_slow_start_after_idle). */
   idleRestart: boolean;
+  /** A reset does not end TIME-WAIT (RFC 1337 3, F1; Linux: tcp_rfc1337); RFC 9293 3.10.7.4 has it end. */
+  resetsPassTimeWait: boolean;
   /** SYN cookies (RFC 4987 3.6): where half-open flows have no more room, for every SYN, or not at all (Linux: tcp_syncookies 1, 2, 0). */
   synCookies: 'pressure' | 'always' | 'never';
   /** Explicit congestion notification (RFC 3168): not at all, where the peer asks for it, or asked for as well (Linux: tcp_ecn 0, 2, 1). */
@@ -130,6 +132,7 @@ const DEFAULTS: StackLimits = {
   ackPolicy: 'second',
   overrun: false,
   idleRestart: true,
+  resetsPassTimeWait: false,
   synCookies: 'pressure',
   ecn: 'accept',
   congestion: 'cubic',

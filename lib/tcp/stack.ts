@@ -39,6 +39,7 @@ import { stackLimits } from './limits.js';
 import type { StackLimits } from './limits.js';
 import { Listeners } from './listeners.js';
 import type { Payload } from './payload.js';
+import { EphemeralPorts } from './ports.js';
 import { STATS_LENGTH } from './stats.js';
 import { SynCookies } from './syn_cookies.js';
 import { TimerWheel } from './timer_wheel.js';
@@ -107,6 +108,7 @@ export class Stack implements TransportSink, TimerSink {
       runs: new RunPool(this.limits.runs, maxFlows),
       isn: new IsnGenerator(secret),
       cookies: new SynCookies(secret),
+      ports: new EphemeralPorts(secret),
       congestion: this.limits.congestion === 'cubic' ? new Cubic() : new NewReno(),
       payload,
       output: ip,
@@ -433,7 +435,7 @@ export class Stack implements TransportSink, TimerSink {
   }
 
   get orphanCount(): number {
-    return this.#core.orphanCount;
+    return this.#core.orphans.total;
   }
 
   /** The record of a flow that the owner may still act on, or null. */

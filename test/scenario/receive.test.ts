@@ -242,7 +242,7 @@ t.test('RFC 5961 3.2: only a reset with the very next sequence number resets', a
   t.equal(p.state, 'ESTABLISHED');
   p.inject({ flags: 'R', seq: 3 });
   p.expectNothing('one challenge in 500 ms');
-  t.equal(p.stat('TcpExtTCPChallengeACK'), 2);
+  t.equal(p.stat('TcpExtTCPChallengeACK'), 1);
   t.equal(p.stat('TcpExtTCPACKSkippedChallenge'), 1);
   p.advance(500);
   p.inject({ flags: 'R', seq: 3 });
@@ -282,11 +282,12 @@ t.test('MAY-12, RFC 5961 5.2: acknowledgements of what was never sent, or very l
 t.test('RFC 5961 7: challenges of all flows together are rationed', async (t) => {
   const p = new Trace(t, { limits: { challengeAcks: 3, invalidAckMs: 0 } });
   p.accept();
-  for (let i = 0; i < 10; i++) p.inject({ flags: 'R', seq: 5 });
-  t.equal(p.discard().length, 3);
-  p.advance(1000);
-  for (let i = 0; i < 10; i++) p.inject({ flags: 'R', seq: 5 });
-  t.equal(p.discard().length, 3);
+  for (let second = 0; second < 10; second++) {
+    for (let i = 0; i < 10; i++) p.inject({ flags: 'R', seq: 5 });
+    const count = p.discard().length;
+    t.ok(count >= 2 && count <= 4, `${count}: half of the setting, and up to all of it by chance`);
+    p.advance(1000);
+  }
 });
 
 t.test('coalesced segments: taken whole, acknowledged by the segments in them', async (t) => {

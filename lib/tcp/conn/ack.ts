@@ -61,17 +61,27 @@ export function answerInvalid(core: Core, t: Tcb, carriesData: boolean): void {
   ackAtOnce(core, t);
 }
 
-/** RFC 5961: asks the peer whether it meant what an unlikely segment said, within the ration of all flows together. */
+/**
+ * RFC 5961: asks the peer whether it meant what an unlikely segment said. Rationed for each flow first, so that nobody uses up
+ * the ration of all by one flow of his own; and that ration is another one each second, so that nobody who counts what is left
+ * of it learns whether a forged segment has met a flow (RFC 5961 10, and the reason why Linux does so).
+ */
 export function challenge(core: Core, t: Tcb): void {
-  if (((core.ms - core.challengeFrom) | 0) >= 1000) {
-    core.challengeFrom = core.ms;
-    core.challengeCount = 0;
-  }
-  if (core.challengeCount >= core.limits.challengeAcks) {
+  const since = (core.ticks - t.invalidAt) | 0;
+  if (since >= 0 && since < core.limits.invalidAckMs * TICKS_PER_MS) {
     core.stats[stat.ACK_SKIPPED]++;
     return;
   }
-  core.challengeCount++;
+  if (((core.ms - core.challengeFrom) | 0) >= 1000) {
+    core.challengeFrom = core.ms;
+    const { challengeAcks } = core.limits;
+    core.challengesLeft = Math.ceil(challengeAcks / 2) + (core.random() >>> 0) % Math.max(challengeAcks, 1);
+  }
+  if (core.challengesLeft <= 0) {
+    core.stats[stat.ACK_SKIPPED]++;
+    return;
+  }
+  core.challengesLeft--;
   core.stats[stat.CHALLENGE_ACK]++;
   answerInvalid(core, t, false);
 }

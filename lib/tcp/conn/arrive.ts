@@ -9,7 +9,7 @@ import { fail, finish, limitFinWait2 } from './close.js';
 import type { Core } from './core.js';
 import { noteMark } from './ecn.js';
 import { arriveInSynSent, establish } from './handshake.js';
-import { arriveAtListener, countOverflow, hasRoom } from './listen.js';
+import { admits, arriveAtListener, countOverflow, hasRoom, openHalf } from './listen.js';
 import { refuse } from './output.js';
 import { acceptText } from './receiver.js';
 import { noteDuplicate } from './sack.js';
@@ -39,15 +39,16 @@ export function arrive(core: Core, arrival: Arrival): void {
   }
   const flow = core.demux.find(segment.addresses, 4, 0, segment.destinationPort, segment.sourcePort);
   if (flow === NONE) {
-    arriveUnconnected(core, 0, false);
+    arriveUnconnected(core);
     return;
   }
   const t = core.t.at(flow);
-  if (t.state === TIME_WAIT && mayReopen(core, t) && hasListener(core)) {
-    const least = (t.sndNxt + ISS_STEP) | 0;
-    finish(core, t);
-    arriveUnconnected(core, least, true);
-    return;
+  if (t.state === TIME_WAIT && mayReopen(core, t)) {
+    const listener = core.listeners.find(core.segment.addresses, 4, core.segment.destinationPort);
+    if (listener !== NONE) {
+      reopen(core, t, listener);
+      return;
+    }
   }
   if (t.state === SYN_SENT) {
     if (arriveInSynSent(core, t)) acceptText(core, t);
@@ -56,16 +57,20 @@ export function arrive(core: Core, arrival: Arrival): void {
   arriveSynchronised(core, t);
 }
 
-function hasListener(core: Core): boolean {
-  return core.listeners.find(core.segment.addresses, 4, core.segment.destinationPort) !== NONE;
+/** A connection takes the place of that in TIME-WAIT, where there is room for it; a SYN that may be forged does not end the one in vain. */
+function reopen(core: Core, t: Tcb, listener: number): void {
+  if (!admits(core, listener)) return;
+  const least = (t.sndNxt + ISS_STEP) | 0;
+  finish(core, t);
+  openHalf(core, listener, least, true);
 }
 
 /** No connection has these addresses and ports: a listener's, or CLOSED (3.10.7.1, 3.10.7.2). */
-function arriveUnconnected(core: Core, least: number, hasLeast: boolean): void {
+function arriveUnconnected(core: Core): void {
   const segment = core.segment;
   const listener = core.listeners.find(segment.addresses, 4, segment.destinationPort);
   if (listener === NONE) refuse(core);
-  else if (arriveAtListener(core, listener, least, hasLeast)) takeText(core, core.t);
+  else if (arriveAtListener(core, listener)) takeText(core, core.t);
 }
 
 /** 3.10.7.4, and SYN-RECEIVED. */
@@ -170,6 +175,7 @@ function takeReset(core: Core, t: Tcb): void {
     return;
   }
   const state = t.state;
+  if (state === TIME_WAIT && core.limits.resetsPassTimeWait) return;
   if (state === SYN_RECEIVED) fail(core, t, t.has(ACTIVE) ? ECONNREFUSED : ECONNRESET);
   else if (state === CLOSING || state === LAST_ACK || state === TIME_WAIT) finish(core, t);
   else fail(core, t, ECONNRESET);

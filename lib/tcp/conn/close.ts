@@ -14,7 +14,7 @@ function detach(core: Core, t: Tcb): void {
   if (t.has(IN_DEMUX)) core.demux.remove(t.flow);
   if (t.has(IN_HALF_OPEN)) core.halfOpen.remove(t.listener, t.flow);
   if (t.has(IN_TIME_WAIT)) core.timeWait.remove(0, t.flow);
-  if (t.has(IS_ORPHAN)) core.orphanCount--;
+  if (t.has(IS_ORPHAN)) core.orphans.remove(0, t.flow);
   t.unmark(IN_DEMUX | IN_HALF_OPEN | IN_TIME_WAIT | IS_ORPHAN);
   if (t.rangeCount > 0) {
     core.ranges.drop(t.ranges);
@@ -107,15 +107,24 @@ export function release(core: Core, t: Tcb): void {
     core.stats[stat.ABORT_ON_CLOSE]++;
     sendReset(core, t);
     finish(core, t);
-  } else if (core.orphanCount >= core.limits.orphans) {
-    core.stats[stat.ABORT_ON_MEMORY]++;
-    resetAndFinish(core, t);
   } else {
+    if (core.orphans.total >= core.limits.orphans) resetOldestOrphan(core);
     t.mark(IS_ORPHAN);
-    core.orphanCount++;
+    core.orphans.append(0, t.flow);
     shutdown(core, t);
     if (t.state === FIN_WAIT_2) limitFinWait2(core, t);
   }
+}
+
+/**
+ * One too many: the one that was released longest ago has had the most time to get through with what it had to send, and a peer
+ * that holds its window closed for ever (RFC 6429 5) is the first to be given up.
+ */
+function resetOldestOrphan(core: Core): void {
+  const oldest = core.other.at(core.orphans.firsts[0]);
+  core.stats[stat.ABORT_ON_MEMORY]++;
+  sendReset(core, oldest);
+  finish(core, oldest);
 }
 
 /**

@@ -4,6 +4,7 @@ import type { IsnGenerator } from '../isn.js';
 import type { StackLimits } from '../limits.js';
 import type { Listeners } from '../listeners.js';
 import type { Payload } from '../payload.js';
+import type { EphemeralPorts } from '../ports.js';
 import type { SynCookies } from '../syn_cookies.js';
 import type { TimerWheel } from '../timer_wheel.js';
 import type { TransportOutput } from '../transport.js';
@@ -31,6 +32,7 @@ export interface CoreParts {
   runs: RunPool;
   isn: IsnGenerator;
   cookies: SynCookies;
+  ports: EphemeralPorts;
   congestion: CongestionControl;
   payload: Payload;
   output: TransportOutput;
@@ -58,6 +60,7 @@ export class Core {
   readonly runs: RunPool;
   readonly isn: IsnGenerator;
   readonly cookies: SynCookies;
+  readonly ports: EphemeralPorts;
   readonly congestion: CongestionControl;
   readonly payload: Payload;
   readonly output: TransportOutput;
@@ -80,11 +83,11 @@ export class Core {
   readonly halfOpen: FlowQueues;
   /** TIME-WAIT flows: queue 0, the oldest first. */
   readonly timeWait: FlowQueues;
-  /** Flows that their owner has released, TIME-WAIT not counted. */
-  orphanCount = 0;
-  /** Challenge ACKs in the second that began at `challengeFrom` (ms). */
-  challengeCount = 0;
-  challengeFrom = 0;
+  /** Flows that their owner has released, TIME-WAIT not counted: queue 0, the oldest first. */
+  readonly orphans: FlowQueues;
+  /** Challenge ACKs that are left of the second that began at `challengeFrom` (ms). */
+  challengesLeft = 0;
+  challengeFrom = -1000;
   /** A send found no room in the device this turn. */
   congested = false;
   /** The congestion window held the send decision at hand back. */
@@ -106,6 +109,7 @@ export class Core {
     this.runs = parts.runs;
     this.isn = parts.isn;
     this.cookies = parts.cookies;
+    this.ports = parts.ports;
     this.congestion = parts.congestion;
     this.payload = parts.payload;
     this.output = parts.output;
@@ -115,6 +119,7 @@ export class Core {
     this.stats = parts.stats;
     this.halfOpen = new FlowQueues(parts.words, parts.tcbBase, parts.limits.listeners);
     this.timeWait = new FlowQueues(parts.words, parts.tcbBase, 1);
+    this.orphans = new FlowQueues(parts.words, parts.tcbBase, 1);
     this.epoch = parts.now;
     this.setNow(parts.now);
   }

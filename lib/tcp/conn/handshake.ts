@@ -177,7 +177,8 @@ function address(
   }
   const { ephemeralFirst, ephemeralLast } = core.limits;
   t.localPort = core.demux.ephemeralPort(
-    words, t.localAt, t.remoteAt, remotePort, ephemeralFirst, ephemeralLast, core.random() >>> 0, core.listeners,
+    words, t.localAt, t.remoteAt, remotePort, ephemeralFirst, ephemeralLast,
+    core.ports.next(words, t.localAt, t.remoteAt, remotePort, core.random()), core.listeners,
   );
   if (t.localPort !== NONE) return 0;
   core.stats[stat.NO_PORTS]++;

@@ -31,13 +31,25 @@ function isQueueFull(core: Core, listener: number): boolean {
   return counts[listener] >= halfOpenBound(core, listener) || total >= core.limits.halfOpen;
 }
 
+/** True where a SYN for the listener finds room; counted where it does not. */
+export function admits(core: Core, listener: number): boolean {
+  if (!hasRoom(core, listener)) {
+    countOverflow(core);
+    return false;
+  }
+  if (!isQueueFull(core, listener)) return true;
+  core.stats[stat.REQ_QUEUE_FULL_DROP]++;
+  core.stats[stat.LISTEN_DROPS]++;
+  return false;
+}
+
 /**
- * A segment for a listener. `least`: the sequence number to begin with at the earliest, where `hasLeast`.
+ * A segment for a listener.
  *
  * @returns true where it has opened a connection, which is the flow at hand: it is established, and the segment's text is to
  *   be looked at.
  */
-export function arriveAtListener(core: Core, listener: number, least: number, hasLeast: boolean): boolean {
+export function arriveAtListener(core: Core, listener: number): boolean {
   const segment = core.segment;
   if (segment.isRst) return false;
   if (segment.isAck) {
@@ -56,7 +68,7 @@ export function arriveAtListener(core: Core, listener: number, least: number, ha
   if (full) core.stats[synCookies === 'never' ? stat.REQ_QUEUE_FULL_DROP : stat.REQ_QUEUE_FULL_COOKIES]++;
   if (synCookies === 'always' || (full && synCookies === 'pressure')) giveCookie(core, listener);
   else if (full) core.stats[stat.LISTEN_DROPS]++;
-  else openHalf(core, listener, least, hasLeast);
+  else openHalf(core, listener, 0, false);
   return false;
 }
 
@@ -90,7 +102,8 @@ function flowAt(core: Core, flow: number, listener: number): Tcb {
   return t;
 }
 
-function openHalf(core: Core, listener: number, least: number, hasLeast: boolean): void {
+/** Answers the SYN at hand and remembers it. `least`: the sequence number to begin with at the earliest, where `hasLeast`. */
+export function openHalf(core: Core, listener: number, least: number, hasLeast: boolean): void {
   const t = flowFor(core, listener);
   if (t === null) return;
   agree(core, t);

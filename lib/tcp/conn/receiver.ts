@@ -113,7 +113,8 @@ function acceptOutOfOrder(core: Core, t: Tcb): void {
   const ranges = core.ranges;
   const start = segment.seq;
   const end = (start + segment.textLength) | 0;
-  const roomForOne = ranges.available > 0 && t.rangeCount < core.limits.rangesPerFlow;
+  // No flow has more than are left over: however many are greedy, some are left to a newcomer.
+  const roomForOne = t.rangeCount < ranges.available && t.rangeCount < core.limits.rangesPerFlow;
   const known = ranges.covers(t.ranges, start, end);
   if (!known && (roomForOne || ranges.touches(t.ranges, start, end))) {
     const position = (start - t.irs - 1) | 0;

@@ -24,6 +24,9 @@ export const RETRANS = 4;
 /** It is a larger segment than the others, which the path may not carry (mtu.ts). */
 export const PROBE = 8;
 
+/** Runs of one flow: an acknowledgement looks at each of them, so this bounds what a peer's SACK blocks can cost. */
+const RUNS_MOST = 4096;
+
 export class RunPool {
   /** Runs not in use. */
   available: number;
@@ -59,6 +62,7 @@ export class RunPool {
     if (tail === NONE) {
       t.runs = t.runTail = this.#take(start, end, us, 0, NONE);
       this.#without--;
+      t.runCount = 1;
       // All that was sent before is delivered: what is remembered of it begins here.
       t.rackAt = us;
       t.rackEnd = t.rackFack = t.rtxHigh = start;
@@ -68,7 +72,8 @@ export class RunPool {
     const joins = this.flags[tail] === 0 && this.times[tail] === us && ((start - this.starts[tail]) | 0) % t.sndMss === 0;
     if (joins) {
       this.ends[tail] = end;
-    } else if (this.available > this.#without) {
+    } else if (this.#mayTake(t)) {
+      t.runCount++;
       t.runTail = this.nexts[tail] = this.#take(start, end, us, 0, NONE);
     } else {
       this.clear(t, tail, SACKED | LOST);
@@ -80,7 +85,8 @@ export class RunPool {
 
   /** Cuts a run in two at `at`, which lies within it. Returns false where no run is free: it stays whole. */
   split(t: Tcb, run: number, at: number): boolean {
-    if (this.available <= this.#without) return false;
+    if (!this.#mayTake(t)) return false;
+    t.runCount++;
     const made = this.#take(at, this.ends[run], this.times[run], this.flags[run], this.nexts[run]);
     this.ends[run] = at;
     this.nexts[run] = made;
@@ -94,6 +100,7 @@ export class RunPool {
     this.ends[run] = this.ends[next];
     this.nexts[run] = this.nexts[next];
     if (t.runTail === next) t.runTail = run;
+    t.runCount--;
     this.#give(next);
   }
 
@@ -102,6 +109,7 @@ export class RunPool {
     const head = t.runs;
     const next = this.nexts[head];
     this.#give(head);
+    t.runCount--;
     t.runs = next;
     if (next === NONE) {
       t.runTail = NONE;
@@ -143,6 +151,12 @@ export class RunPool {
     if (isOutAgain(this.flags[run])) t.retransOut += length;
     if ((taken & SACKED) !== 0) t.sacked -= length;
     if ((taken & LOST) !== 0) t.lost -= length;
+  }
+
+  /** No flow has more than are left over: however many are greedy, some are left to a newcomer. */
+  #mayTake(t: Tcb): boolean {
+    const left = this.available - this.#without;
+    return left > 0 && t.runCount <= left && t.runCount < RUNS_MOST;
   }
 
   #take(start: number, end: number, us: number, flags: number, next: number): number {

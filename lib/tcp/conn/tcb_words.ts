@@ -315,6 +315,8 @@ export const HOLD = 149;
 // The queue of established flows that the owner has not taken over.
 /** Generation of the listener in whose queue the flow counts, or 0: in none. */
 export const LISTENER_GENERATION = 168;
+/** Runs of the flow (runs.ts). */
+export const RUN_COUNT = 169;
 
 // The urgent mechanism (RFC 9293 3.8.5), and reports to the owner (3.9.1.8).
 /** With URGENT_OUT: SND.UP, the sequence number that follows the last urgent byte written. */

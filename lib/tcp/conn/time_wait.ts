@@ -16,7 +16,7 @@ export function enterTimeWait(core: Core, t: Tcb): void {
   core.stats[stat.TW]++;
   if (t.has(IS_ORPHAN)) {
     t.unmark(IS_ORPHAN);
-    core.orphanCount--;
+    core.orphans.remove(0, t.flow);
   }
   if (core.timeWait.counts[0] >= core.limits.timeWait) {
     core.stats[stat.TIME_WAIT_OVERFLOW]++;
