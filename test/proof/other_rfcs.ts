@@ -47,7 +47,7 @@ RFC 1122 | 3.3.2 | MUST | network | Fragments of a packet that stays incomplete 
 RFC 1122 | 4.2.3.9 | MUST | network | ICMP errors about segments reach TCP
 RFC 826 | - | - | network | ARP: requests are answered, the sender is learned
 RFC 5227 | 2.1.1 | MUST | network | An address is probed before it is used | not met: the IPv4 address is configured, and used at once; one that another station has is found and told of by 2.4
-RFC 5227 | 2.3 | MUST | network | An address that is used is announced twice | not met: it is announced once
+RFC 5227 | 2.3 | MUST | network | An address that is used is announced twice
 RFC 5227 | 2.4 | MUST | network | An address is defended, seldom enough to start no war
 RFC 4861 | 5.2 | MUST | network | What goes to a neighbour by itself, and what by a router
 RFC 4861 | 7.1 | MUST | network | Which messages of neighbours are valid

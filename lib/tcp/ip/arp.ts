@@ -22,6 +22,8 @@ const LOCK_TIME = 1e6;
 /** Answers a second, and at once. */
 const REPLY_RATE = 1000;
 const REPLY_BURST = 100;
+/** Between the two announcements of the own address, in µs. */
+const ANNOUNCE_INTERVAL = 2e6;
 /** The own address is defended at most once in ten seconds (RFC 5227 2.4, DEFEND_INTERVAL). */
 const DEFEND_RATE = 0.1;
 
@@ -37,6 +39,8 @@ export class Arp implements Solicitor {
   private readonly stats: IpStats;
   private readonly replies = new RateLimit(REPLY_RATE, REPLY_BURST);
   private readonly defences = new RateLimit(DEFEND_RATE, 1);
+  /** When the own address is announced once more. */
+  private announceAt = Infinity;
   /** The sender of the packet at hand. */
   private readonly sender = new Int32Array(ADDRESS_WORDS);
 
@@ -54,8 +58,27 @@ export class Arp implements Solicitor {
     this.resolver = new Resolver(device, mac, TYPE_IPV4, this, transport, stats, seed, REACHABLE_TIME, LOCK_TIME);
   }
 
-  /** Tells every station on the link that the own address is here (RFC 5227 2.3). */
-  announce(): void {
+  /** Tells every station on the link that the own address is here: now, and once more (RFC 5227 2.3). */
+  announce(now: number): void {
+    this.tell();
+    this.announceAt = now + ANNOUNCE_INTERVAL;
+  }
+
+  /** Does what is due at `now`. */
+  advance(now: number): void {
+    if (this.announceAt <= now) {
+      this.announceAt = Infinity;
+      this.tell();
+    }
+    this.resolver.neighbours.advance(now);
+  }
+
+  /** When `advance` next has something to do; Infinity where it has not. */
+  pollAt(): number {
+    return Math.min(this.announceAt, this.resolver.neighbours.pollAt());
+  }
+
+  private tell(): void {
     this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, this.address);
   }
 
@@ -107,7 +130,7 @@ export class Arp implements Solicitor {
     // The link may hand our own broadcasts back.
     if (sameMac(bytes, senderMac, this.mac, 0)) return;
     this.stats.ArpInConflicts++;
-    if (this.defences.take(now)) this.announce();
+    if (this.defences.take(now)) this.tell();
   }
 
   private reply(bytes: Uint8Array, mac: number, address: number, now: number): void {

@@ -127,7 +127,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   /** Tells the stations on every link that this host's addresses are here: once, before the first turn. */
   announce(): void {
     for (const each of this.interfaces) {
-      each.arp?.announce();
+      each.arp?.announce(this.now);
       each.ndp?.start(this.now);
     }
   }
@@ -160,7 +160,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     this.reassembly.advance(now);
     for (let i = 0; i < this.interfaces.length; i++) {
       const { arp, ndp } = this.interfaces[i]!;
-      if (arp !== null) arp.resolver.neighbours.advance(now);
+      if (arp !== null) arp.advance(now);
       if (ndp !== null) ndp.advance(now);
     }
   }
@@ -170,7 +170,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     let at = this.reassembly.pollAt();
     for (let i = 0; i < this.interfaces.length; i++) {
       const { arp, ndp } = this.interfaces[i]!;
-      if (arp !== null) at = Math.min(at, arp.resolver.neighbours.pollAt());
+      if (arp !== null) at = Math.min(at, arp.pollAt());
       if (ndp !== null) at = Math.min(at, ndp.pollAt());
     }
     return at;

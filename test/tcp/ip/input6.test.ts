@@ -235,7 +235,7 @@ t.test('RFC 4443 2.4 (d), RFC 1122 4.2.3.9: errors about segments reach the tran
   t.equal(host.stats.Icmp6InErrors, 2);
 });
 
-t.test('RFC 8201 4: a smaller path MTU is kept where the transport believes it, for ten minutes, and never below 1280', async (t) => {
+t.test('RFC 4443 3.2, RFC 8201 4: a smaller path MTU is kept where the transport believes it, for ten minutes, and never below 1280', async (t) => {
   const host = host6();
   const words = wordsOf(PEER6);
   host.receive(errorAbout(2, 0, 1400));

@@ -93,7 +93,7 @@ t.test('RFC 4862 5.4.3, 5.4.4: an address that another station has, or wants, is
   t.same(host.ip.duplicates, [], 'a station that resolves it wants nothing; from beyond a router nobody can say so');
 });
 
-t.test('an address in use is defended, at most once in ten seconds', async (t) => {
+t.test('RFC 4862 5.4.4: an address in use is defended, at most once in ten seconds', async (t) => {
   const host = host6();
   t.same(told6(host.receive(advertisement(OWN6, { to: ALL_NODES6, flags: OVERRIDE }))), [`I have ${OWN6}, to ${ALL_NODES6} at group`]);
   t.same(host.receive(advertisement(OWN6, { to: ALL_NODES6, flags: OVERRIDE })), []);
@@ -162,7 +162,7 @@ function fragmented(frame: Uint8Array): Uint8Array {
   return changed;
 }
 
-t.test('a flood of solicitations is answered at a bounded rate', async (t) => {
+t.test('RFC 4443 2.4 (f): a flood of solicitations is answered at a bounded rate', async (t) => {
   const host = host6();
   t.equal(host.receive(...Array.from({ length: 150 }, () => solicitation(PEER6, OWN6))).length, 100);
   t.equal(host.stats.Icmp6OutRateLimitHost, 50);
@@ -261,7 +261,7 @@ t.test('the table of IPv6 neighbours is bounded too', async (t) => {
   t.ok(host.stats.NeighForcedGc >= 5000 - 1024);
 });
 
-t.test('IPv6 segments leave with header, flow label and checksum', async (t) => {
+t.test('RFC 8200 8.1: IPv6 segments leave with header, flow label and checksum', async (t) => {
   const host = ready6();
   host.send(PEER6, { from: OWN6, ecn: 2 });
   host.send(PEER6, { from: OWN6, copied: 7, spans: [[1, 33], [500, 1], [1001, 700], [0, 0], [3, 3]] });

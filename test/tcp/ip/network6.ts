@@ -26,6 +26,8 @@ export function host6(options: { loopback?: boolean; dadTransmits?: number; capa
   });
   host.ip.announce();
   host.flush();
+  // ARP tells of the IPv4 address once more.
+  if (options.dadTransmits === undefined) host.wait(2);
   return host;
 }
 

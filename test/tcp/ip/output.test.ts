@@ -180,6 +180,16 @@ t.test('ARP packets that are not believed', async (t) => {
   t.same(told(host.flush()), [`who has ${PEER}, to all`], 'an answer that nobody asked for makes no entry');
 });
 
+t.test('RFC 5227 2.3: an address is announced twice, two seconds apart', async (t) => {
+  const host = new Host();
+  host.ip.announce();
+  t.same(told(host.flush()), [`who has ${OWN}, to all`]);
+  t.equal(host.ip.pollAt(), host.now + 2e6);
+  t.same(host.wait(1.999), []);
+  t.same(told(host.wait(0.001)), [`who has ${OWN}, to all`]);
+  t.equal(host.ip.pollAt(), Infinity);
+});
+
 t.test('RFC 5227 2.4: the own address is defended, at most once in ten seconds', async (t) => {
   const host = new Host();
   host.ip.announce();
