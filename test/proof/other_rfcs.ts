@@ -72,6 +72,7 @@ RFC 8200 | 3 | MUST | network | Headers that are broken, and addresses that cann
 RFC 8200 | 4 | MUST | network | Extension headers are walked in any order
 RFC 8200 | 4.2 | MUST | network | What an unknown option says is to be done with its packet
 RFC 8200 | 4.5 | MUST | network | Fragments, whole ones included
+RFC 8200 | 5 | - | stack | No packet needs to be smaller than 1280 bytes
 RFC 8200 | 8.1 | MUST | network | The pseudo-header of the checksum
 RFC 4291 | 2.7 | MUST NOT | network | No packet comes from a multicast address
 RFC 4942 | 2.2 | SHOULD | network | Nor, on a wire, from an IPv4 address in IPv6 form
