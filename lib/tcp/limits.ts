@@ -83,6 +83,8 @@ export interface StackLimits {
   resetsPassTimeWait: boolean;
   /** SYN cookies (RFC 4987 3.6): where half-open flows have no more room, for every SYN, or not at all (Linux: tcp_syncookies 1, 2, 0). */
   synCookies: 'pressure' | 'always' | 'never';
+  /** Every flow is paced from its beginning (Stack.setPacing). */
+  pacing: boolean;
   /** Explicit congestion notification (RFC 3168): not at all, where the peer asks for it, or asked for as well (Linux: tcp_ecn 0, 2, 1). */
   ecn: 'off' | 'accept' | 'on';
   /** CUBIC (RFC 9438) with HyStart++, or what RFC 5681 says. */
@@ -134,6 +136,7 @@ const DEFAULTS: StackLimits = {
   idleRestart: true,
   resetsPassTimeWait: false,
   synCookies: 'pressure',
+  pacing: false,
   ecn: 'accept',
   congestion: 'cubic',
   mtuProbing: 'blackhole',

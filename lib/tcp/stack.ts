@@ -12,6 +12,7 @@
 import type { Device } from '../nic/device.js';
 import { ackNow, acknowledgeRead } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
+import { BY_WINDOW } from './conn/cc/pacing.js';
 import { Cubic } from './conn/cc/cubic.js';
 import { NewReno } from './conn/cc/newreno.js';
 import { abort, leaveQueue, release, resetAndFinish, shutdown } from './conn/close.js';
@@ -78,6 +79,8 @@ export interface StackConfig {
 const CONGESTED_RETRY_US = 1000;
 /** A day: what the clock of ticks can tell apart, with room to spare. */
 const USER_TIMEOUT_MOST_MS = 86_400_000;
+/** Largest bound of a pacing rate, bytes a second. */
+const PACING_MOST = 0x7fff_ffff;
 /** The lower two bits are those of ECN (RFC 3168). */
 const TRAFFIC_CLASS_MASK = 0xfc;
 
@@ -361,6 +364,18 @@ export class Stack implements TransportSink, TimerSink {
   setMaxSegment(flow: number, bytes: number): void {
     const t = this.#take(flow);
     if (t !== null) t.maxSegment = bytes;
+  }
+
+  /**
+   * Paces what the flow sends over the round trip, instead of sending as much at once as the window allows.
+   *
+   * @param most bytes a second, for a bound below what the window makes; 0 for none but that; negative: no pacing.
+   */
+  setPacing(flow: number, most: number): void {
+    const t = this.#take(flow);
+    if (t === null) return;
+    t.pacing = most < 0 ? 0 : Math.min(Math.max(most, BY_WINDOW), PACING_MOST);
+    if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
   }
 
   /** DSCP of the packets that are sent: the upper six bits of an octet (RFC 2474). */

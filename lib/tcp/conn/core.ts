@@ -90,6 +90,8 @@ export class Core {
   challengeFrom = -1000;
   /** A send found no room in the device this turn. */
   congested = false;
+  /** Bytes that a flow that is paced may still send in this step. */
+  paceLeft = 0;
   /** The congestion window held the send decision at hand back. */
   cwndLimited = false;
   /** Segments wait in the devices for a flush. */

@@ -7,7 +7,7 @@ import { onKeepAliveTimer } from './keepalive.js';
 import { onReorderTimer } from './repair.js';
 import { onRetransmitTimer } from './rto.js';
 import {
-  CLOSED, ESTABLISHED, FIN_WAIT_2, FREE, RELEASED, TIMER_ACK, TIMER_LIFE, TIMER_REORDER, TIMER_RETRANSMIT, TIME_WAIT,
+  CLOSED, ESTABLISHED, FIN_WAIT_2, FREE, RELEASED, TIMER_ACK, TIMER_LIFE, TIMER_PACE, TIMER_REORDER, TIMER_RETRANSMIT, TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { rearm, takeDue } from './timers.js';
@@ -17,6 +17,7 @@ export function expire(core: Core, flow: number): void {
   const t = core.t.at(flow);
   if (takeDue(core, t, TIMER_ACK)) onAckTimer(core, t);
   if (takeDue(core, t, TIMER_REORDER)) onReorderTimer(core, t);
+  if (takeDue(core, t, TIMER_PACE)) core.flows.touch(t);
   if (takeDue(core, t, TIMER_RETRANSMIT)) {
     if (t.state < ESTABLISHED) onHandshakeTimer(core, t);
     else onRetransmitTimer(core, t);

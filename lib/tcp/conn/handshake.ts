@@ -5,6 +5,7 @@ import { isMapped, isUnspecified } from '../wire/address.js';
 import { ackNow } from './ack.js';
 import { measure, updateWindow } from './acknowledge.js';
 import { fail } from './close.js';
+import { BY_WINDOW } from './cc/pacing.js';
 import { TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { learnEcn, offerEcn } from './ecn.js';
@@ -243,6 +244,7 @@ export function establish(core: Core, t: Tcb): void {
   beginMtu(core, t);
   core.congestion.begin(t);
   t.usageEnd = t.sndUna;
+  if (core.limits.pacing && t.pacing === 0) t.pacing = BY_WINDOW;
   t.usedAt = core.ticks;
   if (t.retries > 0) {
     // RFC 5681 3.1: a path that lost a SYN is not sent a burst.

@@ -3,6 +3,7 @@
  */
 import * as stat from '../stats.js';
 import { NO_ROOM } from '../transport.js';
+import { beginStep, notePaced } from './cc/pacing.js';
 import { noteUsage, restart } from './cc/validation.js';
 import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
@@ -162,6 +163,7 @@ function sendNew(core: Core, t: Tcb): void {
   restartAfterIdle(core, t);
   if (t.mtuState !== MTU_FIXED && tryLarger(core, t, unsent)) return;
   core.cwndLimited = false;
+  core.paceLeft = 0;
   fill(core, t);
   noteUsage(core, t, core.cwndLimited || t.cwnd - pipe(t) < t.sndMss);
 }
@@ -171,8 +173,10 @@ function fill(core: Core, t: Tcb): void {
   const end = endOfText(t);
   let unsent = (end - t.sndNxt) | 0;
   while (unsent > 0 || (unsent === 0 && t.has(FIN_QUEUED))) {
-    const length = unsent > 0 ? choose(core, t, unsent) : 0;
-    if (unsent > 0 && length === 0) return;
+    if (t.pacing !== 0 && core.paceLeft < t.sndMss && !beginStep(core, t)) return;
+    const chosen = unsent > 0 ? choose(core, t, unsent) : 0;
+    if (unsent > 0 && chosen === 0) return;
+    const length = t.pacing !== 0 ? Math.min(chosen, core.paceLeft) : chosen;
     const window = (t.sndUna + t.sndWnd - t.sndNxt) | 0;
     const fin = length === unsent && length < window;
     if (length === 0 && !fin) return;
@@ -180,6 +184,7 @@ function fill(core: Core, t: Tcb): void {
     if (sent === NO_ROOM) core.flows.touch(t);
     if (sent <= 0) return;
     advance(core, t, sent, length);
+    if (t.pacing !== 0) notePaced(core, t, sent);
     unsent = (end - t.sndNxt) | 0;
     // The peer's window may end just before the FIN.
     if (unsent === 0 && !fin) return;

@@ -116,6 +116,8 @@ export const TIMER_ACK = 2;
 export const TIMER_LIFE = 4;
 /** Segments that may only be late count as lost when it runs out (RFC 8985 6.2 step 5). */
 export const TIMER_REORDER = 8;
+/** The next step of a flow that is paced. */
+export const TIMER_PACE = 16;
 
 /** Values of `Tcb.recovery`. */
 /** No loss is being repaired. */

@@ -297,6 +297,12 @@ export const RETRANS_OUT = 132;
 export const REO_DEGREE = 133;
 /** Explicit congestion notification: bits of ecn.ts, 0 where it is not used. */
 export const ECN = 134;
+/** Pacing (cc/pacing.ts): 0 off, 1 by the congestion window, else bytes a second at most. */
+export const PACING = 135;
+/** With pacing: when the next step may leave, in µs of the core's clock. */
+export const PACE_AT = 136;
+/** Deadline of TIMER_PACE, in ticks. */
+export const PACE_DUE = 137;
 
 // Options of the socket.
 /** How long what was sent, or a closed window, may go without progress, in ms; 0: as the limits say (RFC 5482). */

@@ -1,7 +1,7 @@
 /** The timers of a flow. They share one node of the wheel, which expires at the earliest of them or before it. */
 import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
-import { TIMER_ACK, TIMER_LIFE, TIMER_REORDER, TIMER_RETRANSMIT } from './state.js';
+import { TIMER_ACK, TIMER_LIFE, TIMER_PACE, TIMER_REORDER, TIMER_RETRANSMIT } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** Arms one timer of the flow at hand to run out in `us` microseconds, at most 2^30. */
@@ -18,6 +18,7 @@ function armAt(core: Core, t: Tcb, timer: number, tick: number): void {
   if (timer === TIMER_RETRANSMIT) t.retransmitAt = tick;
   else if (timer === TIMER_ACK) t.ackAt = tick;
   else if (timer === TIMER_REORDER) t.reorderAt = tick;
+  else if (timer === TIMER_PACE) t.paceDue = tick;
   else t.lifeAt = tick;
   t.timers |= timer;
   core.wheel.armBy(t.flow, tick);
@@ -35,7 +36,8 @@ export function isArmed(t: Tcb, timer: number): boolean {
 function deadline(t: Tcb, timer: number): number {
   if (timer === TIMER_RETRANSMIT) return t.retransmitAt;
   if (timer === TIMER_ACK) return t.ackAt;
-  return timer === TIMER_REORDER ? t.reorderAt : t.lifeAt;
+  if (timer === TIMER_REORDER) return t.reorderAt;
+  return timer === TIMER_PACE ? t.paceDue : t.lifeAt;
 }
 
 /** True where the timer is armed and its time has come; it is disarmed then. */
@@ -52,6 +54,7 @@ export function rearm(core: Core, t: Tcb): void {
   if ((timers & TIMER_RETRANSMIT) !== 0) core.wheel.armBy(t.flow, t.retransmitAt);
   if ((timers & TIMER_ACK) !== 0) core.wheel.armBy(t.flow, t.ackAt);
   if ((timers & TIMER_REORDER) !== 0) core.wheel.armBy(t.flow, t.reorderAt);
+  if ((timers & TIMER_PACE) !== 0) core.wheel.armBy(t.flow, t.paceDue);
   if ((timers & TIMER_LIFE) !== 0) core.wheel.armBy(t.flow, t.lifeAt);
 }
 
