@@ -199,7 +199,7 @@ export class ChannelWorld implements World {
       case 0: words[base + CH_SUBMIT_HEAD]! += value & 7; break;
       case 1: if ((other & 31) === 0) words[base + CH_SUBMIT_HEAD] = value; break;
       case 2: if ((other & 3) === 0) words[base + CH_COMPLETE_TAIL] = value; break;
-      case 3: if ((other & 15) === 0) words[base + CH_STATE] = value & 7; break;
+      case 3: if ((other & 15) === 0 && (value & 7) !== CHANNEL_FAILED) words[base + CH_STATE] = value & 7; break;
       case 4: words[base + CH_SLEEP] = value; break;
       case 5: words[CTRL_SLEEP] = 0; break;
       case 6: words[CTRL_CHANNELS]! += value & 3; break;
