@@ -2,11 +2,12 @@
  * SYN cookies (RFC 4987 3.6): the initial sequence number of a SYN-ACK holds what a half-open connection would have to
  * remember, and a proof that it was we who sent it, so nothing need be kept until the peer has shown that it is there.
  *
- *     cookie = H(0) + the peer's sequence number + (minute << 24) + ((H(minute, that number) + index of the MSS) mod 2^24)
+ *     cookie = H(0) + the peer's sequence number + (minute << 24) + (H(minute, that number, index of the MSS) mod 2^24)
  *
- * H is a keyed hash of addresses and ports. As Linux does it: for one connection the numbers still ascend a little faster
- * than the peer's, and of 2^32 guesses eight are good at any time. Unlike Linux's, the second hash knows the sequence number:
- * else a segment that begins a byte or two further on, because the first one was lost, would open the connection without them.
+ * H is a keyed hash of addresses and ports. As with Linux, for one connection the numbers still ascend a little faster than
+ * the peer's, and of 2^32 guesses eight are good at any time. Unlike with Linux, the second hash knows the sequence number and
+ * the MSS, so that numbers next to good ones are not good: else a segment that begins a byte or two further on, because the
+ * first one was lost, would open the connection without them, and so would one that acknowledges a first byte of ours.
  */
 import { SipHash } from './siphash.js';
 
@@ -58,7 +59,7 @@ export class SynCookies {
     const minute = minuteOf(now);
     this.#load(words, at, peerPort, ownPort);
     const base = this.#of(0, 0, 0);
-    return (base + seq + (minute << 24) + ((this.#of(minute, 1, seq) + index) & MASK)) | 0;
+    return (base + seq + (minute << 24) + (this.#of(minute, 1 + index, seq) & MASK)) | 0;
   }
 
   /**
@@ -71,11 +72,13 @@ export class SynCookies {
     const rest = (cookie - seq - this.#of(0, 0, 0)) | 0;
     const age = (minute - (rest >>> 24)) & 0xff;
     if (age >= MINUTES) return false;
-    const index = (rest - this.#of((minute - age) | 0, 1, seq)) & MASK;
     const sizes = this.#sizes(words, at);
-    if (index >= sizes.length) return false;
-    this.mss = sizes[index];
-    return true;
+    for (let index = 0; index < sizes.length; index++) {
+      if (((rest ^ this.#of((minute - age) | 0, 1 + index, seq)) & MASK) !== 0) continue;
+      this.mss = sizes[index];
+      return true;
+    }
+    return false;
   }
 
   #sizes(words: Int32Array, at: number): readonly number[] {

@@ -145,6 +145,19 @@ t.test('RFC 4987 3.6: a segment a few bytes further on does not open the connect
   }
 });
 
+t.test('RFC 4987 3.6: nor does an acknowledgement of bytes that a connection since gone had sent', async (t) => {
+  for (let off = -4; off <= 4; off++) {
+    if (off === 0) continue;
+    const p = listening(t);
+    p.inject({ flags: 'S', seq: 0, mss: 1300 });
+    p.expect({ flags: 'SA', seq: 0, ack: 1 });
+    p.inject({ flags: 'A', seq: 1, ack: 1 + off });
+    p.expect({ flags: 'R', seq: 1 + off });
+    t.equal(p.stack.flowsInUse, 0);
+    t.equal(p.stat('TcpExtSyncookiesFailed'), 1);
+  }
+});
+
 t.test('RFC 4987 3.6: of 100 000 guesses at a cookie none opens a connection', async (t) => {
   const p = listening(t);
   p.inject({ flags: 'S', seq: 0 });
