@@ -5,8 +5,8 @@
  * One record is TCB_WORDS words; words not named are spare. Sequence numbers, positions and times wrap (seq.ts).
  */
 
-/** Words of one record: twelve cache lines. */
-export const TCB_WORDS = 192;
+/** Words of one record: eleven cache lines. */
+export const TCB_WORDS = 176;
 
 // Who.
 /** Four words, network order within the word, IPv4 as ::ffff:a.b.c.d. */
@@ -282,7 +282,7 @@ export const REORDER_AT = 126;
 /** FRTO_* (state.ts): is the timeout being looked into? */
 export const FRTO = 127;
 
-// Use of the congestion window (cc/validation.ts).
+// Looked at with most segments, so they lie together: use of the congestion window (cc/validation.ts),
 /** sndNxt when its use was last noted: from there on another window of data counts. */
 export const USAGE_END = 128;
 /** Most bytes in flight in this window of data, where cwnd did not limit them. */
@@ -291,71 +291,75 @@ export const FLIGHT_MAX = 129;
 export const CWND_USED = 130;
 /** When the window was last in use, or part of it given up, in ticks. */
 export const USED_AT = 131;
-/** Bytes in flight that were sent again. */
-export const RETRANS_OUT = 132;
-/** By how many segments some were overtaken at most, 3 to 300; 0: none was (Linux: tcpi_reordering). */
-export const REO_DEGREE = 133;
+
+// what is read in a round trip (conn/receive_buffer.ts),
+/** Round trip as the receiver sees it, in µs; 0 before the first measurement. */
+export const RCV_RTT = 132;
+/** When the measurement of it began, in µs of the core's clock. */
+export const RCV_RTT_AT = 133;
+/** When the present round trip began, in µs of the core's clock. */
+export const RCV_SPACE_AT = 134;
+/** Position consumed then. */
+export const RCV_SPACE_FROM = 135;
+
+// and what is 0 for most flows.
 /** Explicit congestion notification: bits of ecn.ts, 0 where it is not used. */
-export const ECN = 134;
+export const ECN = 136;
 /** Pacing (cc/pacing.ts): 0 off, 1 by the congestion window, else bytes a second at most. */
-export const PACING = 135;
+export const PACING = 137;
+/** HOLD_* (state.ts): why an incomplete segment waits. */
+export const HOLD = 138;
+/** DSCP of what is sent, where it stands in the IP header: the upper six bits of an octet. */
+export const TRAFFIC_CLASS = 139;
+/** MTU_* (state.ts). */
+export const MTU_STATE = 140;
+/** URGENT_* and REPORTS_ON (state.ts; RFC 9293 3.8.5, 3.9.1.8). */
+export const ASIDES = 141;
+/** The last error that did not end the connection, as an errno; 0: none since something was last acknowledged. */
+export const SOFT_ERROR = 142;
+/** Runs of the flow (runs.ts). */
+export const RUN_COUNT = 143;
+
+// More of the receive buffer's size, loss recovery and pacing (cc/pacing.ts).
+/** Most bytes that were read in a round trip so far. */
+export const RCV_SPACE = 144;
+/** Bytes in flight that were sent again. */
+export const RETRANS_OUT = 145;
+/** By how many segments some were overtaken at most, 3 to 300; 0: none was (Linux: tcpi_reordering). */
+export const REO_DEGREE = 146;
 /** With pacing: when the next step may leave, in µs of the core's clock. */
-export const PACE_AT = 136;
+export const PACE_AT = 147;
 /** Deadline of TIMER_PACE, in ticks. */
-export const PACE_DUE = 137;
+export const PACE_DUE = 148;
 
 // Options of the socket.
 /** How long what was sent, or a closed window, may go without progress, in ms; 0: as the limits say (RFC 5482). */
-export const USER_TIMEOUT = 144;
+export const USER_TIMEOUT = 149;
 /** With retries, or once the window is probed: when the peer was first asked again, in ticks. */
-export const ASKING_SINCE = 145;
+export const ASKING_SINCE = 150;
 /** How long a released flow stays in FIN-WAIT-2, in ms; 0: as the limits say; negative: not at all. */
-export const FIN_WAIT = 146;
+export const FIN_WAIT = 151;
 /** Bound of the segments of both directions in bytes, 0: none but the path's. */
-export const MAX_SEGMENT = 147;
-/** DSCP of what is sent, where it stands in the IP header: the upper six bits of an octet. */
-export const TRAFFIC_CLASS = 148;
-/** HOLD_* (state.ts): why an incomplete segment waits. */
-export const HOLD = 149;
+export const MAX_SEGMENT = 152;
 
 // The queue of established flows that the owner has not taken over.
 /** Generation of the listener in whose queue the flow counts, or 0: in none. */
-export const LISTENER_GENERATION = 168;
-/** Runs of the flow (runs.ts). */
-export const RUN_COUNT = 169;
+export const LISTENER_GENERATION = 153;
 
-// The urgent mechanism (RFC 9293 3.8.5), and reports to the owner (3.9.1.8).
+// The urgent mechanism (RFC 9293 3.8.5).
 /** With URGENT_OUT: SND.UP, the sequence number that follows the last urgent byte written. */
-export const SND_UP = 184;
+export const SND_UP = 154;
 /** With URGENT_IN: RCV.UP, the sequence number that follows the last urgent byte that the peer has told of. */
-export const RCV_UP = 185;
-/** URGENT_* and REPORTS_ON (state.ts). */
-export const ASIDES = 186;
-/** The last error that did not end the connection, as an errno; 0: none since something was last acknowledged. */
-export const SOFT_ERROR = 187;
-
-// The receive buffer's size, by what is read in a round trip (conn/receive_buffer.ts).
-/** Round trip as the receiver sees it, in µs; 0 before the first measurement. */
-export const RCV_RTT = 157;
-/** When the measurement of it began, in µs of the core's clock. */
-export const RCV_RTT_AT = 158;
-/** Most bytes that were read in a round trip so far. */
-export const RCV_SPACE = 159;
-/** When the present round trip began, in µs of the core's clock. */
-export const RCV_SPACE_AT = 160;
-/** Position consumed then. */
-export const RCV_SPACE_FROM = 161;
+export const RCV_UP = 155;
 
 // The largest segment that the path carries (conn/mtu.ts).
-/** MTU_* (state.ts). */
-export const MTU_STATE = 156;
 /** sndMss as the handshake has found it, in bytes. */
-export const MSS_MOST = 162;
+export const MSS_MOST = 156;
 /** With MTU_SEARCH: largest payload that is still worth trying, in bytes. */
-export const PROBE_HIGH = 163;
+export const PROBE_HIGH = 157;
 /** Payload of the larger segment that is out, in bytes; 0: none is. */
-export const PROBE_SIZE = 188;
+export const PROBE_SIZE = 158;
 /** With probeSize: sequence number behind it. */
-export const PROBE_END = 189;
+export const PROBE_END = 159;
 /** With MTU_TOLD and MTU_FOUND: when to look again, in s of the core's clock. */
-export const MTU_AT = 190;
+export const MTU_AT = 160;
