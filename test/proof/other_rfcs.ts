@@ -9,6 +9,7 @@ RFC 9293 | 3.5.2 | - | stack | A segment that belongs to no connection is answer
 RFC 9293 | 3.5.3 | - | stack | A reset is looked at before it is believed, and ends the connection
 RFC 9293 | 3.6 | - | stack | Closing: by either end first, by both at once, one half before the other
 RFC 9293 | 3.6.1 | - | stack | A close while the peer still sends
+RFC 9293 | 3.7.1 | - | stack | A peer that asks for tiny segments does not get them
 RFC 9293 | 3.7.4 | - | stack | Nagle's algorithm and delayed acknowledgements do not lock each other
 RFC 9293 | 3.8.1 | - | stack | What is lost is sent again, the FIN too
 RFC 9293 | 3.8.5 | - | stack | Urgent pointers that make no sense do no harm
@@ -110,6 +111,7 @@ RFC 7323 | 4.3 | MUST | stack | Which timestamp is echoed
 RFC 7323 | 5.3 | MUST | stack | PAWS: a segment with an old timestamp is acknowledged and dropped
 RFC 7323 | 5.4 | SHOULD | stack | Timestamps begin at an offset of their own for each connection
 RFC 7323 | 5.5 | - | stack | A timestamp that is 24 days old says nothing
+RFC 7323 | 7.1 | SHOULD | stack | Timestamps of one connection tell nothing of others
 RFC 2018 | 2 | - | stack | SACK is agreed on in the handshake
 RFC 2018 | 3 | - | stack | Three blocks beside timestamps, four without
 RFC 2018 | 4 | SHOULD | stack | Blocks: that of the latest segment first, then those told before
@@ -146,6 +148,7 @@ RFC 5681 | 3.2 | SHOULD | stack | Fast retransmit and fast recovery
 RFC 5681 | 4.1 | SHOULD | stack | After an idle time the window is that of a beginning
 RFC 5681 | 4.2 | SHOULD | stack | Duplicates at once; an acknowledgement at once where a gap is filled
 RFC 6928 | 2 | - | stack | An initial window of ten segments
+RFC 3465 | 2.3 | - | stack | Acknowledgements in many pieces do not open the window faster
 RFC 9438 | 4.2 | - | stack | CUBIC: the window as a function of the time since the last loss
 RFC 9438 | 4.3 | - | stack | On short paths at least as fast as Reno
 RFC 9438 | 4.6 | - | stack | Seven tenths at a loss
@@ -174,12 +177,19 @@ RFC 5961 | 3.2 | MUST | stack | Only a reset with the very next sequence number 
 RFC 5961 | 4.2 | MUST | stack | A SYN on a connection is challenged
 RFC 5961 | 5.2 | MUST | stack | An acknowledgement of what was never sent, or long ago, is challenged
 RFC 5961 | 7 | SHOULD | stack | Challenges are rationed
+RFC 5961 | 10 | - | stack | The ration tells an attacker nothing
 RFC 6528 | 3 | - | stack | Sequence numbers ascend for each connection and tell nothing of others
 RFC 6056 | 3.3 | SHOULD | stack | Ephemeral ports are hard to guess
+RFC 6056 | 3.3.4 | - | stack | Ephemeral ports ascend for each peer, from a place of its own
+RFC 1337 | 2 | - | stack | What is left of a connection does not harm the next one
+RFC 1337 | 3 | - | stack | Where it is set so, a reset does not end TIME-WAIT
+RFC 6429 | 5 | - | stack | Peers that never open their window do not hold all memory
 RFC 4987 | 3.3 | - | stack | SYN-ACKs are sent again less often under pressure
 RFC 4987 | 3.5 | - | stack | Half-open connections are bounded
 RFC 4987 | 4 | - | stack | A flood of SYNs leaves room for honest peers
 RFC 4987 | 3.6 | - | stack | SYN cookies where half-open connections have no room
+RFC 792 | - | - | stack | Source quench is passed over
+RFC 6633 | 3 | MUST | stack | Source quench is passed over, also where it names a connection
 RFC 5927 | 4.1 | - | stack | An ICMP error must be about a segment in flight
 RFC 5927 | 5.2 | - | stack | A hard error is a soft one to a connection that stands
 RFC 5927 | 7 | - | stack | A forged "packet too big" does little

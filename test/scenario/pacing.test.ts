@@ -29,7 +29,7 @@ function steps(p: Trace, ms: number): [number, number][] {
   return [...found];
 }
 
-t.test('RFC 9406 4.2, RFC 6928: a paced slow start sends two windows in a round trip, two segments at a time', async (t) => {
+t.test('RFC 9406 4.2, RFC 6928 2: a paced slow start sends two windows in a round trip, two segments at a time', async (t) => {
   const p = open(t, { pacing: true });
   p.write(30 * MSS);
   t.same(steps(p, 15), [[0, 2], [2, 2], [4, 2], [6, 2], [8, 2]], 'ten segments in 20 ms are one each 2 ms, and twice that');
