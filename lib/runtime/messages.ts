@@ -65,9 +65,13 @@ export const VIOLATION_WRITTEN = 3;
 export const VIOLATION_CONSUMED = 4;
 export const VIOLATION_BLOCK = 5;
 export const VIOLATION_QUEUE = 6;
+export const VIOLATION_STATE = 7;
 
-const VIOLATIONS = ['', 'an unknown operation', 'a flow that is out of range or another app thread\'s', 'a send position beyond its arena or moving back',
-  'a receive position beyond what was received or moving back', 'a payload block that is not its own', 'a queue position out of range'];
+const VIOLATIONS = [
+  '', 'an unknown operation', 'a flow that is out of range or another app thread\'s', 'a send position beyond its arena or moving back',
+  'a receive position beyond what was received or moving back', 'a payload block that is not its own', 'a queue position out of range',
+  'a state of its channel that it may not take',
+];
 
 /** What a VIOLATION_* means, for an error message. */
 export function violationText(violation: number): string {

@@ -9,7 +9,7 @@ import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL
 import type { Layout } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
   FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
-  SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_WRITTEN } from './messages.js';
+  SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_STATE, VIOLATION_WRITTEN } from './messages.js';
 import { ServerChannel } from './server_channel.js';
 import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_CORK, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
   LEVEL_OVER, LEVEL_RELEASED, LEVEL_UNTAKEN, LEVEL_URGENT, LEVEL_WAITING, ServerFlows } from './server_flows.js';
@@ -133,6 +133,9 @@ export class ServerApps {
       } else if (state === CHANNEL_LEFT) {
         if (known === undefined) Atomics.store(this.#words, this.#layout.channelBase(index) + CH_STATE, CHANNEL_FREE);
         else if (!known.left) this.#leave(known);
+      } else if (known !== undefined && !known.left && state !== CHANNEL_ATTACHED) {
+        // Another thread could claim the slot, with the flows of this one in it.
+        this.#fail(known, VIOLATION_STATE);
       }
     }
   }

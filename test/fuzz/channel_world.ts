@@ -5,7 +5,7 @@
  */
 import { LoopbackDevice } from '../../lib/nic/loopback.js';
 import { alias, deviceMemory } from '../../lib/nic/memory.js';
-import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD,
+import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_LEFT, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD,
   CH_VIOLATION, CTRL_CHANNELS, CTRL_SLEEP, CTRL_STATE, CTRL_VERSION, ENTRY_WORDS, Layout, LAYOUT_VERSION, QUEUE_ENTRIES,
   STATE_RUNNING } from '../../lib/runtime/layout.js';
 import { FLOW_CLOSE, FLOW_END, FLOW_RESET, SUBMIT_FLOW, SUBMIT_OPTIONS, violationText } from '../../lib/runtime/messages.js';
@@ -268,8 +268,7 @@ export class ChannelWorld implements World {
       if (app.flows.size > 0) throw new Finding(`${app.flows.size} flows of a good app do not come to their end: ${this.#describe()}`);
       if (app.memory.arena.available !== LAYOUT.sizes.sendBlocks) throw new Finding(`${LAYOUT.sizes.sendBlocks - app.memory.arena.available} send blocks are left`);
     }
-    // A state that is none is nobody's to free but the next one's to claim; what the channel held is back all the same.
-    if (this.#bad.state !== CHANNEL_FREE) this.#apps.reap((tid) => tid < 1000 + BAD);
+    this.#apps.reap((tid) => tid < 1000 + BAD);
     for (let i = 0; i < 700; i++) this.#turn(SECOND);
     for (const app of this.#good) app.leave();
     this.#quiet();

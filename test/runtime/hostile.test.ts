@@ -1,9 +1,9 @@
 /** App threads that break their word, die at the wrong place, or leave in the middle of things: the TCP server goes on, and so do the others. */
 import t from 'tap';
 import type { AppFlow } from '../../lib/runtime/app_api.js';
-import { BLOCK_BYTES, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CLAIM_SHIFT,
-  ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
-import { SUBMIT_UNLISTEN } from '../../lib/runtime/messages.js';
+import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
+  CH_VIOLATION, CLAIM_SHIFT, ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
+import { SUBMIT_UNLISTEN, violationText } from '../../lib/runtime/messages.js';
 import type { ServerChannel } from '../../lib/runtime/server_channel.js';
 import { ServerListeners } from '../../lib/runtime/server_listeners.js';
 import { ECONNRESET } from '../../lib/tcp/errno.js';
@@ -93,6 +93,20 @@ t.test('a thread can die at any place, and its slot comes back', async (t) => {
   turns.apps.reap((tid) => tid !== DEAD_THREAD);
   t.same([0, 1, 2, 3].map((channel) => turns.words[at(channel)]), [CHANNEL_FREE, CHANNEL_CLAIMED | (4711 << CLAIM_SHIFT), CHANNEL_FREE, CHANNEL_FREE]);
   turns.attach();
+  turns.end();
+});
+
+t.test('a channel that calls itself free while a thread is in it is ended: nobody comes into its flows', async (t) => {
+  const turns = new Turns();
+  const [server, client] = [turns.attach(), turns.attach()];
+  const [, far] = await pair(turns, server, client);
+  const at = turns.layout.channelBase(1) + CH_STATE;
+  t.equal(turns.words[at], CHANNEL_ATTACHED);
+  turns.words[at] = CHANNEL_FREE;
+  turns.apps.reap(() => true);
+  t.equal(turns.words[at], CHANNEL_FAILED);
+  t.match(violationText(turns.words[turns.layout.channelBase(1) + CH_VIOLATION]!), /state of its channel/);
+  t.ok(await turns.until(() => far.events.includes(`error ${ECONNRESET}`)), 'its connections are reset');
   turns.end();
 });
 
