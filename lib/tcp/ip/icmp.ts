@@ -157,7 +157,8 @@ export class Icmp {
     if (to < 0) return;
     copyBytes(bytes, at, this.output.bytes, to, length);
     this.output.bytes[to + ICMP_TYPE] = ICMP_ECHO_REPLY;
-    put16(this.output.bytes, to + ICMP_CHECKSUM, update(checksum, head, get16(this.output.bytes, to + ICMP_TYPE)));
+    // 0 and 0xffff are both zero in ones' complement, but where all that is covered is zero only the latter is right.
+    put16(this.output.bytes, to + ICMP_CHECKSUM, update(checksum, head, get16(this.output.bytes, to + ICMP_TYPE)) || 0xffff);
     this.output.close(PROTOCOL_ICMP, length);
     this.stats.IcmpOutMsgs++;
     this.stats.IcmpOutEchoReps++;

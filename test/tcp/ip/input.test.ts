@@ -154,6 +154,8 @@ t.test('RFC 1122 3.2.2.6: an echo request is answered with what it holds', async
   t.same([ipv4Source(reply!.bytes, IP), ipv4Destination(reply!.bytes, IP)], [parseDotted(OWN), parseDotted(PEER)]);
   t.same(Buffer.from(reply!.bytes.subarray(IP + 20)), Buffer.from(icmp(0, 0, 0x12340001, data)));
   t.match(counted(host), { IcmpInMsgs: 1, IcmpInEchos: 1, IcmpOutMsgs: 1, IcmpOutEchoReps: 1 });
+  const [empty] = host.receive(ethernet(TYPE_IPV4, packet(1, icmp(8, 0, 0, new Uint8Array(6)))));
+  t.same(Buffer.from(empty!.bytes.subarray(IP + 20)), Buffer.from(icmp(0, 0, 0, new Uint8Array(6))), 'a checksum over nothing but zeros');
 });
 
 t.test('echo requests that are not answered', async (t) => {
