@@ -10,16 +10,19 @@ export const REQUIREMENTS: readonly Requirement[] = [
 
 /** What the RFCs are about, by number. */
 export const TITLES: Readonly<Record<number, string>> = {
-  791: 'IPv4', 826: 'ARP', 1071: 'the Internet checksum', 1122: 'requirements of hosts', 1191: 'path MTU discovery',
+  791: 'IPv4', 792: 'ICMP', 826: 'ARP', 1071: 'the Internet checksum', 1122: 'requirements of hosts',
+  1191: 'path MTU discovery', 1337: 'hazards of TIME-WAIT',
   1624: 'updates of the checksum', 1858: 'tiny fragments', 2018: 'SACK', 2525: 'known problems of implementations',
   2861: 'window validation', 2883: 'DSACK', 2923: 'problems of path MTU discovery',
-  3042: 'limited transmit', 3128: 'tiny fragments', 3168: 'ECN', 3493: 'the socket interface of IPv6', 3522: 'Eifel detection',
+  3042: 'limited transmit', 3128: 'tiny fragments', 3168: 'ECN', 3465: 'byte counting',
+  3493: 'the socket interface of IPv6', 3522: 'Eifel detection',
   4015: 'Eifel response', 4291: 'IPv6 addresses', 4443: 'ICMPv6', 4821: 'packetization layer path MTU discovery',
   4861: 'neighbour discovery', 4862: 'stateless addresses', 4942: 'security of the transition to IPv6',
   4987: 'SYN floods', 5227: 'address conflicts', 5461: 'soft errors', 5482: 'user timeout', 5681: 'congestion control',
   5682: 'F-RTO', 5722: 'overlapping fragments', 5927: 'ICMP attacks', 5952: 'the text of addresses',
   5961: 'blind in-window attacks', 6056: 'ephemeral ports', 6093: 'urgent data', 6191: 'TIME-WAIT and timestamps',
-  6298: 'the retransmission timer', 6437: 'flow labels', 6528: 'initial sequence numbers', 6582: 'NewReno',
+  6298: 'the retransmission timer', 6429: 'peers that keep their window closed', 6437: 'flow labels',
+  6528: 'initial sequence numbers', 6582: 'NewReno', 6633: 'the end of source quench',
   6675: 'recovery by SACK', 6691: 'MSS', 6724: 'the choice of addresses', 6864: 'the identification of IPv4',
   6928: 'the initial window', 6937: 'proportional rate reduction', 6946: 'atomic fragments',
   7112: 'oversized header chains', 7126: 'packets with IP options', 7323: 'window scaling and timestamps',
