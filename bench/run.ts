@@ -35,7 +35,8 @@ npm run bench -- networks [options]: goodput over bad links; --help tells its ow
   --warmup S        seconds of the same load before that (2)
   --connections N   connections of the load (64)
   --only SIDE       offload or kernel: one side alone
-  --server-cpu N    CPU of the TCP server; auto: its own choice
+  --thread NAME     thread of the TCP server: own, app, or auto, its own choice (auto)
+  --server-cpu N    CPU of the TCP server in a thread of its own; auto: its own choice
   --app-cpu LIST    CPUs of the app over the TCP server
   --kernel-cpu LIST CPUs of the app over kernel TCP
   --client-cpu LIST CPUs of the load
@@ -52,6 +53,7 @@ interface Settings {
   readonly duration: number;
   readonly warmup: number;
   readonly connections: number;
+  readonly thread: string;
   readonly placement: Placement;
   readonly json: boolean;
 }
@@ -101,7 +103,7 @@ async function measureRounds(settings: Settings, bench: Bench, network: Network,
 
 async function measure(settings: Settings, bench: Bench, side: Side, network: Network, load: Loader, say: (text: string) => void): Promise<Sample> {
   await network.setKernelOwnsAddress(side === 'kernel');
-  const child = startServer(settings.placement, bench, side, network);
+  const child = startServer(settings, bench, side, network);
   try {
     const { appThread, serverThread } = await readiness(child);
     const pid = child.pid as number;
@@ -124,13 +126,13 @@ async function measure(settings: Settings, bench: Bench, side: Side, network: Ne
   }
 }
 
-function startServer(placement: Placement, bench: Bench, side: Side, network: Network): ChildProcess {
+function startServer({ placement, thread }: Settings, bench: Bench, side: Side, network: Network): ChildProcess {
   const program = [process.execPath, fileURLToPath(new URL('./server.js', import.meta.url)), '--net', side, '--app', bench, '--port', String(PORT)];
   const command = side === 'kernel'
     ? ['ip', 'netns', 'exec', network.namespace, 'taskset', '-c', placement.kernel, ...program]
     : ['taskset', '-c', placement.app, ...program,
         '--device', `packet:${network.serverInterface}`, '--netns', network.namespace, '--address', `${network.serverAddress}/${network.prefix}`,
-        ...placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
+        '--thread', thread, ...thread !== 'own' || placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
   return spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
@@ -161,6 +163,7 @@ function readSettings(): Settings {
   };
   const unknown = positionals.find((name) => !(name in BENCHES));
   if (unknown !== undefined) fail(`there is no benchmark '${unknown}': choose of ${Object.keys(BENCHES).join(', ')}`);
+  if (!['own', 'app', 'auto'].includes(values.thread)) fail(`--thread wants own, app or auto, not '${values.thread}'`);
   if (values.only !== undefined && values.only !== 'offload' && values.only !== 'kernel') fail(`--only wants offload or kernel, not '${values.only}'`);
   return {
     benches: (positionals.length > 0 ? positionals : Object.keys(BENCHES)) as Bench[],
@@ -169,6 +172,7 @@ function readSettings(): Settings {
     duration: number('duration', 1),
     warmup: number('warmup', 0),
     connections: number('connections', 1),
+    thread: values.thread,
     placement: readPlacement(values),
     json: values.json,
   };
@@ -196,6 +200,7 @@ function parse() {
         warmup: { type: 'string', default: '2' },
         connections: { type: 'string', default: '64' },
         only: { type: 'string' },
+        thread: { type: 'string', default: 'auto' },
         'server-cpu': { type: 'string' },
         'app-cpu': { type: 'string' },
         'kernel-cpu': { type: 'string' },

@@ -21,6 +21,7 @@ const { values } = parseArgs({
     device: { type: 'string' },
     netns: { type: 'string' },
     cpu: { type: 'string' },
+    thread: { type: 'string' },
   },
 });
 const { app, device = '', address = '', netns = '' } = values;
@@ -30,9 +31,10 @@ let serverThread: number | null = null;
 // Kernel TCP's process carries nothing of the other side.
 const offload = values.net === 'offload' ? await import('../lib/index.js') : null;
 if (offload !== null) {
+  const thread = (values.thread ?? 'auto') as 'own' | 'app' | 'auto';
   const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
-  const server = await offload.TcpServer.start({ device, netns, address, ...cpu });
-  serverThread = server.threadId;
+  const server = await offload.TcpServer.start({ device, netns, address, thread, ...cpu });
+  if (server.threadId !== threadId()) serverThread = server.threadId;
 }
 if (app === 'http') serveHttp();
 else serveFixed();

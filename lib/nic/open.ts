@@ -6,8 +6,8 @@ import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
 
 export interface OpenOptions extends AfPacketOptions {
-  /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. */
-  readonly netns?: string;
+  /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. Default: its own. */
+  readonly netns?: string | null;
 }
 
 const PACKET = 'packet:';
@@ -23,7 +23,7 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
   if (spec.startsWith(PACKET) && spec.length > PACKET.length) {
     const open = (): Device => new AfPacketDevice(spec.slice(PACKET.length), memory, shared, options);
-    return options.netns === undefined ? open() : inNamespace(options.netns, open);
+    return options.netns === undefined || options.netns === null ? open() : inNamespace(options.netns, open);
   }
   throw new TypeError(`device is 'loopback' or 'packet:INTERFACE', such as 'packet:eth0'; it is '${spec}'`);
 }

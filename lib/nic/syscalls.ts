@@ -1,5 +1,5 @@
 /**
- * The system calls of this package, through koffi: the only file that knows of native code.
+ * The system calls of this package, through koffi: the only file that loads native code.
  *
  * Structures are laid out by hand for the Linux ABIs with 64-bit pointers and little-endian words (x64, arm64, riscv64).
  * Addresses are numbers (user addresses lie below 2^48) and so fit the hot calls without a BigInt. Whoever passes the address of a
@@ -12,7 +12,7 @@ import { EINTR, SystemError } from './system_error.js';
 
 /** A pointer: memory of ours, which koffi holds for the length of the call, or an address. */
 type Pointer = ArrayBufferView | number;
-type Native = (...args: (Pointer | null)[]) => number;
+export type Native = (...args: (Pointer | null)[]) => number;
 
 const libc = loadLibc();
 const native = {
@@ -43,8 +43,18 @@ function loadLibc(): LibraryHandle {
   return koffi.load(null); // what the process has loaded already: glibc or musl
 }
 
-function bindCall(name: string, result: string, parameters: string[]): Native {
+/** A function that the process has loaded already. */
+export function bindCall(name: string, result: string, parameters: string[]): Native {
   return libc.func(name, result, parameters) as Native;
+}
+
+/** Address of a function that the process may have loaded, to be called by other native code; null where it has not. */
+export function symbolAddress(name: string): number | null {
+  try {
+    return Number(koffi.address(libc.symbol(name, 'void')));
+  } catch {
+    return null;
+  }
 }
 
 /** Address of the first byte of a typed array. Valid while the caller keeps the array referenced. */
@@ -159,9 +169,9 @@ export function signal(fd: number): void {
   native.write(fd, SIGNAL, 8);
 }
 
-/** Makes an event descriptor unreadable again. */
-export function drain(fd: number): void {
-  native.read(fd, drained, 8);
+/** Makes an event descriptor unreadable again. Returns false where it was already. */
+export function drain(fd: number): boolean {
+  return native.read(fd, drained, 8) > 0;
 }
 
 /** Waits for descriptors to become readable. Nothing is allocated by `wait`. */

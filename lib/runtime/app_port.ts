@@ -1,9 +1,8 @@
 /**
  * An app thread's end of its channel to the TCP server.
  *
- * Submissions are gathered and leave once, at the end of the tick they were made in. Completions are taken a batch at a
- * time; before it sleeps the thread looks again for a few turns of its event loop, because a wake-up costs more than a look.
- * The sleep itself is `Atomics.waitAsync`: the event loop goes on with everything else.
+ * Submissions are gathered and leave once, at the end of the tick they were made in. Completions are taken a batch at a time. How the
+ * thread rings and hears of the TCP server is app_tie.ts's.
  */
 import { existsSync, readlinkSync } from 'node:fs';
 import { alias } from '../nic/memory.js';
@@ -13,8 +12,9 @@ import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
 import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
 import { ChannelFlow } from './app_flow.js';
 import { AppMemory } from './app_streams.js';
+import { ThreadTie } from './app_tie.js';
+import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
-import { ringServer } from './doorbell.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
   LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
@@ -24,8 +24,6 @@ import { QueueConsumer, QueueProducer } from './queue.js';
 
 /** Completions taken before the event loop gets its turn. */
 const BATCH = 256;
-/** Turns of the event loop in which the thread looks again before it sleeps. */
-const LOOKS = 2;
 /** How often the thread looks whether its TCP server is still there, without a system call as long as it is. */
 const WATCH_MS = 1000;
 /** How long an app waits that asks for a port before the TCP server has said it: far longer than that takes, unless it is held up. */
@@ -73,23 +71,21 @@ export class AppPort {
   #starved: ChannelFlow[] = [];
   #flushPlanned = false;
   #urgent = false;
-  #looks = 0;
   #refs = 0;
+  readonly #tie: ServerTie;
   /** Also what keeps the event loop alive while somebody wants that. */
   readonly #watch: NodeJS.Timeout;
   #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
   readonly #onFlush = (): void => this.#flush();
-  readonly #onPump = (): void => this.#pump();
-  // The pump runs as a tick, so that what a callback throws is an uncaught exception and not an unhandled rejection.
-  readonly #onWake = (): void => process.nextTick(this.#onPump);
 
   /**
    * Attaches the calling thread to a TCP server.
    *
+   * @param tie how it reaches it; null: it is in another thread.
    * @throws AttachError where the TCP server is no more, is of another version, or has no channel left.
    */
-  constructor(handle: ServerHandle) {
+  constructor(handle: ServerHandle, tie: ServerTie | null = null) {
     const words = new Int32Array(handle.memory);
     if (words[CTRL_VERSION] !== LAYOUT_VERSION) {
       throw new AttachError('version', 'The TCP server was started by another version of tcp-offload: let all threads load the same one');
@@ -111,11 +107,12 @@ export class AppPort {
     this.#submissions = new QueueProducer(words, base + CH_SUBMIT_HEAD, base + CH_SUBMIT_TAIL, layout.submissionBase(channel));
     this.#completions = new QueueConsumer(words, base + CH_COMPLETE_HEAD, base + CH_COMPLETE_TAIL, layout.completionBase(channel));
     words[base + CH_TID] = tid;
+    this.#tie = tie ?? new ThreadTie(words, base + CH_SLEEP, this);
     this.#announce(CHANNEL_ATTACHED);
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
     process.once('exit', this.#onExit);
-    this.#sleep();
+    this.#tie.pumpSoon();
   }
 
   get alive(): boolean {
@@ -184,8 +181,7 @@ export class AppPort {
     const tailAt = this.#base + CH_SUBMIT_TAIL;
     const until = performance.now() + DETACH_MS;
     while (!this.#push() && performance.now() < until && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
-      ringServer(words);
-      Atomics.wait(words, tailAt, Atomics.load(words, tailAt), 1);
+      this.#tie.wait(tailAt, Atomics.load(words, tailAt));
     }
   }
 
@@ -210,7 +206,7 @@ export class AppPort {
   /** `flow.called()` follows from the event loop. */
   callLater(flow: ChannelFlow): void {
     this.#called.push(flow);
-    setImmediate(this.#onPump);
+    this.#tie.pumpSoon();
   }
 
   // ---- submissions
@@ -237,8 +233,7 @@ export class AppPort {
       if (at >= 0) return Math.max(words[at + 2], 0);
       if (performance.now() >= until) return 0;
       this.#push();
-      ringServer(words);
-      Atomics.wait(words, headAt, head, 1);
+      this.#tie.wait(headAt, head);
     }
     return 0;
   }
@@ -277,7 +272,7 @@ export class AppPort {
       this.#flushPlanned = true;
       setImmediate(this.#onFlush);
     }
-    if (this.#urgent || !complete) ringServer(this.#words);
+    if (this.#urgent || !complete) this.#tie.ring();
     this.#urgent = !complete;
   }
 
@@ -310,20 +305,16 @@ export class AppPort {
 
   // ---- completions
 
-  /** Takes a batch; then looks again, goes on, or sleeps. */
-  #pump(): void {
-    if (!this.#alive) return;
-    if (this.#isOver()) return;
-    let taken = BATCH;
-    try {
-      this.#callCalled();
-      taken = this.#takeCompletions();
-    } finally {
-      // Also where a callback has thrown: the rest of the batch is taken in the next turn.
-      if (taken > 0) this.#looks = LOOKS;
-      if (taken > 0 || this.#looks-- > 0) setImmediate(this.#onPump);
-      else this.#sleep();
-    }
+  /** Takes a batch of what the TCP server tells, and finds out where it is no more. Returns how much there was. */
+  pump(): number {
+    if (!this.#alive || this.#isOver()) return 0;
+    this.#callCalled();
+    return this.#takeCompletions();
+  }
+
+  /** Nothing is there to take, now that the thread has said that it sleeps. */
+  get isQuiet(): boolean {
+    return this.#completions.available() === 0 && !this.#isOver();
   }
 
   #takeCompletions(): number {
@@ -402,22 +393,6 @@ export class AppPort {
     forEach(called, call);
   }
 
-  /** See doorbell.ts: says that it sleeps, looks once more, and only then waits. */
-  #sleep(): void {
-    const words = this.#words;
-    const sleepAt = this.#base + CH_SLEEP;
-    this.#looks = 0;
-    Atomics.store(words, sleepAt, 1);
-    if (this.#completions.available() !== 0 || this.#isOver()) {
-      Atomics.store(words, sleepAt, 0);
-      if (this.#alive) setImmediate(this.#onPump);
-      return;
-    }
-    const wait = Atomics.waitAsync(words, sleepAt, 1);
-    if (wait.async) void wait.value.then(this.#onWake);
-    else setImmediate(this.#onPump);
-  }
-
   // ---- the end
 
   /** Finds out that the TCP server, or this channel, has ended, and tells everybody. */
@@ -456,7 +431,7 @@ export class AppPort {
     if (turns === this.#turnsSeen && tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) Atomics.store(words, CTRL_STATE, STATE_DEAD);
     this.#turnsSeen = turns;
     // Not out of a timer: what a callback throws then is as with any other end.
-    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) setImmediate(this.#onPump);
+    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) setImmediate(() => this.pump());
   }
 
   #die(error: Error): void {
@@ -488,7 +463,7 @@ export class AppPort {
   #announce(state: number): void {
     Atomics.store(this.#words, this.#base + CH_STATE, state);
     Atomics.add(this.#words, CTRL_CHANNELS, 1);
-    ringServer(this.#words);
+    this.#tie.ring();
   }
 }
 

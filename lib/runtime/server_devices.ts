@@ -35,7 +35,7 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [] };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
-  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf) });
+  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns: config.netns });
   const { addresses, gateways } = config;
   try {
     return [
