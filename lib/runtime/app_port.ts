@@ -10,7 +10,7 @@ import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
 import { ECONNRESET, EINVAL } from '../tcp/errno.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
-import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
+import type { AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
 import { ChannelFlow } from './app_flow.js';
 import { AppMemory } from './app_streams.js';
 import type { ServerHandle } from './config.js';
@@ -48,7 +48,7 @@ type Submission = readonly number[];
 
 /** A request that waits for its answer, or a listener. */
 type Request =
-  | { readonly kind: 'listen'; readonly handler: ListenHandler; readonly host: string; listening: boolean }
+  | { readonly kind: 'listen'; readonly handler: ListenHandler<ChannelFlow>; readonly host: string; listening: boolean }
   | { readonly kind: 'connect'; readonly flow: ChannelFlow };
 
 export class AppPort {
@@ -63,6 +63,11 @@ export class AppPort {
   readonly #requests = new Map<number, Request>();
   #lastRequest = 0;
   #alive = true;
+  /**
+   * Called once after each batch of completions, and whatever of `callLater` there was; what it submits leaves when it returns. Null: the
+   * callbacks of flows and listeners are all that is wanted.
+   */
+  onBatch: (() => void) | null = null;
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
   /** Requests that found the queue full, in order; nothing overtakes them. */
   #waiting: Submission[] = [];
@@ -130,7 +135,7 @@ export class AppPort {
     this.#endCallbacks.push(callback);
   }
 
-  listen(options: ListenOptions, handler: ListenHandler): AppListener {
+  listen(options: ListenOptions, handler: ListenHandler<ChannelFlow>): AppListener {
     const host = options.host ?? '::';
     const request = this.#request({ kind: 'listen', handler, host, listening: false });
     const address = new Int32Array(4);
@@ -143,7 +148,7 @@ export class AppPort {
     return { port: () => this.#awaitPort(request), close: () => this.#unlisten(request) };
   }
 
-  connect(options: ConnectOptions, handler: FlowHandler): AppFlow {
+  connect(options: ConnectOptions, handler: FlowHandler): ChannelFlow {
     const flow = new ChannelFlow(this);
     flow.handler = handler;
     flow.asIPv6 = options.host.includes(':');
@@ -189,6 +194,40 @@ export class AppPort {
     }
   }
 
+  // ---- for a thread that waits itself
+
+  /** Submits what is to be submitted, and takes what the TCP server has told. Returns how many completions that were. */
+  poll(): number {
+    this.#flushNow();
+    if (!this.#alive || this.#isOver()) return 0;
+    this.#callCalled();
+    return this.#takeCompletions();
+  }
+
+  /**
+   * As `poll`, and blocks the thread, its event loop with it, until there is something to take or the time is over.
+   *
+   * @param ms at most; Infinity for no bound.
+   */
+  wait(ms: number): number {
+    const words = this.#words;
+    const sleepAt = this.#base + CH_SLEEP;
+    let taken = this.poll();
+    for (let left = ms; taken === 0 && left > 0 && this.#alive; left -= WATCH_MS) {
+      // The word says so already where the event loop sleeps, too; then it stays like that for the event loop's sake.
+      const before = Atomics.exchange(words, sleepAt, 1);
+      let timedOut = false;
+      if (this.#completions.available() === 0 && this.#called.length === 0 && Atomics.load(words, CTRL_STOP) === 0) {
+        // What found the queue full is tried again soon.
+        timedOut = Atomics.wait(words, sleepAt, 1, this.#flushPlanned ? 1 : Math.min(left, WATCH_MS)) === 'timed-out';
+      }
+      if (before === 0) Atomics.store(words, sleepAt, 0);
+      if (timedOut && !this.#flushPlanned) this.#look();
+      taken = this.poll();
+    }
+    return taken;
+  }
+
   // ---- for the flows of this port
 
   /** The flow has something to say; with `urgent` the TCP server is woken for it. */
@@ -205,6 +244,11 @@ export class AppPort {
     if (flow.starved) return;
     flow.starved = true;
     this.#starved.push(flow);
+  }
+
+  /** `onBatch` follows from the event loop. */
+  batchLater(): void {
+    setImmediate(this.#onPump);
   }
 
   /** `flow.called()` follows from the event loop. */
@@ -268,6 +312,11 @@ export class AppPort {
     process.nextTick(this.#onFlush);
   }
 
+  /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
+  #flushNow(): void {
+    if (this.#waiting.length > 0 || this.#dirty.length > 0 || this.#urgent) this.#flush();
+  }
+
   #flush(): void {
     this.#flushPlanned = false;
     if (!this.#alive) return;
@@ -291,6 +340,7 @@ export class AppPort {
     for (; submitted < dirty.length; submitted++) {
       const flow = dirty[submitted];
       if (flow.optionsChanged && !this.#pushOptions(flow)) break;
+      if (flow.fileChanged && !this.#pushFile(flow)) break;
       const at = this.#submissions.push();
       if (at < 0) break;
       flow.dirty = false;
@@ -308,6 +358,12 @@ export class AppPort {
     return at >= 0;
   }
 
+  #pushFile(flow: ChannelFlow): boolean {
+    const at = this.#submissions.push();
+    if (at >= 0) flow.writeFile(this.#words, at);
+    return at >= 0;
+  }
+
   // ---- completions
 
   /** Takes a batch; then looks again, goes on, or sleeps. */
@@ -315,14 +371,18 @@ export class AppPort {
     if (!this.#alive) return;
     if (this.#isOver()) return;
     let taken = BATCH;
+    // No tick is planned for what is submitted meanwhile: it leaves below.
+    if (this.onBatch !== null) this.#flushPlanned = true;
     try {
       this.#callCalled();
       taken = this.#takeCompletions();
+      this.onBatch?.();
     } finally {
+      if (this.onBatch !== null) this.#flush();
       // Also where a callback has thrown: the rest of the batch is taken in the next turn.
       if (taken > 0) this.#looks = LOOKS;
       if (taken > 0 || this.#looks-- > 0) setImmediate(this.#onPump);
-      else this.#sleep();
+      else if (this.#alive) this.#sleep();
     }
   }
 
