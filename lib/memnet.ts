@@ -144,12 +144,14 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
    * @returns true where there are events; false where the time is over or the TCP server has ended.
    */
   wait(ms = Infinity): boolean {
-    const until = ms === Infinity ? Infinity : performance.now() + ms;
-    for (let left = ms; this._queue.isEmpty && left >= 0 && this.port.alive; ) {
-      this.port.wait(left);
-      if (until !== Infinity) left = left === 0 ? -1 : Math.max(until - performance.now(), 0);
-    }
+    if (this._queue.isEmpty && this.port.wait(ms) > 0 && this._queue.isEmpty) this.waitOn(ms);
     return !this._queue.isEmpty;
+  }
+
+  /** What was told was no event: the time, which costs garbage to look at, counts from here. */
+  private waitOn(ms: number): void {
+    const until = performance.now() + ms;
+    for (let left = ms; this._queue.isEmpty && left > 0 && this.port.alive; left = until - performance.now()) this.port.wait(left);
   }
 
   /** Leaves the TCP server: listeners and flows end, what was written is still sent. No event follows. */

@@ -25,6 +25,9 @@ export class AppMemory {
   }
 }
 
+/** Of a part of an array so many bytes are copied one by one: `set` wants an array of its own for them, which is garbage at once. */
+const LOOPED_BYTES = 256;
+
 /** Bytes that may wait for acknowledgement on a flow whose congestion window is still small. */
 export const SEND_BUFFER_INITIAL = 1 << 20;
 
@@ -83,7 +86,9 @@ export class SendStream {
       const count = Math.min(length - taken, BLOCK_BYTES - used);
       const to = blockBase + (this.#last << BLOCK_SHIFT) + used;
       const from = offset + taken;
-      if (from === 0 && count === source.length) bytes.set(source, to);
+      if (source === bytes) bytes.copyWithin(to, from, from + count);
+      else if (from === 0 && count === source.length) bytes.set(source, to);
+      else if (count <= LOOPED_BYTES) for (let i = 0; i < count; i++) bytes[to + i] = source[from + i];
       else bytes.set(source.subarray(from, from + count), to);
       taken += count;
       this.written = (this.written + count) | 0;
