@@ -28,6 +28,7 @@ const native = {
   eventfd: bindCall('eventfd', 'int', ['uint32_t', 'int']),
   read: bindCall('read', 'long', ['int', 'void *', 'size_t']),
   write: bindCall('write', 'long', ['int', 'void *', 'size_t']),
+  pread: bindCall('pread64', 'long', ['int', 'uintptr_t', 'size_t', 'int64_t']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
   schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
@@ -144,6 +145,16 @@ export function recv(fd: number, address: number, length: number): number {
 export function sendmmsg(fd: number, address: number, count: number): number {
   const sent = native.sendmmsg(fd, address, count, MSG_DONTWAIT);
   return sent < 0 ? -errno() : sent;
+}
+
+/**
+ * Reads a file at `offset` to `length` bytes at `address`; the descriptor's own place in the file is left alone.
+ *
+ * @returns how many bytes it read, 0 at the file's end, or -errno.
+ */
+export function pread(fd: number, address: number, length: number, offset: number): number {
+  const result = native.pread(fd, address, length, offset);
+  return result < 0 ? -errno() : result;
 }
 
 export function close(fd: number): void {

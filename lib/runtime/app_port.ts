@@ -9,10 +9,10 @@ import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
 import { ECONNRESET, EINVAL } from '../tcp/errno.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
-import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
+import type { AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
 import { ChannelFlow } from './app_flow.js';
 import { AppMemory } from './app_streams.js';
-import { ThreadTie } from './app_tie.js';
+import { tieTo } from './app_tie.js';
 import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
@@ -46,7 +46,7 @@ type Submission = readonly number[];
 
 /** A request that waits for its answer, or a listener. */
 type Request =
-  | { readonly kind: 'listen'; readonly handler: ListenHandler; readonly host: string; listening: boolean }
+  | { readonly kind: 'listen'; readonly handler: ListenHandler<ChannelFlow>; readonly host: string; listening: boolean }
   | { readonly kind: 'connect'; readonly flow: ChannelFlow };
 
 export class AppPort {
@@ -61,6 +61,11 @@ export class AppPort {
   readonly #requests = new Map<number, Request>();
   #lastRequest = 0;
   #alive = true;
+  /**
+   * Called once after each batch of completions, and whatever of `callLater` there was; what it submits leaves when it returns. Null: the
+   * callbacks of flows and listeners are all that is wanted.
+   */
+  onBatch: (() => void) | null = null;
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
   /** Requests that found the queue full, in order; nothing overtakes them. */
   #waiting: Submission[] = [];
@@ -82,10 +87,9 @@ export class AppPort {
   /**
    * Attaches the calling thread to a TCP server.
    *
-   * @param tie how it reaches it; null: it is in another thread.
    * @throws AttachError where the TCP server is no more, is of another version, or has no channel left.
    */
-  constructor(handle: ServerHandle, tie: ServerTie | null = null) {
+  constructor(handle: ServerHandle) {
     const words = new Int32Array(handle.memory);
     if (words[CTRL_VERSION] !== LAYOUT_VERSION) {
       throw new AttachError('version', 'The TCP server was started by another version of tcp-offload: let all threads load the same one');
@@ -107,7 +111,7 @@ export class AppPort {
     this.#submissions = new QueueProducer(words, base + CH_SUBMIT_HEAD, base + CH_SUBMIT_TAIL, layout.submissionBase(channel));
     this.#completions = new QueueConsumer(words, base + CH_COMPLETE_HEAD, base + CH_COMPLETE_TAIL, layout.completionBase(channel));
     words[base + CH_TID] = tid;
-    this.#tie = tie ?? new ThreadTie(words, base + CH_SLEEP, this);
+    this.#tie = tieTo(handle.memory, base + CH_SLEEP, this);
     this.#announce(CHANNEL_ATTACHED);
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
@@ -127,7 +131,7 @@ export class AppPort {
     this.#endCallbacks.push(callback);
   }
 
-  listen(options: ListenOptions, handler: ListenHandler): AppListener {
+  listen(options: ListenOptions, handler: ListenHandler<ChannelFlow>): AppListener {
     const host = options.host ?? '::';
     const request = this.#request({ kind: 'listen', handler, host, listening: false });
     const address = new Int32Array(4);
@@ -140,7 +144,7 @@ export class AppPort {
     return { port: () => this.#awaitPort(request), close: () => this.#unlisten(request) };
   }
 
-  connect(options: ConnectOptions, handler: FlowHandler): AppFlow {
+  connect(options: ConnectOptions, handler: FlowHandler): ChannelFlow {
     const flow = new ChannelFlow(this);
     flow.handler = handler;
     flow.asIPv6 = options.host.includes(':');
@@ -185,6 +189,31 @@ export class AppPort {
     }
   }
 
+  // ---- for a thread that waits itself
+
+  /** Submits what is to be submitted, and takes what the TCP server has told. Returns how many completions that were. */
+  poll(): number {
+    this.#flushNow();
+    this.#tie.advance();
+    return this.#alive && !this.#isOver() ? this.#take() : 0;
+  }
+
+  /**
+   * As `poll`, and blocks the thread, its event loop with it, until there is something to take or the time is over.
+   *
+   * @param ms at most; Infinity for no bound.
+   */
+  wait(ms: number): number {
+    let taken = this.poll();
+    for (let left = ms; taken === 0 && left > 0 && this.#alive; left -= WATCH_MS) {
+      // What found the queue full is tried again soon.
+      const timedOut = this.#tie.block(this.#flushPlanned ? 1 : Math.min(left, WATCH_MS));
+      if (timedOut && !this.#flushPlanned) this.#look();
+      taken = this.poll();
+    }
+    return taken;
+  }
+
   // ---- for the flows of this port
 
   /** The flow has something to say; with `urgent` the TCP server is woken for it. */
@@ -201,6 +230,11 @@ export class AppPort {
     if (flow.starved) return;
     flow.starved = true;
     this.#starved.push(flow);
+  }
+
+  /** `onBatch` follows from the event loop. */
+  batchLater(): void {
+    this.#tie.pumpSoon();
   }
 
   /** `flow.called()` follows from the event loop. */
@@ -263,6 +297,11 @@ export class AppPort {
     process.nextTick(this.#onFlush);
   }
 
+  /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
+  #flushNow(): void {
+    if (this.#waiting.length > 0 || this.#dirty.length > 0 || this.#urgent) this.#flush();
+  }
+
   #flush(): void {
     this.#flushPlanned = false;
     if (!this.#alive) return;
@@ -286,6 +325,7 @@ export class AppPort {
     for (; submitted < dirty.length; submitted++) {
       const flow = dirty[submitted];
       if (flow.optionsChanged && !this.#pushOptions(flow)) break;
+      if (flow.fileChanged && !this.#pushFile(flow)) break;
       const at = this.#submissions.push();
       if (at < 0) break;
       flow.dirty = false;
@@ -303,18 +343,37 @@ export class AppPort {
     return at >= 0;
   }
 
+  #pushFile(flow: ChannelFlow): boolean {
+    const at = this.#submissions.push();
+    if (at >= 0) flow.writeFile(this.#words, at);
+    return at >= 0;
+  }
+
   // ---- completions
 
   /** Takes a batch of what the TCP server tells, and finds out where it is no more. Returns how much there was. */
   pump(): number {
     if (!this.#alive || this.#isOver()) return 0;
+    if (this.onBatch === null) return this.#take();
+    // No tick is planned for what is submitted meanwhile: it leaves below.
+    this.#flushPlanned = true;
+    try {
+      const taken = this.#take();
+      this.onBatch?.();
+      return taken;
+    } finally {
+      this.#flush();
+    }
+  }
+
+  #take(): number {
     this.#callCalled();
     return this.#takeCompletions();
   }
 
   /** Nothing is there to take, now that the thread has said that it sleeps. */
   get isQuiet(): boolean {
-    return this.#completions.available() === 0 && !this.#isOver();
+    return this.#completions.available() === 0 && this.#called.length === 0 && !this.#isOver();
   }
 
   #takeCompletions(): number {

@@ -24,10 +24,29 @@ export interface ServerTie {
   wait(at: number, value: number): void;
   /** Has the port pumped by a turn of the event loop. */
   pumpSoon(): void;
+  /** A thread that waits itself looks whether there is something to take: where the TCP server is in this thread, it makes a turn. */
+  advance(): void;
+  /** Blocks the thread until the port has something to take, for `ms` at most. Returns true where the time is over. */
+  block(ms: number): boolean;
 }
 
-/** The tie to a TCP server in a thread of its own. */
-export class ThreadTie implements ServerTie {
+/** Makes ties to the TCP servers that run in this thread, by their memory. */
+const ofThisThread = new Map<SharedArrayBuffer, (port: Pumped) => ServerTie>();
+
+/** A TCP server runs in this thread: from now on ports are tied to it by `tie`. Null: it does no more. */
+export function announceServer(memory: SharedArrayBuffer, tie: ((port: Pumped) => ServerTie) | null): void {
+  if (tie === null) ofThisThread.delete(memory);
+  else ofThisThread.set(memory, tie);
+}
+
+/** How a port of this thread reaches the TCP server of that memory. @param sleepAt the channel's CH_SLEEP. */
+export function tieTo(memory: SharedArrayBuffer, sleepAt: number, port: Pumped): ServerTie {
+  const tie = ofThisThread.get(memory);
+  return tie === undefined ? new ThreadTie(new Int32Array(memory), sleepAt, port) : tie(port);
+}
+
+/** The tie to a TCP server in another thread. */
+class ThreadTie implements ServerTie {
   readonly #words: Int32Array;
   readonly #sleepAt: number;
   readonly #port: Pumped;
@@ -40,7 +59,6 @@ export class ThreadTie implements ServerTie {
     process.nextTick(this.#onTurn);
   };
 
-  /** @param sleepAt the channel's CH_SLEEP. */
   constructor(words: Int32Array, sleepAt: number, port: Pumped) {
     this.#words = words;
     this.#sleepAt = sleepAt;
@@ -58,6 +76,17 @@ export class ThreadTie implements ServerTie {
 
   pumpSoon(): void {
     setImmediate(this.#onTurn);
+  }
+
+  advance(): void {}
+
+  block(ms: number): boolean {
+    const words = this.#words;
+    // The word says so already where the event loop sleeps, too; then it stays like that for the event loop's sake.
+    const before = Atomics.exchange(words, this.#sleepAt, 1);
+    const timedOut = this.#port.isQuiet && Atomics.wait(words, this.#sleepAt, 1, ms) === 'timed-out';
+    if (before === 0) Atomics.store(words, this.#sleepAt, 0);
+    return timedOut;
   }
 
   /** Takes a batch; then looks again, goes on, or sleeps. */

@@ -130,13 +130,13 @@ export class ServerLoop {
       if (this.#idleSince === 0) this.#idleSince = now;
       if (now - this.#idleSince < spinUs) return;
     }
-    const timeout = this.wakeAt(now) - now;
-    if (timeout > 0) this.#sleep(timeout);
+    this.sleep(this.wakeAt(now) - now);
     this.#idleSince = 0;
   }
 
-  /** The one place where the TCP server sleeps; see doorbell.ts for why no wake-up is lost. */
-  #sleep(timeoutUs: number): void {
+  /** The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost. @param timeoutUs not at all where it is not positive. */
+  sleep(timeoutUs: number): void {
+    if (timeoutUs <= 0) return;
     const words = this.#words;
     Atomics.store(words, CTRL_SLEEP, this.#poller === null ? SLEEP_WAIT : SLEEP_POLL);
     if (this.isQuiet && (this.#stoppedAt > 0 || Atomics.load(words, CTRL_STOP) === 0)) {

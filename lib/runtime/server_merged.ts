@@ -11,8 +11,8 @@
  */
 import { DescriptorWatch } from '../nic/event_loop.js';
 import { drain } from '../nic/syscalls.js';
-import type { AppPort } from './app_port.js';
-import type { ServerTie } from './app_tie.js';
+import { announceServer } from './app_tie.js';
+import type { Pumped, ServerTie } from './app_tie.js';
 import type { ServerConfig } from './config.js';
 import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, SLEEP_AWAKE, SLEEP_POLL, STATE_DEAD } from './layout.js';
 import type { Placement } from './placement.js';
@@ -44,7 +44,7 @@ export async function startMerged(memory: SharedArrayBuffer, config: ServerConfi
   }
 }
 
-export class MergedServer implements ServerHost, ServerTie {
+export class MergedServer implements ServerHost {
   readonly ended: Promise<Error | null>;
   readonly #words: Int32Array;
   readonly #server: OpenServer;
@@ -53,7 +53,9 @@ export class MergedServer implements ServerHost, ServerTie {
   readonly #watches: DescriptorWatch[];
   #resolveEnded: (error: Error | null) => void = () => {};
   #running = true;
-  #port: AppPort | null = null;
+  readonly #memory: SharedArrayBuffer;
+  /** The thread's own ports: their callbacks are called in turns of this loop. */
+  readonly #ports: Pumped[] = [];
   /** The next turn. Without a reference while nothing is to be done: then the event loop sleeps before it. */
   #immediate: NodeJS.Immediate;
   #resting = false;
@@ -67,10 +69,11 @@ export class MergedServer implements ServerHost, ServerTie {
   readonly #onSend = (): void => this.#send();
   readonly #onTimer = (): void => {
     this.#timerAt = Infinity;
-    this.pumpSoon();
+    this.#turnSoon();
   };
 
   constructor(memory: SharedArrayBuffer, server: OpenServer) {
+    this.#memory = memory;
     this.#words = new Int32Array(memory);
     this.#server = server;
     this.#loop = server.start(APP_THREAD, true);
@@ -78,26 +81,44 @@ export class MergedServer implements ServerHost, ServerTie {
     this.#watches = [this.#doorbell, ...server.descriptors].map((fd) => new DescriptorWatch(fd));
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
     this.#immediate = setImmediate(this.#onTurn);
+    announceServer(memory, (port) => this.#tie(port));
   }
 
-  /** The thread's own end: its callbacks are called in turns of this loop. */
-  attach(port: AppPort): void {
-    this.#port = port;
+  // ---- for the thread's own ports
+
+  #tie(port: Pumped): ServerTie {
+    this.#ports.push(port);
+    return {
+      ring: () => {
+        this.#sendNow();
+        this.#turnSoon();
+      },
+      wait: () => void this.#sendNow(),
+      pumpSoon: () => this.#turnSoon(),
+      advance: () => this.#advance(),
+      block: (ms) => this.#block(port, ms),
+    };
   }
 
-  // ---- for the thread's own port
-
-  ring(): void {
-    this.#sendNow();
-    this.pumpSoon();
-  }
-
-  wait(): void {
-    this.#sendNow();
-  }
-
-  pumpSoon(): void {
+  #turnSoon(): void {
     this.#immediate.ref();
+  }
+
+  /** A turn without the app between its halves. */
+  #advance(): void {
+    this.#wake();
+    if (this.#running) this.#takeIn();
+    this.#sendNow();
+  }
+
+  #block(port: Pumped, ms: number): boolean {
+    const until = clock() + ms * 1000;
+    for (let now = clock(); now < until; now = clock()) {
+      if (!port.isQuiet) return false;
+      this.#loop.sleep(Math.min(this.#loop.wakeAt(now), until) - now);
+      this.#advance();
+    }
+    return port.isQuiet;
   }
 
   // ---- the turn
@@ -109,7 +130,7 @@ export class MergedServer implements ServerHost, ServerTie {
     let work = 1;
     try {
       work = this.#takeIn();
-      work += this.#port?.pump() ?? 0;
+      work += this.#pump();
     } finally {
       if (this.#running) this.#endTurn(work);
     }
@@ -123,6 +144,16 @@ export class MergedServer implements ServerHost, ServerTie {
     }
     this.#sendPlanned = false;
     if (this.#sendNow() === 0 && this.#running) this.#rest();
+  }
+
+  #pump(): number {
+    const ports = this.#ports;
+    let work = 0;
+    for (let i = ports.length - 1; i >= 0; i--) {
+      if (ports[i].alive) work += ports[i].pump();
+      else ports.splice(i, 1);
+    }
+    return work;
   }
 
   #takeIn(): number {
@@ -163,7 +194,7 @@ export class MergedServer implements ServerHost, ServerTie {
     const until = this.#loop.wakeAt(now);
     this.#resting = true;
     Atomics.store(words, CTRL_SLEEP, SLEEP_POLL);
-    if (until <= now || !this.#loop.isQuiet || this.#port?.isQuiet === false) return;
+    if (until <= now || !this.#loop.isQuiet || !this.#ports.every(isQuiet)) return;
     words[CTRL_SLEEPS]++;
     this.#setTimer(until, now);
     this.#immediate.unref();
@@ -192,7 +223,7 @@ export class MergedServer implements ServerHost, ServerTie {
 
   stop(): void {
     this.#timer?.ref();
-    this.pumpSoon();
+    this.#turnSoon();
   }
 
   finish(): void {
@@ -208,9 +239,14 @@ export class MergedServer implements ServerHost, ServerTie {
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const watch of this.#watches) watch.close();
     this.#server.close();
+    announceServer(this.#memory, null);
     Atomics.store(this.#words, CTRL_STATE, STATE_DEAD);
     // Not out of the callback that may stand around this one: the port tells every flow.
-    setImmediate(() => this.#port?.pump());
+    setImmediate(() => this.#pump());
     this.#resolveEnded(error);
   }
+}
+
+function isQuiet(port: Pumped): boolean {
+  return port.isQuiet;
 }

@@ -125,9 +125,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     // Only a thread that runs a TCP server loads it.
     const { startMerged } = await import('./server_merged.js');
     const host = await startMerged(memory, config);
-    const port = new AppPort(handle, host);
-    host.attach(port);
-    return new RunningServer(handle, layout, host, port);
+    return new RunningServer(handle, layout, host, new AppPort(handle));
   }
   const worker = await startThread({ memory, config });
   try {

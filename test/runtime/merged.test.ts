@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { TcpServer, listen, net } from '../../lib/index.js';
+import { MemNet } from '../../lib/memnet.js';
+import type { MemNetEvents } from '../../lib/memnet.js';
 import { chooseThread } from '../../lib/runtime/placement.js';
 import type { ThreadWishes } from '../../lib/runtime/placement.js';
 import { threadId } from '../../examples/support/threads.js';
@@ -74,6 +76,41 @@ t.test('other threads are attached to it, and wake it', { timeout: 30_000 }, asy
   }
   worker.postMessage('leave');
   await once(worker, 'exit');
+});
+
+t.test('MemNet in the same thread: out of the event loop, and blocking it', async (t) => {
+  const tcp = await TcpServer.start({ thread: 'app' });
+  t.teardown(() => tcp.close());
+  const memnet = new MemNet();
+  t.teardown(() => memnet.close());
+  const { port } = await memnet.listen();
+  const echo = (event: MemNetEvents): string | null => {
+    const { flow, type } = event;
+    if (type !== 'readable') return null;
+    const text = flow.peekBuffer()!.toString();
+    flow.consume(text.length);
+    if (flow.listener === null) return text;
+    flow.write(Buffer.from(text.toUpperCase()));
+    return null;
+  };
+  const near = memnet.connect({ port });
+  near.write(Buffer.from('blocking'));
+  let said: string | null = null;
+  while (said === null && memnet.wait(1000)) while (memnet.events.next()) said ??= echo(memnet.events);
+  t.equal(said, 'BLOCKING');
+  const from = performance.now();
+  for (let events = memnet.wait(20); events; events = memnet.wait(20)) while (memnet.events.next()) t.equal(memnet.events.type, 'acknowledged');
+  t.ok(performance.now() - from >= 19, 'nothing more is to come: the time is over');
+  const answered = new Promise<string>((resolve) => {
+    memnet.onEvents = (events) => {
+      while (events.next()) {
+        const text = echo(events);
+        if (text !== null) resolve(text);
+      }
+    };
+  });
+  near.write(Buffer.from('by turns'));
+  t.equal(await answered, 'BY TURNS');
 });
 
 t.test('what an app\'s callback throws is an uncaught exception, and the TCP server goes on', async (t) => {
