@@ -6,7 +6,7 @@
  * all that is wanted, and whoever watches finds out in an immediate, which is due in each round.
  */
 import { isMainThread } from 'node:worker_threads';
-import { bindCall, symbolAddress } from './syscalls.js';
+import { bindCall, clearSocketError, symbolAddress } from './syscalls.js';
 
 const UV_POLL = 8;
 const UV_READABLE = 1;
@@ -21,6 +21,7 @@ function bindLibuv() {
     handleSize: bindCall('uv_handle_size', 'size_t', ['int']),
     pollInit: bindCall('uv_poll_init', 'int', ['intptr_t', 'void *', 'int']),
     pollStart: bindCall('uv_poll_start', 'int', ['void *', 'int', 'intptr_t']),
+    isActive: bindCall('uv_is_active', 'int', ['void *']),
     unref: bindCall('uv_unref', 'void', ['void *']),
     close: bindCall('uv_close', 'void', ['void *', 'void *']),
   };
@@ -38,6 +39,7 @@ const handles = new Set<Uint8Array>();
 export class DescriptorWatch {
   readonly #libuv: NonNullable<typeof libuv>;
   readonly #handle: Uint8Array;
+  readonly #fd: number;
 
   /** @param fd stays open until after `close`. @throws Error where this thread's loop cannot watch it. */
   constructor(fd: number) {
@@ -46,14 +48,22 @@ export class DescriptorWatch {
     this.#handle = new Uint8Array(libuv.handleSize(UV_POLL));
     const result = libuv.pollInit(libuv.defaultLoop(), this.#handle, fd);
     if (result < 0) throw new Error(`libuv cannot watch descriptor ${fd}: error ${-result}`);
+    this.#fd = fd;
     handles.add(this.#handle);
-    this.resume();
+    this.#start();
     libuv.unref(this.#handle);
   }
 
-  /** Goes on after an error of the descriptor, for which libuv leaves off. */
-  resume(): void {
+  #start(): void {
     this.#libuv.pollStart(this.#handle, UV_READABLE, this.#libuv.nothing);
+  }
+
+  /** Goes on after an error of the descriptor, such as an interface that went down: libuv leaves off there. To be called now and then. */
+  keepOn(): void {
+    if (this.#libuv.isActive(this.#handle) !== 0) return;
+    // An error that stays would end it again at once; reading it clears it.
+    clearSocketError(this.#fd);
+    this.#start();
   }
 
   close(): void {

@@ -88,7 +88,7 @@ export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_DONTWAIT = 0x40;
 export const SOL_SOCKET = 1;
-export const SO_ERROR = 4;
+const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
@@ -119,6 +119,13 @@ const optionLength = new Uint32Array(1);
 export function getsockopt(fd: number, level: number, option: number, value: ArrayBufferView): number {
   optionLength[0] = value.byteLength;
   return native.getsockopt(fd, level, option, value, optionLength) < 0 ? -errno() : 0;
+}
+
+const socketError = new Int32Array(1);
+
+/** Reads the error of a socket, which polls as one until somebody does. Nothing else has one. */
+export function clearSocketError(fd: number): void {
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, socketError);
 }
 
 /** Socket buffers of `bytes` each way, or as much as an unprivileged process may have. */
@@ -190,7 +197,6 @@ export class Poller {
   readonly #entries: Int32Array; // struct pollfd: fd, then events and revents as 16 bits each
   readonly #timeout = new BigInt64Array(2); // struct timespec
   readonly #timeoutWords = new Int32Array(this.#timeout.buffer);
-  readonly #error = new Int32Array(1);
 
   /** @param descriptors at most 30; negative ones are never ready. */
   constructor(descriptors: readonly number[]) {
@@ -230,7 +236,7 @@ export class Poller {
       if (events === 0) continue;
       bits |= 1 << i;
       // An error that stays would turn every later wait into a busy loop; reading it clears it.
-      if ((events & POLLERR) !== 0) getsockopt(this.#entries[2 * i]!, SOL_SOCKET, SO_ERROR, this.#error);
+      if ((events & POLLERR) !== 0) clearSocketError(this.#entries[2 * i]!);
       if ((events & POLLNVAL) !== 0) throw new SystemError(9, 'ppoll', `descriptor ${this.#entries[2 * i]} is not open`);
     }
     return bits;

@@ -69,6 +69,7 @@ export class MergedServer implements ServerHost {
   readonly #onSend = (): void => this.#send();
   readonly #onTimer = (): void => {
     this.#timerAt = Infinity;
+    for (const watch of this.#watches) watch.keepOn();
     this.#turnSoon();
   };
 
