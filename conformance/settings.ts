@@ -7,6 +7,8 @@ export interface Settings {
   /** Send buffer of a socket at first, and the largest, in bytes. */
   sendBufferInitial: number;
   sendBufferMax: number;
+  /** Largest receive buffer of a socket, in bytes of memory. */
+  receiveMemoryMax: number;
 }
 
 /** Linux's defaults, where scripts do not say otherwise: least, default and largest, in bytes. */
@@ -14,7 +16,7 @@ const RMEM = [4096, 131_072, 6_291_456];
 const WMEM = [4096, 16_384, 4_194_304];
 const SYN_RETRIES = 6;
 /** Linux offers half of the memory as window; the other half is for its own overhead (tcp_adv_win_scale 1). */
-const WINDOW_SHARE = 2;
+export const WINDOW_SHARE = 2;
 
 /** Sysctls that are one number: the limit, and what the number is multiplied by. */
 const NUMBERS = new Map<string, [keyof StackLimits, number]>([
@@ -72,7 +74,7 @@ export function settingsOf(given: Record<string, unknown>): Settings {
   limits.receiveBuffer = rmem[2]!;
   limits.receiveBufferInitial = Math.max(Math.floor(rmem[1]! / WINDOW_SHARE), 1);
   const wmem = triple(given.tcp_wmem, WMEM);
-  return { limits, sendBufferInitial: wmem[1]!, sendBufferMax: wmem[2]! };
+  return { limits, sendBufferInitial: wmem[1]!, sendBufferMax: wmem[2]!, receiveMemoryMax: rmem[2]! };
 }
 
 /** A limit as near to what is asked for as it may be. */

@@ -73,8 +73,8 @@ export interface StackLimits {
    */
   ackPolicy: 'second' | 'linux';
   /**
-   * While nothing waits to be read, the next segment in order is taken as a whole where only its end is beyond the window
-   * (Linux); else that end is cut off (RFC 9293 3.10.7.4). A segment that begins elsewhere is dropped then, not cut.
+   * While nothing waits to be read, a segment is taken as a whole where only its end is beyond the window (Linux); else that
+   * end is cut off (RFC 9293 3.10.7.4). While something waits, such a segment is dropped, not cut.
    */
   overrun: boolean;
   /** A congestion window that is not used shrinks: after an idle time, and while less is sent (Linux: tcp_slow_start_after_idle). */
