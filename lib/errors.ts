@@ -87,6 +87,24 @@ export function connectError(errno: number, address: string, port: number, local
   return error;
 }
 
+/** A place to connect from that cannot be had, as `bind EADDRNOTAVAIL 192.0.2.1:5000`. */
+export function bindError(errno: number, address: string, port: number | undefined): NetError {
+  const error = netError(`bind ${systemErrorName(errno)} ${port ? `${address}:${port}` : address}`, errno, 'bind');
+  error.address = address;
+  if (port) error.port = port;
+  return error;
+}
+
+/** None of the addresses of a name could be connected to: the errors of all. */
+export function allAttemptsFailed(errors: readonly Error[]): AggregateError & { code: string } {
+  return Object.assign(new AggregateError(errors), { code: (errors[0] as NetError).code });
+}
+
+/** None of the addresses of a name was tried to its end. */
+export function connectionTimeout(): NetError {
+  return codedError('ERR_SOCKET_CONNECTION_TIMEOUT', 'Socket connection timeout');
+}
+
 /** A listener that could not be set up, as `listen EADDRINUSE: address already in use 0.0.0.0:80`. */
 export function listenError(errno: number, address: string, port: number): NetError {
   const place = port > 0 ? `${address}:${port}` : address;

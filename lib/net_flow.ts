@@ -84,7 +84,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     this.port = port;
   }
 
-  /** Opens a connection. Only addresses: names were looked up before. */
+  /** Opens a connection, once more where the one before has failed. Only addresses: names were looked up before. */
   connect(host: string, port: number, localAddress: string | undefined, localPort: number | undefined): void {
     this.opening = true;
     this.flow = this.port.connect(
@@ -93,6 +93,13 @@ export class SocketFlow implements FlowHandler, PortUser {
     );
     addUser(this);
     this.settle();
+  }
+
+  /** Gives up the connection that is being opened. */
+  cancel(): void {
+    const flow = this.flow;
+    this.flow = null;
+    if (flow !== null && this.port.alive) flow.reset();
   }
 
   /** Takes over a connection that was accepted. Bytes that came with it wait for `begin`. */

@@ -1,11 +1,15 @@
 /** A listener and the sockets that it brings, for every kind of server: the package's own, and `node:http`'s. */
+import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
 import { addUser, removeUser } from './attachment.js';
 import type { Port, PortUser } from './attachment.js';
 import { TcpServerError, listenError } from './errors.js';
-import { Socket } from './net_socket.js';
-import type { AcceptOptions, SocketServer } from './net_socket.js';
+import { acceptedSocket } from './net_socket.js';
+import type { AcceptOptions, SocketServer } from './net_socket_stream.js';
 import type { AppFlow, AppListener, ListenHandler } from './runtime/app_api.js';
+
+/** Node's own channel for those who watch the sockets that servers accept. */
+const accepted = channel('net.server.socket');
 
 /** Connections that may wait for the app when it names no number: Node's own default. */
 export const DEFAULT_BACKLOG = 511;
@@ -100,17 +104,12 @@ export class Listener implements ListenHandler, PortUser {
       if (this.listener !== null) owner.emit('drop', ends);
       return;
     }
-    const socket = new Socket({
-      allowHalfOpen: owner.allowHalfOpen,
-      readableHighWaterMark: owner.highWaterMark,
-      writableHighWaterMark: owner.highWaterMark,
-    });
-    const link = socket._adopt(flow, this.port, owner);
+    const socket = acceptedSocket(owner, owner);
+    const link = socket._adopt(flow, this.port, owner.pauseOnConnect);
     owner._connections++;
-    socket.server = owner;
-    socket._server = owner;
     try {
       owner.emit('connection', socket);
+      if (accepted.hasSubscribers) accepted.publish({ socket });
     } finally {
       // As in Node, a connection that the app has thrown at lives on.
       link.begin();

@@ -22,6 +22,9 @@ export class RunningServer {
   readonly #words: Int32Array;
   readonly #layout: Layout;
   readonly #exited: Promise<void>;
+  readonly #ready: Promise<void>;
+  /** What has ended it, where anything did. */
+  #failure: Error | null = null;
   #stopped = false;
   readonly #onProcessExit = (): void => this.#stopAtExit();
 
@@ -33,6 +36,22 @@ export class RunningServer {
     // The port's own exit handler comes first: what it still submits is sent before the TCP server stops.
     this.port = new AppPort(handle);
     process.once('exit', this.#onProcessExit);
+    let up = false;
+    this.#ready = new Promise((resolve, reject) => {
+      worker.once('message', () => {
+        up = true;
+        resolve();
+      });
+      worker.on('error', (error: Error) => {
+        this.#failure = error;
+        reject(error);
+        // It reaches every socket as an error of its own; without a listener it would end the process.
+        if (up) reportCrash(error);
+      });
+      worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
+    });
+    // Who waits for it is told; who does not hears of it from sockets and servers.
+    this.#ready.catch(() => {});
     this.#exited = new Promise((resolve) => {
       worker.once('exit', () => {
         this.#tellEnd();
@@ -41,6 +60,21 @@ export class RunningServer {
     });
     setEnvironmentData(ENVIRONMENT_KEY, handle);
     worker.unref();
+  }
+
+  /** Fulfilled once it is up, and holds the event loop until then; @throws what its thread raised, where it does not come up. */
+  async up(): Promise<void> {
+    this.#worker.ref();
+    try {
+      await this.#ready;
+    } finally {
+      this.#worker.unref();
+    }
+  }
+
+  /** Why it has ended, where nobody had asked for it. */
+  get failure(): Error | null {
+    return this.#failure;
   }
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */
@@ -80,12 +114,8 @@ export class RunningServer {
   }
 }
 
-/**
- * Starts a TCP server.
- *
- * @throws the error that kept it from starting, as its thread raised it.
- */
-export async function startServer(config: ServerConfig): Promise<RunningServer> {
+/** Starts a TCP server, which comes up behind: what is submitted until then waits for it. */
+export function launchServer(config: ServerConfig): RunningServer {
   const layout = new Layout(config.sizes);
   const memory = new SharedArrayBuffer(layout.byteLength);
   const words = new Int32Array(memory);
@@ -93,20 +123,18 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const workerData: ServerWorkerData = { memory, config };
   // Options of the process's own command line, such as --input-type, are not meant for this thread.
   const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
-  await new Promise<void>((resolve, reject) => {
-    worker.once('message', () => resolve());
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
-  });
-  worker.removeAllListeners();
-  // An error that ends the thread later reaches every socket as an error of its own; without a listener it would end the process.
-  worker.on('error', (error) => reportCrash(error));
-  try {
-    return new RunningServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, worker);
-  } catch (error) {
-    await worker.terminate();
-    throw error;
-  }
+  return new RunningServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, worker);
+}
+
+/**
+ * Starts a TCP server. It is up when the promise is fulfilled.
+ *
+ * @throws the error that kept it from starting, as its thread raised it.
+ */
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const running = launchServer(config);
+  await running.up();
+  return running;
 }
 
 /** The TCP server that the thread inherited from the one that started it, or null. */

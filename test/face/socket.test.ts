@@ -97,8 +97,8 @@ t.test('settings of TCP that node:net does not have, and those that it has of la
   here.setUserTimeout(1000).setFinWait(-1).setTypeOfService(184).setCork().setCork(true).setCork(false);
   t.same(client?.calls, ['keepAlive true 3000 100 2', 'userTimeout 1000', 'finWait -1', 'trafficClass 184', 'cork true', 'cork false']);
   const early = new net.Socket({ userTimeout: 7 }).setFinWait(30).setCork();
-  const opened = net.connect({ port: portOf(there.server as net.Server), typeOfService: 4 });
-  early.connect(portOf(there.server as net.Server));
+  const opened = net.connect({ port: portOf(there.server as unknown as net.Server), typeOfService: 4 });
+  early.connect(portOf(there.server as unknown as net.Server));
   await Promise.all([next(early, 'connect'), next(opened, 'connect')]);
   const of = (socket: Socket): string[] | undefined => [...port.flows].find((flow) => flow.localPort === socket.localPort)?.calls;
   t.same(of(early), ['userTimeout 7', 'finWait 30', 'cork true'], 'what was set before there is a connection is told when it comes');
