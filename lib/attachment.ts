@@ -6,6 +6,8 @@ import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, 
 export interface Port {
   /** False once the TCP server has ended or the thread was detached. */
   readonly alive: boolean;
+  /** Why the TCP server did not come up, where that is known in this thread. */
+  readonly failure?: Error | null;
   listen(options: ListenOptions, handler: ListenHandler): AppListener;
   connect(options: ConnectOptions, handler: FlowHandler): AppFlow;
   /** Counted: while more `ref` than `unref` were called, the thread's event loop stays alive. */

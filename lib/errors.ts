@@ -30,7 +30,7 @@ export type TcpServerErrorCode =
   | 'ERR_TCP_SERVER_DIED'
   /** The TCP server was closed, or this thread was detached from it. */
   | 'ERR_TCP_SERVER_CLOSED'
-  /** `TcpServer.start` could not bring it up. */
+  /** It could not be brought up; `cause` says why. */
   | 'ERR_TCP_SERVER_START'
   /** `TcpServer.start` was called while this process has a TCP server already. */
   | 'ERR_TCP_SERVER_ALREADY_STARTED';
@@ -44,6 +44,12 @@ export class TcpServerError extends Error {
     this.name = 'TcpServerError';
     this.code = code;
   }
+}
+
+/** What a socket or server has as its error where its TCP server is no more. @param failure why it did not come up; null: it had. */
+export function serverEnded(failure: Error | null | undefined): TcpServerError {
+  if (!failure) return new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every connection and listener with it');
+  return new TcpServerError('ERR_TCP_SERVER_START', `The TCP server could not be started: ${failure.message}`, { cause: failure });
 }
 
 const errorNames = getSystemErrorMap();

@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
 import { addUser, removeUser } from './attachment.js';
 import type { Port, PortUser } from './attachment.js';
-import { TcpServerError, listenError } from './errors.js';
+import { listenError, serverEnded } from './errors.js';
 import { acceptedSocket } from './net_socket.js';
 import type { AcceptOptions, SocketServer } from './net_socket_stream.js';
 import type { AppFlow, AppListener, ListenHandler } from './runtime/app_api.js';
@@ -38,6 +38,7 @@ export class Listener implements ListenHandler, PortUser {
   private listener: AppListener | null = null;
   private host: string;
   private portNumber: number;
+  private listening = false;
   private holdsRef = false;
   private wantsRef = true;
 
@@ -92,6 +93,8 @@ export class Listener implements ListenHandler, PortUser {
   onListening(address: string, port: number): void {
     this.host = address;
     this.portNumber = port;
+    this.listening = true;
+    this.settle();
     if (this.listener !== null) this.owner.emit('listening');
   }
 
@@ -122,7 +125,7 @@ export class Listener implements ListenHandler, PortUser {
 
   onClose(): void {
     // Nobody asked for it: the TCP server is no more.
-    this.fail(new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every listener with it'));
+    this.fail(serverEnded(this.port.failure));
   }
 
   private fail(error: Error): void {
@@ -135,7 +138,9 @@ export class Listener implements ListenHandler, PortUser {
 
   private settle(): void {
     if (this.listener === null) removeUser(this);
-    const wanted = this.wantsRef && this.listener !== null;
+    // Who waits for 'listening' hears of it in any case: in Node it comes at once.
+    const waits = !this.listening && this.owner.listenerCount('listening') > 0;
+    const wanted = this.listener !== null && (this.wantsRef || waits);
     if (wanted === this.holdsRef) return;
     this.holdsRef = wanted;
     if (wanted) this.port.ref();

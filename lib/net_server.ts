@@ -1,5 +1,5 @@
 /** `Server`: Node's own, which listens on the TCP server and emits a `Socket` for each connection. */
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { isTcpPlace, listenOnTcpServer } from './net_listen.js';
 import type { ListenPlace, ListeningServer } from './net_listen.js';

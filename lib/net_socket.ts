@@ -32,16 +32,23 @@ export interface SocketConstructor {
 
 export const Socket = function Socket(this: unknown, options?: SocketOptions): Socket | void {
   if (!(this instanceof NodeSocket)) return new SocketClass(options);
-  Reflect.apply(NodeSocket, this, options === undefined ? [] : [options]);
-  // One of Node's, such as a TLSSocket, is done.
-  if (!(this instanceof SocketStream)) return;
   const given = typeof options === 'object' && options !== null ? options : {};
-  checkTcpOptions(given);
-  this._initialise(given, isOnRead(given.onread) ? given.onread : null);
+  // Before Node's constructor, which may read and destroy. One of Node's own, such as a TLSSocket, needs nothing more.
+  const ours = this instanceof SocketStream;
+  if (ours) this._initialise(given, isOnRead(given.onread) ? given.onread : null);
+  Reflect.apply(NodeSocket, this, options === undefined ? [] : [options]);
+  if (ours) checkTcpOptions(given);
 } as unknown as SocketConstructor;
 
 const SocketClass = Socket;
 inheritFrom(Socket, NodeSocket, SocketStream.prototype);
+
+// Sockets of Node's own, such as those of TLS and of terminals, count as well: who asks means any of them.
+Object.defineProperty(Socket, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    return this === Socket ? value instanceof NodeSocket : Function.prototype[Symbol.hasInstance].call(this, value);
+  },
+});
 
 /** Makes a function a constructor like the classes of Node that came before classes: callable, with an open prototype. */
 export function inheritFrom(constructor: object, parent: object, prototype: object): void {
@@ -51,7 +58,7 @@ export function inheritFrom(constructor: object, parent: object, prototype: obje
 }
 
 /** The socket of an accepted connection: as `Socket`, but for what Node's constructor does for sockets that the kernel may carry. */
-const Accepted = function Accepted(this: SocketStream, options: AcceptOptions, server: SocketServer): void {
+const AcceptedSocket = function Socket(this: SocketStream, options: AcceptOptions, server: SocketServer): void {
   Reflect.apply(Duplex, this, [{
     allowHalfOpen: options.allowHalfOpen,
     readableHighWaterMark: options.highWaterMark,
@@ -65,9 +72,9 @@ const Accepted = function Accepted(this: SocketStream, options: AcceptOptions, s
   this._initialise(options, null, options.keepAliveInitialDelay);
 } as unknown as new (options: AcceptOptions, server: SocketServer) => Socket;
 
-Object.defineProperty(Accepted, 'prototype', { value: SocketStream.prototype });
+Object.defineProperty(AcceptedSocket, 'prototype', { value: SocketStream.prototype });
 
 /** The socket for a connection that a listener has accepted. */
 export function acceptedSocket(options: AcceptOptions, server: SocketServer): Socket {
-  return new Accepted(options, server);
+  return new AcceptedSocket(options, server);
 }

@@ -132,13 +132,13 @@ export class SocketState extends Duplex {
 
   /** Bytes that were read from the connection. */
   get bytesRead(): number {
-    if (this._link !== null) return this._link.bytesRead;
+    if (this._link) return this._link.bytesRead;
     return this._finalRead >= 0 ? this._finalRead : nodeBytesRead(this);
   }
 
   /** Bytes that were written, those that still wait included. */
   get bytesWritten(): number {
-    if (this._link === null && this._finalWritten < 0) return nodeBytesWritten(this);
+    if (!this._link && !(this._finalWritten >= 0)) return nodeBytesWritten(this);
     let bytes = this._link?.bytesWritten ?? this._finalWritten;
     const waiting = this._waiting;
     if (Array.isArray(waiting)) for (const entry of waiting) bytes += entryLength(entry);

@@ -148,7 +148,7 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
     if (this.write !== SocketStream.prototype.write) this.write = SocketStream.prototype.write;
     internals(this)._undestroy();
     this._peer = null;
-    link.onread = this._onread;
+    if (this._onread !== null) link.readInto(this._onread);
     this._link = link;
     this.connecting = true;
     this._touch();

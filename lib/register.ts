@@ -9,6 +9,7 @@
 import http from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
+import tls from 'node:tls';
 import './server.js';
 import { environmentRules } from './environment.js';
 import { connect } from './net.js';
@@ -16,6 +17,7 @@ import type { ListeningServer } from './net_listen.js';
 import { useRules } from './net_rules.js';
 import { listen2 } from './net_server.js';
 import { Socket } from './net_socket.js';
+import { connectTls } from './tls_sockets.js';
 
 const { listen, connect: connects } = environmentRules();
 useRules(listen, connects);
@@ -28,4 +30,5 @@ const agents = http.Agent.prototype as unknown as { createConnection: unknown };
 if (agents.createConnection === modules.createConnection) agents.createConnection = connect;
 (net.Server.prototype as ListeningServer)._listen2 = listen2;
 Object.assign(modules, { Socket, Stream: Socket, connect, createConnection: connect });
+Object.assign(tls, { connect: connectTls });
 syncBuiltinESMExports();

@@ -1,7 +1,7 @@
 // `npm run compat -- DIR`: Node's own tests of `net` and `http` with this package in place of `net`. DIR is a folder with Node's
 // test/ tree, or that tree itself. Each test runs in a process of its own, started with `--import tcp-offload/register`.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, matchesGlob, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const register = join(root, 'dist/lib/register.js');
 
 const HELP = `usage: npm run compat -- DIR [options]
+       npm run compat -- --page
 
 Runs test-net-* and test-http-* of Node's test/parallel with tcp-offload in place of net, and prints which pass.
 
@@ -21,6 +22,7 @@ Runs test-net-* and test-http-* of Node's test/parallel with tcp-offload in plac
   --kernel        leave the package out: which tests this machine fails anyway
   --output        print what a failing test wrote
   --json          print the result as JSON; progress goes to stderr
+  --page          run nothing; write docs/net-compatibility.md from the table of members
   --help
 
 Ends with 0 where no test has failed. compat/excluded.json holds what is left out, and why.
@@ -28,6 +30,11 @@ Ends with 0 where no test has failed. compat/excluded.json holds what is left ou
 
 const settings = readArguments();
 const say = (text) => (settings.json ? process.stderr : process.stdout).write(`${text}\n`);
+if (settings.page) {
+  const { render } = await import('../dist/test/compat/page.js');
+  writeFileSync(join(root, 'docs/net-compatibility.md'), render());
+  process.exit();
+}
 const folder = testFolder(settings.folder);
 const excluded = JSON.parse(readFileSync(join(root, 'compat/excluded.json'), 'utf8'));
 const results = await runAll();
@@ -41,6 +48,7 @@ function readArguments() {
     kernel: { type: 'boolean', default: false },
     output: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    page: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   };
   let parsed;
@@ -54,6 +62,7 @@ function readArguments() {
     process.stdout.write(HELP);
     process.exit(0);
   }
+  if (values.page) return values;
   if (positionals.length !== 1) fail(`one DIR is wanted, and there ${positionals.length === 0 ? 'is none' : `are ${positionals.length}`}`);
   return {
     ...values,

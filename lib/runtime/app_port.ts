@@ -57,6 +57,8 @@ export class AppPort {
   readonly memory: AppMemory;
   readonly sendBuffer: number;
   readonly tcb: Tcb;
+  /** Why the TCP server did not come up. Writer: the supervisor, in its own thread. */
+  failure: Error | null = null;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #submissions: QueueProducer;
@@ -156,6 +158,8 @@ export class AppPort {
       this.#refuse(request, EINVAL);
       return flow;
     }
+    // As with the kernel, no address at all is this host's own.
+    if (isUnspecified(address, 0)) readAddress(flow.asIPv6 ? '::1' : '127.0.0.1', address);
     if (!isUnspecified(local, 0)) this.#submit(SUBMIT_BIND, 0, local, 0, 0);
     this.#submit(SUBMIT_CONNECT, request, address, (options.port << 16) | (options.localPort ?? 0), 0);
     return flow;

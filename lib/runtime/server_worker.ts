@@ -36,10 +36,11 @@ const words = new Int32Array(memory);
 try {
   serve();
 } finally {
-  Atomics.store(words, CTRL_STATE, STATE_DEAD);
-  Atomics.notify(words, CTRL_STATE);
-  // The supervisor does the same, unless its thread is gone.
-  ringEveryApp(words, new Layout(config.sizes));
+  // The supervisor does the same, unless its thread is gone; where this one has not come up, it knows why, and is to say so first.
+  if (Atomics.compareExchange(words, CTRL_STATE, STATE_RUNNING, STATE_DEAD) === STATE_RUNNING) {
+    Atomics.notify(words, CTRL_STATE);
+    ringEveryApp(words, new Layout(config.sizes));
+  }
 }
 
 function serve(): void {

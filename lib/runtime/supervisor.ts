@@ -23,8 +23,6 @@ export class RunningServer {
   readonly #layout: Layout;
   readonly #exited: Promise<void>;
   readonly #ready: Promise<void>;
-  /** What has ended it, where anything did. */
-  #failure: Error | null = null;
   #stopped = false;
   readonly #onProcessExit = (): void => this.#stopAtExit();
 
@@ -43,10 +41,10 @@ export class RunningServer {
         resolve();
       });
       worker.on('error', (error: Error) => {
-        this.#failure = error;
-        reject(error);
         // It reaches every socket as an error of its own; without a listener it would end the process.
         if (up) reportCrash(error);
+        else this.port.failure = error;
+        reject(error);
       });
       worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
     });
@@ -70,11 +68,6 @@ export class RunningServer {
     } finally {
       this.#worker.unref();
     }
-  }
-
-  /** Why it has ended, where nobody had asked for it. */
-  get failure(): Error | null {
-    return this.#failure;
   }
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */
