@@ -17,7 +17,7 @@ import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
-  LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
+  LAYOUT_VERSION, Layout, STATE_DEAD, STATE_STARTING } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
   violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -28,6 +28,8 @@ const BATCH = 256;
 const WATCH_MS = 1000;
 /** How long an app waits that asks for a port before the TCP server has said it: far longer than that takes, unless it is held up. */
 const ANSWER_MS = 100;
+/** The same while the TCP server is still coming up. */
+const START_MS = 5000;
 /** How long a thread that leaves waits for room for what is still to be submitted: as long as a TCP server that stops goes on. */
 const DETACH_MS = 1000;
 
@@ -53,6 +55,8 @@ export class AppPort {
   readonly memory: AppMemory;
   readonly sendBuffer: number;
   readonly tcb: Tcb;
+  /** Why the TCP server did not come up. Writer: the supervisor, in its own thread. */
+  failure: Error | null = null;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #submissions: QueueProducer;
@@ -155,6 +159,8 @@ export class AppPort {
       this.#refuse(request, EINVAL);
       return flow;
     }
+    // As with the kernel, no address at all is this host's own.
+    if (isUnspecified(address, 0)) readAddress(flow.asIPv6 ? '::1' : '127.0.0.1', address);
     if (!isUnspecified(local, 0)) this.#submit(SUBMIT_BIND, 0, local, 0, 0);
     this.#submit(SUBMIT_CONNECT, request, address, (options.port << 16) | (options.localPort ?? 0), 0);
     return flow;
@@ -260,8 +266,8 @@ export class AppPort {
     const words = this.#words;
     const answers = (at: number): boolean => (words[at] & OP_MASK) === COMPLETE_REPLY && words[at + 1] === request;
     const headAt = this.#base + CH_COMPLETE_HEAD;
-    const until = performance.now() + ANSWER_MS;
-    while (this.#alive) {
+    const until = performance.now() + (Atomics.load(words, CTRL_STATE) === STATE_STARTING ? START_MS : ANSWER_MS);
+    while (this.#alive && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
       const head = Atomics.load(words, headAt);
       const at = this.#completions.find(answers);
       if (at >= 0) return Math.max(words[at + 2], 0);
