@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { dismissUsers, existingPort, findPortWith, usePort } from './attachment.js';
 import { environmentOptions } from './environment.js';
-import { TcpServerError } from './errors.js';
+import { TcpServerError, invalidValue } from './errors.js';
 import { checkOptions } from './options.js';
 import type { TcpServerOptions } from './options.js';
 import { AppPort, AttachError } from './runtime/app_port.js';
@@ -169,9 +169,13 @@ export class TcpServer extends EventEmitter {
     return started;
   }
 
-  /** @internal As `start`, by the options of the environment; it comes up behind. */
+  /** @internal As `start`, by the options of the environment; it comes up behind, in a thread of its own. */
   static launch(): AppPort {
     const config = checkOptions(environmentOptions());
+    if (config.thread === 'app') {
+      const mend = 'Await TcpServer.start() before the first listen or connect, or leave it out';
+      throw invalidValue('TCP_OFFLOAD_OPTIONS.thread', config.thread, 'is not for a TCP server that starts by itself', mend);
+    }
     started = new TcpServer(launchServer(config), config);
     return started.running.port;
   }
