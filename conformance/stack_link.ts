@@ -74,9 +74,16 @@ export class StackLink implements Link {
   /** Looks at what has changed in a turn. */
   look(): void {
     if (this.#freed) return;
+    const before = this.#acknowledged;
     this.#follow();
-    if (this.#queue.writable) this.#starved = false;
+    if (this.#starved && this.#acknowledged > before) this.#makeRoom();
     this.#meter.look(this.#tcb, this.#starved, this.#network.now());
+  }
+
+  /** Bytes are through, and a writer had found the buffer full: it grows with the congestion window. */
+  #makeRoom(): void {
+    this.#queue.grow(this.#tcb.cwnd, this.#segment);
+    if (this.#queue.writable) this.#starved = false;
   }
 
   /** Takes over how far the stream has come. Returns how much of it has left. */
@@ -86,7 +93,6 @@ export class StackLink implements Link {
     const flight = tcb.state >= ESTABLISHED ? (tcb.sndNxt - tcb.sndUna) | 0 : 0;
     const sent = Math.min(this.#acknowledged + Math.max(flight, 0), this.#queue.written);
     this.#queue.advance(this.#acknowledged, sent);
-    this.#queue.grow(tcb.cwnd, this.#segment);
     return sent;
   }
 
@@ -114,6 +120,7 @@ export class StackLink implements Link {
     this.#bufferLeast = tcb.rcvBuf;
     this.#buffer = tcb.rcvBuf;
     this.#received.begin((tcb.rcvAdv - tcb.irs - 1) | 0, this.#announced);
+    this.#queue.grow(tcb.cwnd, this.#segment);
     return true;
   }
 
