@@ -71,8 +71,9 @@ export class AppPort {
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
   /** Requests that found the queue full, in order; nothing overtakes them. */
   #waiting: Submission[] = [];
-  /** Flows to submit at the end of the tick; requests are pushed at once. */
-  #dirty: ChannelFlow[] = [];
+  /** Flows to submit at the end of the tick, the first so many of the list; requests are pushed at once. A list cut to nothing would be garbage. */
+  readonly #dirty: ChannelFlow[] = [];
+  #dirtyCount = 0;
   #called: ChannelFlow[] = [];
   /** Flows that found every block of the send arena taken, in the order they came. */
   #starved: ChannelFlow[] = [];
@@ -235,7 +236,7 @@ export class AppPort {
     if (urgent) this.#urgent = true;
     if (flow.dirty || flow.index < 0) return;
     flow.dirty = true;
-    this.#dirty.push(flow);
+    this.#dirty[this.#dirtyCount++] = flow;
     this.#planFlush();
   }
 
@@ -314,7 +315,7 @@ export class AppPort {
 
   /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
   #flushNow(): void {
-    if (this.#waiting.length > 0 || this.#dirty.length > 0 || this.#urgent) this.#flush();
+    if (this.#waiting.length > 0 || this.#dirtyCount > 0 || this.#urgent) this.#flush();
   }
 
   #flush(): void {
@@ -337,7 +338,7 @@ export class AppPort {
     if (requests > 0) this.#waiting.splice(0, requests);
     const dirty = this.#dirty;
     let submitted = 0;
-    for (; submitted < dirty.length; submitted++) {
+    for (; submitted < this.#dirtyCount; submitted++) {
       const flow = dirty[submitted];
       if (flow.optionsChanged && !this.#pushOptions(flow)) break;
       if (flow.fileChanged && !this.#pushFile(flow)) break;
@@ -347,9 +348,9 @@ export class AppPort {
       flow.writeSubmission(this.#words, at);
     }
     this.#submissions.publish();
-    if (submitted < dirty.length) this.#dirty = dirty.slice(submitted);
-    else dirty.length = 0;
-    return this.#waiting.length === 0 && this.#dirty.length === 0;
+    if (submitted > 0) dirty.copyWithin(0, submitted, this.#dirtyCount);
+    this.#dirtyCount -= submitted;
+    return this.#waiting.length === 0 && this.#dirtyCount === 0;
   }
 
   #pushOptions(flow: ChannelFlow): boolean {
@@ -539,7 +540,7 @@ export class AppPort {
     process.removeListener('exit', this.#onExit);
     this.#flows.length = 0;
     this.#requests.clear();
-    this.#dirty.length = 0;
+    this.#dirty.length = this.#dirtyCount = 0;
     this.#starved.length = 0;
     this.#waiting.length = 0;
   }

@@ -39,8 +39,9 @@ class FileSend extends FilePart {
   counted = false;
   /** Bytes that were read. */
   read = 0;
-  /** Its last byte was acknowledged, and the app thread has not been told. */
+  /** Its last byte was acknowledged, and the app thread has not been woken for it; it need not be. */
   done = false;
+  quiet = false;
   /** Blocks: the oldest that is held, the one that was sent from last, with the offsets of their first bytes, and the newest. */
   first = NONE;
   firstAt = 0;
@@ -100,7 +101,7 @@ export class ServerFiles {
     return send !== null && send.pending && send.counted && send.read < send.length;
   }
 
-  /** True once after the last byte of the flow's file was acknowledged. */
+  /** True once after the last byte of the flow's file was acknowledged, unless it is a quiet one. */
   takeDone(flow: number): boolean {
     const send = this.of(flow);
     if (send === null || !send.done) return false;
@@ -109,10 +110,12 @@ export class ServerFiles {
   }
 
   /**
-   * The app thread has asked for a file. @param at position in the stream of its first byte. @returns false where another is not
-   * acknowledged yet.
+   * The app thread has asked for a file.
+   *
+   * @param at position in the stream of its first byte. @param quiet the app thread is not woken when it was acknowledged.
+   * @returns false where another is not acknowledged yet.
    */
-  add(flow: number, at: number, descriptor: number, offset: number, length: number): boolean {
+  add(flow: number, at: number, descriptor: number, offset: number, length: number, quiet = false): boolean {
     const send = this.of(flow) ?? this.#open(flow);
     if (send.pending) return false;
     send.at = at;
@@ -120,6 +123,7 @@ export class ServerFiles {
     send.offset = offset;
     send.length = length;
     send.pending = true;
+    send.quiet = quiet;
     send.counted = send.done = false;
     send.read = send.firstAt = send.nextAt = 0;
     send.first = send.next = send.last = NONE;
@@ -292,7 +296,7 @@ export class ServerFiles {
       send.nextAt = send.firstAt;
     }
     if (send.acknowledge(position)) {
-      send.done = true;
+      send.done = !send.quiet;
       this.#free(send);
     } else if (send.read < send.length) {
       this.#enqueue(send);
