@@ -100,8 +100,8 @@ class FileServer {
     const end = head.indexOf('\r\n\r\n', Math.max(0, connection.head.length - 3));
     flow.consume(end < 0 ? text.length : end + 4 - connection.head.length);
     connection.head = end < 0 ? head : '';
-    if (end >= 0) this.answer(flow, head.slice(0, end));
-    else if (head.length > HEAD_MOST) this.refuse(flow, '431 Request Header Fields Too Large');
+    if (Math.max(end, connection.head.length) > HEAD_MOST) this.refuse(flow, '431 Request Header Fields Too Large');
+    else if (end >= 0) this.answer(flow, head.slice(0, end));
   }
 
   private answer(flow: Flow, head: string): void {

@@ -55,8 +55,9 @@ export class ServerApps {
     for (let flow = 0; flow < layout.sizes.maxFlows; flow++) payload.reset(flow);
   }
 
-  /** True where an app thread could not be told everything: its queue was full. */
+  /** True where there is something to try again soon: an app thread could not be told everything, or a disk has something to bring. */
   get backlogged(): boolean {
+    if (this.#files.waiting) return true;
     for (let i = 0; i < this.#active.length; i++) if (this.#active[i].backlogged) return true;
     return false;
   }
