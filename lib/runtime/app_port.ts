@@ -78,6 +78,8 @@ export class AppPort {
   /** Flows that found every block of the send arena taken, in the order they came. */
   #starved: ChannelFlow[] = [];
   #flushPlanned = false;
+  /** The event loop has been asked to flush. Where the thread waits itself it never comes to that, so it is asked once. */
+  #tickQueued = false;
   #urgent = false;
   #looks = 0;
   #refs = 0;
@@ -85,7 +87,10 @@ export class AppPort {
   readonly #watch: NodeJS.Timeout;
   #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
-  readonly #onFlush = (): void => this.#flush();
+  readonly #onTick = (): void => {
+    this.#tickQueued = false;
+    if (this.#flushPlanned) this.#flush();
+  };
   readonly #onPump = (): void => this.#pump();
   // The pump runs as a tick, so that what a callback throws is an uncaught exception and not an unhandled rejection.
   readonly #onWake = (): void => process.nextTick(this.#onPump);
@@ -310,7 +315,9 @@ export class AppPort {
   #planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    process.nextTick(this.#onFlush);
+    if (this.#tickQueued) return;
+    this.#tickQueued = true;
+    process.nextTick(this.#onTick);
   }
 
   /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
@@ -325,7 +332,8 @@ export class AppPort {
     if (!complete) {
       // The queue drains at the TCP server's next turn.
       this.#flushPlanned = true;
-      setImmediate(this.#onFlush);
+      if (!this.#tickQueued) setImmediate(this.#onTick);
+      this.#tickQueued = true;
     }
     if (this.#urgent || !complete) ringServer(this.#words);
     this.#urgent = !complete;
