@@ -73,12 +73,15 @@ export class AppPort {
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
   /** Requests that found the queue full, in order; nothing overtakes them. */
   #waiting: Submission[] = [];
-  /** Flows to submit at the end of the tick; requests are pushed at once. */
-  #dirty: ChannelFlow[] = [];
+  /** Flows to submit at the end of the tick, the first so many of the list; requests are pushed at once. A list cut to nothing would be garbage. */
+  readonly #dirty: ChannelFlow[] = [];
+  #dirtyCount = 0;
   #called: ChannelFlow[] = [];
   /** Flows that found every block of the send arena taken, in the order they came. */
   #starved: ChannelFlow[] = [];
   #flushPlanned = false;
+  /** The event loop has been asked to flush. Where the thread waits itself it never comes to that, so it is asked once. */
+  #tickQueued = false;
   #urgent = false;
   #refs = 0;
   readonly #tie: ServerTie;
@@ -86,7 +89,10 @@ export class AppPort {
   readonly #watch: NodeJS.Timeout;
   #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
-  readonly #onFlush = (): void => this.#flush();
+  readonly #onTick = (): void => {
+    this.#tickQueued = false;
+    if (this.#flushPlanned) this.#flush();
+  };
 
   /**
    * Attaches the calling thread to a TCP server.
@@ -227,7 +233,7 @@ export class AppPort {
     if (urgent) this.#urgent = true;
     if (flow.dirty || flow.index < 0) return;
     flow.dirty = true;
-    this.#dirty.push(flow);
+    this.#dirty[this.#dirtyCount++] = flow;
     this.#planFlush();
   }
 
@@ -300,12 +306,14 @@ export class AppPort {
   #planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    process.nextTick(this.#onFlush);
+    if (this.#tickQueued) return;
+    this.#tickQueued = true;
+    process.nextTick(this.#onTick);
   }
 
   /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
   #flushNow(): void {
-    if (this.#waiting.length > 0 || this.#dirty.length > 0 || this.#urgent) this.#flush();
+    if (this.#waiting.length > 0 || this.#dirtyCount > 0 || this.#urgent) this.#flush();
   }
 
   #flush(): void {
@@ -315,7 +323,8 @@ export class AppPort {
     if (!complete) {
       // The queue drains at the TCP server's next turn.
       this.#flushPlanned = true;
-      setImmediate(this.#onFlush);
+      if (!this.#tickQueued) setImmediate(this.#onTick);
+      this.#tickQueued = true;
     }
     if (this.#urgent || !complete) this.#tie.ring();
     this.#urgent = !complete;
@@ -328,7 +337,7 @@ export class AppPort {
     if (requests > 0) this.#waiting.splice(0, requests);
     const dirty = this.#dirty;
     let submitted = 0;
-    for (; submitted < dirty.length; submitted++) {
+    for (; submitted < this.#dirtyCount; submitted++) {
       const flow = dirty[submitted];
       if (flow.optionsChanged && !this.#pushOptions(flow)) break;
       if (flow.fileChanged && !this.#pushFile(flow)) break;
@@ -338,9 +347,9 @@ export class AppPort {
       flow.writeSubmission(this.#words, at);
     }
     this.#submissions.publish();
-    if (submitted < dirty.length) this.#dirty = dirty.slice(submitted);
-    else dirty.length = 0;
-    return this.#waiting.length === 0 && this.#dirty.length === 0;
+    if (submitted > 0) dirty.copyWithin(0, submitted, this.#dirtyCount);
+    this.#dirtyCount -= submitted;
+    return this.#waiting.length === 0 && this.#dirtyCount === 0;
   }
 
   #pushOptions(flow: ChannelFlow): boolean {
@@ -519,7 +528,7 @@ export class AppPort {
     process.removeListener('exit', this.#onExit);
     this.#flows.length = 0;
     this.#requests.clear();
-    this.#dirty.length = 0;
+    this.#dirty.length = this.#dirtyCount = 0;
     this.#starved.length = 0;
     this.#waiting.length = 0;
   }
