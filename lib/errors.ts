@@ -112,6 +112,12 @@ export function bindError(errno: number, address: string, port: number | undefin
   return error;
 }
 
+/** ERR_INVALID_ADDRESS_FAMILY: what a lookup said of the address that it found. */
+export function invalidFamily(family: unknown, host: string, port: unknown): RangeError & { code: string } {
+  const error = codedRangeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${String(family)} ${host}:${String(port)}`);
+  return Object.assign(error, { host, port });
+}
+
 /** None of the addresses of a name could be connected to: the errors of all. */
 export function allAttemptsFailed(errors: readonly Error[]): AggregateError & { code: string } {
   return Object.assign(new AggregateError(errors), { code: (errors[0] as NetError).code });

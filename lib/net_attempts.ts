@@ -5,12 +5,15 @@
 import dns from 'node:dns';
 import type { LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
-import { allAttemptsFailed, bindError, codedError, connectError, connectionTimeout, invalidAddress } from './errors.js';
+import { allAttemptsFailed, bindError, connectError, connectionTimeout, invalidAddress, invalidFamily } from './errors.js';
 import type { NetError } from './errors.js';
 import type { ConnectPlan, LookupFunction } from './net_connect.js';
 import type { SocketFlow } from './net_flow.js';
 import { carriesConnect } from './net_rules.js';
 import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, ETIMEDOUT } from './tcp/errno.js';
+
+/** What is wrong with the place to connect from, where one was named: errors of `bind`, as with the kernel. */
+const BIND_ERRORS: ReadonlySet<number> = new Set([EADDRINUSE, EADDRNOTAVAIL, EINVAL]);
 
 /** What the search needs of its socket. */
 export interface ConnectingSocket {
@@ -32,6 +35,8 @@ export class ConnectAttempts {
   private targets: LookupAddress[] = [];
   private tried = 0;
   private readonly errors: Error[] = [];
+  /** 'connectionAttempt' of the current one is still to be emitted. */
+  private unannounced = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(socket: ConnectingSocket, link: SocketFlow, plan: ConnectPlan) {
@@ -86,7 +91,7 @@ export class ConnectAttempts {
       if (!this.wanted) return;
       if (error) this.failSoon(error);
       else if (isIP(address) === 0) this.failSoon(invalidAddress(address));
-      else if (givenFamily !== 4 && givenFamily !== 6) this.failSoon(this.invalidFamily(givenFamily));
+      else if (givenFamily !== 4 && givenFamily !== 6) this.failSoon(this.wrongFamily(givenFamily));
       else this.tryAll([{ address, family: givenFamily }]);
     });
   }
@@ -112,14 +117,12 @@ export class ConnectAttempts {
       }
       if (first !== undefined) this.tryAll(byTurns(distinct(found).filter(({ address }) => carriesConnect(address, port))));
       else if (isIP(found[0]?.address ?? '') === 0) this.failSoon(invalidAddress(found[0]?.address));
-      else this.failSoon(this.invalidFamily(found[0]?.family));
+      else this.failSoon(this.wrongFamily(found[0]?.family));
     });
   }
 
-  private invalidFamily(family: unknown): NetError {
-    const { host, options } = this.plan;
-    const message = `Invalid address family: ${String(family)} ${host}:${String(options.port)}`;
-    return Object.assign(codedError('ERR_INVALID_ADDRESS_FAMILY', message), { host, port: options.port as number });
+  private wrongFamily(family: unknown): Error {
+    return invalidFamily(family, this.plan.host, this.plan.options.port);
   }
 
   /** The kernel is to carry the connection: Node's own `connect` goes on with what the lookup found. */
@@ -155,17 +158,33 @@ export class ConnectAttempts {
       return;
     }
     this.tried++;
-    const { address, family } = target;
-    socket.emit('connectionAttempt', address, plan.port, family);
+    const { address } = target;
+    this.unannounced = true;
+    // Whether the place to connect from can be had is known with the answer; in Node there is no attempt without it.
+    if (!this.bound) this.announce();
     if (!this.wanted) return;
     if (this.targets.length > 1) socket.autoSelectFamilyAttemptedAddresses?.push(`${address}:${plan.port}`);
     this.link.connect(address, plan.port, plan.localAddress, plan.localPort);
     if (this.tried < this.targets.length) this.timer = setTimeout(() => this.expire(), plan.attemptTimeout);
   }
 
+  private announce(): void {
+    if (!this.unannounced) return;
+    this.unannounced = false;
+    const { address, family } = this.current;
+    this.socket.emit('connectionAttempt', address, this.plan.port, family);
+  }
+
+  /** The attempt has succeeded. */
+  opened(): void {
+    this.announce();
+    this.end();
+  }
+
   /** The attempt has taken its time: the next has its turn. */
   private expire(): void {
     const { address, family } = this.current;
+    this.announce();
     this.link.cancel();
     this.errors.push(connectError(ETIMEDOUT, address, this.plan.port, this.local(family)));
     this.socket.emit('connectionAttemptTimeout', address, this.plan.port, family);
@@ -175,8 +194,11 @@ export class ConnectAttempts {
   /** The attempt has failed. */
   refused(errno: number): void {
     const { address, family } = this.current;
-    const error = this.fault(errno);
-    this.socket.emit('connectionAttemptFailed', address, this.plan.port, family, error);
+    const error = this.bound && BIND_ERRORS.has(errno) ? this.bindFault(errno) : connectError(errno, address, this.plan.port, this.local(family));
+    if (error.syscall !== 'bind') {
+      this.announce();
+      this.socket.emit('connectionAttemptFailed', address, this.plan.port, family, error);
+    }
     if (!this.wanted) return;
     if (this.targets.length === 1) {
       this.socket.destroy(error);
@@ -190,15 +212,14 @@ export class ConnectAttempts {
     return this.targets[this.tried - 1] as LookupAddress;
   }
 
-  /** An error of the place to connect from is one of `bind`, as with the kernel. */
-  private fault(errno: number): NetError {
-    const { port, localAddress, localPort } = this.plan;
-    const { address, family } = this.current;
-    const bound = localAddress !== undefined || localPort !== undefined;
-    if (bound && (errno === EADDRINUSE || errno === EADDRNOTAVAIL || errno === EINVAL)) {
-      return bindError(errno, localAddress ?? anyAddress(family), localPort);
-    }
-    return connectError(errno, address, port, this.local(family));
+  /** The socket is to connect from a place that was named. */
+  private get bound(): boolean {
+    return this.plan.localAddress !== undefined || this.plan.localPort !== undefined;
+  }
+
+  private bindFault(errno: number): NetError {
+    const { localAddress, localPort } = this.plan;
+    return bindError(errno, localAddress ?? anyAddress(this.current.family), localPort);
   }
 
   private local(family: number): { address: string; port: number } | undefined {

@@ -188,7 +188,8 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   _opened(): void {
     const link = this._link;
     if (link === null || this.destroyed) return;
-    this._attempts?.end();
+    this._attempts?.opened();
+    if (this._link !== link) return;
     this.connecting = false;
     this._touch();
     if (link.flow !== null) this._configure(link.flow);
