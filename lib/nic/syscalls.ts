@@ -28,6 +28,7 @@ const native = {
   eventfd: bindCall('eventfd', 'int', ['uint32_t', 'int']),
   read: bindCall('read', 'long', ['int', 'void *', 'size_t']),
   write: bindCall('write', 'long', ['int', 'void *', 'size_t']),
+  writev: bindCall('writev', 'long', ['int', 'void *', 'int']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
   schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
@@ -119,8 +120,8 @@ export function setSocketBuffers(fd: number, receive: number, send: number): voi
   if (native.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, value, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, value, 4);
 }
 
-/** Returns 0 or -errno. */
-export function ioctl(fd: number, request: number, argument: ArrayBufferView): number {
+/** @param argument a structure, or a number where the request takes one. Returns 0 or -errno. */
+export function ioctl(fd: number, request: number, argument: Pointer): number {
   return native.ioctl(fd, request, argument) < 0 ? -errno() : 0;
 }
 
@@ -134,6 +135,18 @@ export function recv(fd: number, address: number, length: number): number {
 export function sendmmsg(fd: number, address: number, count: number): number {
   const sent = native.sendmmsg(fd, address, count, MSG_DONTWAIT);
   return sent < 0 ? -errno() : sent;
+}
+
+/** Reads at most `length` bytes. Returns how many there were, or -errno. */
+export function read(fd: number, address: number, length: number): number {
+  const result = native.read(fd, address, length);
+  return result < 0 ? -errno() : result;
+}
+
+/** Writes what the array of `count` iovecs at `address` names, as one. Returns how many bytes were written, or -errno. */
+export function writev(fd: number, address: number, count: number): number {
+  const result = native.writev(fd, address, count);
+  return result < 0 ? -errno() : result;
 }
 
 export function close(fd: number): void {
@@ -208,11 +221,15 @@ export class Poller {
       const events = this.#entries[2 * i + 1]! >> 16;
       if (events === 0) continue;
       bits |= 1 << i;
-      // An error that stays would turn every later wait into a busy loop; reading it clears it.
-      if ((events & POLLERR) !== 0) getsockopt(this.#entries[2 * i]!, SOL_SOCKET, SO_ERROR, this.#error);
+      if ((events & POLLERR) !== 0) this.#clearError(i);
       if ((events & POLLNVAL) !== 0) throw new SystemError(9, 'ppoll', `descriptor ${this.#entries[2 * i]} is not open`);
     }
     return bits;
+  }
+
+  /** An error that stays would turn every later wait into a busy loop. Reading a socket's clears it; what is no socket is not looked at again. */
+  #clearError(i: number): void {
+    if (getsockopt(this.#entries[2 * i]!, SOL_SOCKET, SO_ERROR, this.#error) < 0) this.#entries[2 * i] = -1;
   }
 }
 
