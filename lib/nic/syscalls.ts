@@ -143,6 +143,12 @@ export function read(fd: number, address: number, length: number): number {
   return result < 0 ? -errno() : result;
 }
 
+/** Writes all of an array, for descriptors that take messages. Returns its length or -errno. */
+export function write(fd: number, bytes: Uint8Array): number {
+  const result = native.write(fd, bytes, bytes.byteLength);
+  return result < 0 ? -errno() : result;
+}
+
 /** Writes what the array of `count` iovecs at `address` names, as one. Returns how many bytes were written, or -errno. */
 export function writev(fd: number, address: number, count: number): number {
   const result = native.writev(fd, address, count);
