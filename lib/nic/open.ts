@@ -4,6 +4,7 @@ import type { Device, DeviceMemory } from './device.js';
 import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
+import { RawDevice } from './raw.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
 
@@ -13,7 +14,7 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 }
 
 /**
- * @param spec 'loopback', 'packet:INTERFACE', 'tap:INTERFACE' or 'tun:INTERFACE'; 'exchange' for test tools (exchange.ts).
+ * @param spec 'loopback', 'packet:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
@@ -21,10 +22,20 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
-  const [, kind, name] = /^(packet|tap|tun):(.+)$/.exec(spec) ?? [];
+  const [, kind, name] = /^(packet|tap|tun|raw):(.+)$/.exec(spec) ?? [];
   if (kind === undefined || name === undefined) {
-    throw new TypeError(`device is 'loopback', or 'packet:', 'tap:' or 'tun:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
+    throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
-  const open = (): Device => kind === 'packet' ? new AfPacketDevice(name, memory, shared, options) : new TunDevice(kind as TunMode, name, memory, options);
+  const open = (): Device => {
+    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, options);
+    if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options));
+    return new TunDevice(kind as TunMode, name, memory, options);
+  };
   return options.netns === undefined ? open() : inNamespace(options.netns, open);
+}
+
+function ownAddress4({ filterAddresses = [] }: OpenOptions): Uint8Array {
+  const address = filterAddresses.find(({ length }) => length === 4);
+  if (address === undefined) throw new TypeError('a raw device needs an own address of IPv4');
+  return address;
 }

@@ -72,6 +72,7 @@ function check(result: number, syscall: string, detail: string): number {
 
 export const AF_INET = 2;
 export const AF_PACKET = 17;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;

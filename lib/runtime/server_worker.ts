@@ -69,6 +69,7 @@ function serveOn(interfaces: OpenInterface[], layout: Layout, bytes: Uint8Array,
     secret: randomBytes(16),
     now: clock(),
     limits: config.tcp,
+    claims: interfaces[0].claims,
   });
   const descriptors = interfaces.map(({ device }) => device.fd).filter((fd) => fd >= 0);
   settle(stack, interfaces, descriptors);

@@ -90,6 +90,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const memory = new SharedArrayBuffer(layout.byteLength);
   const words = new Int32Array(memory);
   words[CTRL_VERSION] = LAYOUT_VERSION;
+  const carrier = config.device.startsWith('raw:') ? (await import('./raw_carrier.js')).openRawCarrier(config, memory, layout) : null;
   const workerData: ServerWorkerData = { memory, config };
   // Options of the process's own command line, such as --input-type, are not meant for this thread.
   const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
@@ -97,8 +98,12 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     worker.once('message', () => resolve());
     worker.once('error', reject);
     worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
+  }).catch((error: unknown) => {
+    carrier?.close();
+    throw error;
   });
   worker.removeAllListeners();
+  worker.once('exit', () => carrier?.close());
   // An error that ends the thread later reaches every socket as an error of its own; without a listener it would end the process.
   worker.on('error', (error) => reportCrash(error));
   try {

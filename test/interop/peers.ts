@@ -157,6 +157,11 @@ export class Link {
     await ip('-n', this.serverNamespace, 'link', 'set', 's0', 'mtu', String(mtu));
   }
 
+  /** A command in the TCP server's namespace, and what it says. */
+  async inServer(command: string, ...args: string[]): Promise<string> {
+    return (await run('ip', ['netns', 'exec', this.serverNamespace, command, ...args])).stdout;
+  }
+
   /** A command in the peer's namespace, and what it says. */
   async inPeer(command: string, ...args: string[]): Promise<string> {
     return (await run('ip', ['netns', 'exec', this.peerNamespace, command, ...args])).stdout;
