@@ -38,8 +38,7 @@ try {
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (options.help) process.stdout.write(HELP);
-  else if (mayMakeNetworks()) await run(options);
-  else if (options.device !== null) throw new Error('--device needs root, or the capabilities CAP_NET_ADMIN and CAP_NET_RAW: try sudo');
+  else if (options.device !== null || mayMakeNetworks()) await run(options);
   else if (options.app !== 'http') throw new Error(`--app ${options.app} needs root: without it only the built-in client reaches the server, and that asks for http`);
   else await isolate();
 }
@@ -101,8 +100,8 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
     const { serverInterface, namespace, serverAddress, prefix, hostAddress } = network;
     return { device: `packet:${serverInterface}`, netns: namespace, address: `${serverAddress}/${prefix}`, gateway: hostAddress };
   }
-  const { name = '', address = '', gateway = null } = options.device ?? {};
-  return { device: `packet:${name}`, address, gateway };
+  const { spec = '', address = '', gateway = null } = options.device ?? {};
+  return { device: spec, address, gateway };
 }
 
 /** The app in the main thread, or in one of its own. @returns the kernel's number of that thread. */

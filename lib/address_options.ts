@@ -42,6 +42,9 @@ export function checkAddresses(given: unknown, device: string): readonly string[
     if (address.isIPv4 && own.some(({ isIPv4 }) => isIPv4)) throw invalidValue(name, value, 'must not be a second IPv4 address', mend);
     own.push(address);
   }
+  if (device.startsWith('raw:') && own.some(({ isIPv4 }) => !isIPv4)) {
+    throw invalidValue('options.address', given, `must be one IPv4 address with the device '${device}'`, 'Write the address that the kernel has on that interface');
+  }
   return Object.freeze(own.map(({ text }) => text));
 }
 

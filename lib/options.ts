@@ -35,19 +35,28 @@ export type TcpSettings = Partial<Omit<StackLimits, 'receiveBuffer'>>;
 /** Options of `TcpServer.start`. */
 export interface TcpServerOptions {
   /**
-   * Where frames come from and go to: 'loopback', 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed; or
-   * 'packet:IFNAME', a network interface, which needs CAP_NET_RAW. Default 'loopback'.
+   * Where frames come from and go to. Default 'loopback'.
+   *
+   * - 'loopback': 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed.
+   * - 'packet:IFNAME': a network interface, which needs CAP_NET_RAW.
+   * - 'tap:IFNAME', 'tun:IFNAME': a virtual interface whose other end is this machine's kernel, or a bridge: 'tap' with Ethernet, 'tun'
+   *   without. It is made, for as long as the TCP server runs, where there is none, which needs CAP_NET_ADMIN; one that was made for this
+   *   user (`ip tuntap add dev tcp0 mode tap user NAME`) and is up needs no privilege. The address of the kernel's end is the caller's to set.
+   * - 'raw:IFNAME': raw IP sockets, on an address that the kernel has on that interface: it keeps everything but the TCP ports that are in use
+   *   here. IPv4 alone. It needs the npm package raw-socket, the main thread, which carries the packets, CAP_NET_RAW, CAP_NET_ADMIN and Linux
+   *   5.12. The process stays until the TCP server is closed.
    */
   device?: string;
   /**
    * Network namespace that the interface is in: a name of `ip netns`, or a path such as '/proc/4711/ns/net'. The TCP server's
-   * thread alone enters it, which needs CAP_SYS_ADMIN. Default: the process's.
+   * thread alone stays in it, which needs CAP_SYS_ADMIN. Default: the process's.
    */
   netns?: string | null;
   /**
    * Own address with the length of the network's prefix, 'A.B.C.D/len' or 'X:X::X/len'; or a list of up to 16, one of IPv4 at most.
-   * The kernel must not have them. Wanted with an interface; the loopback device has 127.0.0.1/8 and ::1. An interface with an IPv6
-   * address gets a link-local one besides, and `start` takes a second longer: no other station may have them (RFC 4862 5.4).
+   * The kernel must not have them, except with a raw device, for which it must. Wanted with an interface; the loopback device has
+   * 127.0.0.1/8 and ::1. An interface with an IPv6 address gets a link-local one besides, where there is Ethernet, and `start` takes a
+   * second longer: no other station may have them (RFC 4862 5.4).
    */
   address?: string | readonly string[];
   /** Router to everything beyond the prefix; or a list of two, one for each family. That of IPv6 may be link-local. Default: none. */
@@ -174,10 +183,10 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
 
 function checkDevice(device: unknown): string {
   if (device === undefined) return 'loopback';
-  const mend = "Write 'loopback', or 'packet:' and the name of an interface, such as 'packet:eth0'";
+  const mend = "Write 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
   if (typeof device !== 'string') throw invalidType('options.device', ['string'], device, mend);
   if (device === 'loopback') return device;
-  const [, name] = /^packet:([^\s/]+)$/.exec(device) ?? [];
+  const [, name] = /^(?:packet|tap|tun|raw):([^\s/]+)$/.exec(device) ?? [];
   if (name === undefined) throw invalidValue('options.device', device, 'names no device', mend);
   if (Buffer.byteLength(name) > INTERFACE_NAME) {
     throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');

@@ -16,7 +16,7 @@ export const zones = [
   },
   {
     files: /^lib\/tcp\/conn\//,
-    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|ports|syn_cookies|demux|listeners|limits|stats)\.ts$/],
+    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|ports|port_uses|syn_cookies|demux|listeners|limits|stats)\.ts$/],
     packages: [],
   },
   { files: /^lib\/tcp\//, may: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/], packages: [] },

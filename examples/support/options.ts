@@ -14,15 +14,15 @@ Serves examples/http.ts on a network of its own: a namespace joined to this mach
   --port N              port to serve on (8080)
   --thread own|app|auto whether the TCP server has a thread of its own, or the main thread runs it (its own choice)
   --cpu N               CPU of the TCP server in a thread of its own (its own choice)
-  --device IF           an interface of this machine instead of the network, with
+  --device IF           an interface of this machine instead of the network, or a device such as tap:tcp0, with
   --address A/B           the address that the TCP server shall have there, which the kernel must not own, and
   --gateway G             the gateway for everybody beyond its network (none)
   --pcap FILE           capture of what the TCP server receives and sends, for Wireshark
   --loss P              loses P of the frames both ways, 0.01 for one in a hundred (0)
   --help                this
 
-Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN. Without them it runs in a user namespace of its own,
-which nobody outside can reach, with a client built in.
+Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN; with --device what that device needs. Without them it
+runs in a user namespace of its own, which nobody outside can reach, with a client built in.
 `;
 
 export interface StartOptions {
@@ -34,8 +34,8 @@ export interface StartOptions {
   readonly port: number;
   readonly thread: 'own' | 'app' | 'auto';
   readonly cpu: number | null;
-  /** An existing interface; null: a network of its own. */
-  readonly device: { readonly name: string; readonly address: string; readonly gateway: string | null } | null;
+  /** As `TcpServer.start` takes it; null: a network of its own. */
+  readonly device: { readonly spec: string; readonly address: string; readonly gateway: string | null } | null;
   readonly pcap: string | null;
   readonly loss: number;
   readonly help: boolean;
@@ -84,7 +84,7 @@ export function readOptions(args: readonly string[]): StartOptions {
     port: whole('port', values.port, 1, 65535),
     thread,
     cpu: values.cpu === undefined ? null : whole('cpu', values.cpu, 0, 4095),
-    device: device === undefined ? null : { name: device, address: address ?? '', gateway: gateway ?? null },
+    device: device === undefined ? null : { spec: device.includes(':') ? device : `packet:${device}`, address: address ?? '', gateway: gateway ?? null },
     pcap: pcap ?? null,
     loss,
     help,

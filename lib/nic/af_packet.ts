@@ -6,23 +6,22 @@
  * where they lie, without a system call. V2 hands over frame by frame; V3 would wait for a block to fill. Frames longer
  * than a slot (coalesced ones) lie in the ring cut off and whole in the socket's queue, one `recv` away.
  *
- * Sending: `sendmmsg` with vectors that are written once; a frame changes only lengths and the places of its spans. The
- * slots are free again when it returns.
+ * Sending: `sendmmsg` of the slots of tx_slots.ts, which are free again when it returns.
  *
  * ```
- * device region: │ ring: slots in blocks │ tx slots │ mmsghdr │ iovec │ buffer for a long frame │
+ * device region: │ ring: slots in blocks │ tx slots and their vectors │ buffer for a long frame │
  * ```
  */
-import { type Device, type DeviceCapabilities, type DeviceMemory, type DeviceStats, type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID, TX_ROOM } from './device.js';
+import { type Device, type DeviceCapabilities, type DeviceMemory, type DeviceStats, type FrameSink } from './device.js';
 import {
-  ETHERTYPE_IPV6, IOV_BASE, IOV_LEN, IOVEC, MMSGHDR, MSG_IOV, MSG_IOVLEN, PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS,
-  SOL_PACKET, TP_LEN, TP_MAC, TP_OVERHEAD, TP_PKTTYPE, TP_SNAPLEN, TP_STATUS, TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_LOSING,
-  TP_STATUS_USER, TP_STATUS_VLAN_VALID, TP_VLAN_TCI, VNET_DATA_VALID, VNET_GSO_ECN, VNET_GSO_SIZE, VNET_GSO_TCPV4, VNET_GSO_TCPV6,
-  VNET_HEADER, VNET_NEEDS_CSUM,
+  ETHERNET_HEADER, PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS, SOL_PACKET, TP_LEN, TP_MAC, TP_OVERHEAD, TP_PKTTYPE, TP_SNAPLEN,
+  TP_STATUS, TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_LOSING, TP_STATUS_USER, TP_STATUS_VLAN_VALID, TP_VLAN_TCI,
 } from './packet_abi.js';
 import { joinGroup, openPacketSocket, type RingGeometry, ringGeometry } from './packet_socket.js';
 import { EAGAIN, EBADF, EINTR, ENETDOWN, ENODEV, ENXIO, SystemError } from './system_error.js';
 import { close, getsockopt, recv, sendmmsg, unmapOver } from './syscalls.js';
+import { TxSlots } from './tx_slots.js';
+import { receivedFlags, receivedSegmentSize, VNET_HEADER } from './virtio_net.js';
 
 export interface AfPacketOptions {
   /** Link address to use instead of the interface's own, 6 bytes. The kernel then sees nothing of this traffic as its own. */
@@ -45,13 +44,7 @@ export interface AfPacketOptions {
 const DEFAULT_SLOT_PACKET = 16384;
 const DEFAULT_RING_BYTES = 32 * 1024 * 1024;
 const DEFAULT_BATCH = 128;
-/** Between slots: an odd number of cache lines, so that headers of neighbouring slots fall into different sets. */
-const TX_STRIDE = ((TX_ROOM + VNET_HEADER + 63) >> 6 | 1) << 6;
 const LONG_FRAME = 65536 + 256;
-const TCP_CHECKSUM_OFFSET = 16;
-const TCP_DATA_OFFSET = 12;
-const TCP_FLAGS = 13;
-const TCP_CWR = 0x80;
 
 export class AfPacketDevice implements Device {
   readonly capabilities: DeviceCapabilities;
@@ -78,17 +71,9 @@ export class AfPacketDevice implements Device {
   #slotAt: number;
   readonly #statistics = new Uint32Array(2);
 
-  readonly #batch: number;
-  readonly #slotsAt: number;
-  readonly #messagesAt: number;
-  readonly #vectorsAt: number;
+  readonly #slots: TxSlots;
   readonly #longAt: number;
-  readonly #baseLow: number;
-  readonly #baseHigh: number;
   readonly #base: number;
-  #committed = 0;
-  #spans = 0;
-  #spanBytes = 0;
 
   /**
    * @param name of an interface in the network namespace of the calling thread.
@@ -100,20 +85,15 @@ export class AfPacketDevice implements Device {
     this.#bytes = this.tx = memory.bytes;
     this.#words = new Int32Array(memory.bytes.buffer, 0, memory.bytes.length >> 2);
     this.#halves = new Uint16Array(memory.bytes.buffer, 0, memory.bytes.length >> 1);
-    this.#batch = options.batch ?? DEFAULT_BATCH;
     this.#base = Number(memory.address);
-    this.#baseLow = this.#base % 2 ** 32;
-    this.#baseHigh = Math.floor(this.#base / 2 ** 32);
 
-    const sendBytes = this.#batch * (TX_STRIDE + MMSGHDR + IOVEC * (1 + MAX_SPANS)) + LONG_FRAME;
+    const batch = options.batch ?? DEFAULT_BATCH;
+    const sendBytes = TxSlots.bytesFor(batch) + LONG_FRAME;
     this.#ring = ringGeometry(Math.min(memory.regionLength - sendBytes, options.ringBytes ?? DEFAULT_RING_BYTES), options.slotPacket ?? DEFAULT_SLOT_PACKET, TP_OVERHEAD);
     this.#ringBytes = this.#ring.blockBytes * this.#ring.blocks;
     this.#ringAt = this.#slotAt = memory.regionOffset;
-    this.#slotsAt = this.#ringAt + this.#ringBytes;
-    this.#messagesAt = this.#slotsAt + this.#batch * TX_STRIDE;
-    this.#vectorsAt = this.#messagesAt + this.#batch * MMSGHDR;
-    this.#longAt = this.#vectorsAt + this.#batch * IOVEC * (1 + MAX_SPANS);
-    this.#writeVectors();
+    this.#slots = new TxSlots(memory, this.#ringAt + this.#ringBytes, batch, ETHERNET_HEADER);
+    this.#longAt = this.#ringAt + this.#ringBytes + TxSlots.bytesFor(batch);
 
     this.#ownMac = options.mac ?? null;
     const opened = openPacketSocket(name, this.#ring, this.#base + this.#ringAt, this.#ownMac, options.filterAddresses ?? null);
@@ -174,11 +154,9 @@ export class AfPacketDevice implements Device {
     if (!this.#isOurs(slot, at, status)) return false;
     const bytes = this.#bytes;
     const header = at - VNET_HEADER;
-    const flags = (bytes[header]! & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) !== 0 ? RX_CHECKSUM_VALID : 0;
-    const segmentSize = bytes[header + VNET_GSO_SIZE]! | (bytes[header + VNET_GSO_SIZE + 1]! << 8);
     this.stats.rxFrames++;
     this.stats.rxBytes += length;
-    sink.frame(bytes, at, length, flags, segmentSize);
+    sink.frame(bytes, at, length, receivedFlags(bytes, header), receivedSegmentSize(bytes, header));
     return true;
   }
 
@@ -217,62 +195,25 @@ export class AfPacketDevice implements Device {
   // --- sending
 
   reserve(): number {
-    if (this.#committed === this.#batch) return -1;
-    this.#spans = 0;
-    this.#spanBytes = 0;
-    return this.#slotsAt + this.#committed * TX_STRIDE + VNET_HEADER;
+    return this.#slots.reserve();
   }
 
   append(offset: number, length: number): void {
-    if (this.#spans === MAX_SPANS) throw new RangeError(`a frame takes at most ${MAX_SPANS} spans`);
-    this.#spans++;
-    this.#writeVector(this.#vectorOf(this.#committed) + this.#spans * IOVEC, offset, length);
-    this.#spanBytes += length;
+    this.#slots.append(offset, length);
   }
 
   commit(length: number, checksumStart: number, segmentSize: number): void {
-    const words = this.#words;
-    const frame = this.#slotsAt + this.#committed * TX_STRIDE + VNET_HEADER;
-    this.#writeOffloads(frame, checksumStart, segmentSize);
-    words[(this.#vectorOf(this.#committed) >> 2) + IOV_LEN] = VNET_HEADER + length;
-    words[((this.#messagesAt + this.#committed * MMSGHDR) >> 2) + MSG_IOVLEN] = 1 + this.#spans;
-    this.stats.txBytes += length + this.#spanBytes;
-    this.#committed++;
-    this.#spans = 0;
-    this.#spanBytes = 0;
-  }
-
-  /** Writes the virtio header before the frame: what is left for the device to do. */
-  #writeOffloads(frame: number, checksumStart: number, segmentSize: number): void {
-    const bytes = this.#bytes;
-    const halves = this.#halves;
-    const half = (frame - VNET_HEADER) >> 1;
-    let flags = 0;
-    let headerLength = 0;
-    if (checksumStart !== 0) {
-      flags = VNET_NEEDS_CSUM;
-      if (segmentSize !== 0) {
-        const isV6 = bytes[frame + 12] === ETHERTYPE_IPV6 >> 8 && bytes[frame + 13] === (ETHERTYPE_IPV6 & 0xff);
-        const ecn = (bytes[frame + checksumStart + TCP_FLAGS]! & TCP_CWR) !== 0 ? VNET_GSO_ECN : 0;
-        flags |= ((isV6 ? VNET_GSO_TCPV6 : VNET_GSO_TCPV4) | ecn) << 8;
-        headerLength = checksumStart + ((bytes[frame + checksumStart + TCP_DATA_OFFSET]! >> 4) << 2);
-      }
-    }
-    halves[half] = flags;
-    halves[half + 1] = headerLength;
-    halves[half + 2] = segmentSize;
-    halves[half + 3] = checksumStart;
-    halves[half + 4] = checksumStart === 0 ? 0 : TCP_CHECKSUM_OFFSET;
+    this.stats.txBytes += this.#slots.commit(length, checksumStart, segmentSize);
   }
 
   flush(): number {
-    const count = this.#committed;
+    const count = this.#slots.committed;
     if (count === 0) return 0;
     if (!this.#open) throw new SystemError(EBADF, 'sendmmsg', 'the device is closed');
     let at = 0;
     let dropped = 0;
     while (at < count) {
-      const sent = sendmmsg(this.fd, this.#base + this.#messagesAt + at * MMSGHDR, count - at);
+      const sent = sendmmsg(this.fd, this.#slots.messageAddress(at), count - at);
       if (sent > 0) {
         at += sent;
         this.down = false;
@@ -282,7 +223,7 @@ export class AfPacketDevice implements Device {
       dropped += refused;
       at += refused;
     }
-    this.#committed = 0;
+    this.#slots.committed = 0;
     this.stats.txFrames += count - dropped;
     this.stats.txDropped += dropped;
     return count - dropped;
@@ -310,32 +251,5 @@ export class AfPacketDevice implements Device {
     this.#open = false;
     unmapOver(this.#base + this.#ringAt, this.#ringBytes);
     close(this.fd);
-  }
-
-  // --- vectors
-
-  #vectorOf(index: number): number {
-    return this.#vectorsAt + index * IOVEC * (1 + MAX_SPANS);
-  }
-
-  /** Everything in the vectors that stays the same. */
-  #writeVectors(): void {
-    this.#bytes.fill(0, this.#messagesAt, this.#longAt);
-    for (let i = 0; i < this.#batch; i++) {
-      this.#writeAddress(((this.#messagesAt + i * MMSGHDR) >> 2) + MSG_IOV, this.#vectorOf(i));
-      this.#writeVector(this.#vectorOf(i), this.#slotsAt + i * TX_STRIDE, 0);
-    }
-  }
-
-  #writeVector(at: number, offset: number, length: number): void {
-    this.#writeAddress((at >> 2) + IOV_BASE, offset);
-    this.#words[(at >> 2) + IOV_LEN] = length;
-  }
-
-  /** Writes the address of a place in the memory as two words, without a BigInt. */
-  #writeAddress(word: number, offset: number): void {
-    const low = this.#baseLow + offset;
-    this.#words[word] = low; // modulo 2^32
-    this.#words[word + 1] = low < 2 ** 32 ? this.#baseHigh : this.#baseHigh + 1;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A device whose link is another thread: whole IP packets through two rings of slots in shared memory, one for each direction. Foreign
- * test tools exchange packets with a TCP server this way.
+ * A device whose link is another thread: whole IP packets through two rings of slots in shared memory, one for each direction. The carrier of
+ * a raw socket (raw.ts) exchanges packets with a TCP server this way, and so do foreign test tools.
  *
  * ```
  *   ExchangePeer.send ─▶ │ slots in  │ ─▶ ExchangeDevice.receive       each ring: one producer, one consumer;
@@ -166,20 +166,46 @@ export class ExchangePeer {
 
   /** A copy of the next packet that the TCP server has sent, or null. */
   take(): Uint8Array | null {
-    const { words, bytes } = this.#rings;
-    if (Atomics.load(words, OUT_HEAD) === this.#taken) return null;
-    const at = this.#rings.packetAt(1, this.#taken);
-    const packet = bytes.slice(at, at + this.#rings.length(at));
-    this.#taken = (this.#taken + 1) | 0;
-    Atomics.store(words, OUT_TAIL, this.#taken);
+    const at = this.find(0);
+    if (at < 0) return null;
+    const packet = this.bytes.slice(at, at + this.lengthOf(at));
+    this.free();
     return packet;
   }
 
-  /** Until there is a packet to take. */
-  async wait(): Promise<void> {
+  /** The memory that `find` refers to. */
+  get bytes(): Uint8Array {
+    return this.#rings.bytes;
+  }
+
+  /** Where the packet lies that the TCP server has sent `ahead` packets after the oldest that is not freed; -1 where there is none. */
+  find(ahead: number): number {
+    const sent = (Atomics.load(this.#rings.words, OUT_HEAD) - this.#taken) | 0;
+    return ahead < sent ? this.#rings.packetAt(1, this.#taken + ahead) : -1;
+  }
+
+  /** Bytes of the packet that `find` has found. */
+  lengthOf(at: number): number {
+    return this.#rings.length(at);
+  }
+
+  /** The oldest packet is done with. */
+  free(): void {
+    this.#taken = (this.#taken + 1) | 0;
+    Atomics.store(this.#rings.words, OUT_TAIL, this.#taken);
+  }
+
+  /** Until `find(ahead)` finds a packet, or `wake`. */
+  async wait(ahead = 0): Promise<void> {
     const { words } = this.#rings;
     Atomics.store(words, PEER_SLEEP, 1);
-    if (Atomics.load(words, OUT_HEAD) === this.#taken) await Atomics.waitAsync(words, PEER_SLEEP, 1).value;
+    if (this.find(ahead) < 0) await Atomics.waitAsync(words, PEER_SLEEP, 1).value;
     else Atomics.store(words, PEER_SLEEP, 0);
+  }
+
+  /** Ends a `wait`. */
+  wake(): void {
+    Atomics.store(this.#rings.words, PEER_SLEEP, 0);
+    Atomics.notify(this.#rings.words, PEER_SLEEP);
   }
 }

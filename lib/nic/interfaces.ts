@@ -1,9 +1,10 @@
 /** What the kernel knows of the network interfaces in the namespace of the calling thread. */
 import { readFileSync } from 'node:fs';
 import { AF_INET, close, ioctl, SOCK_DGRAM, socket } from './syscalls.js';
-import { ENODEV, SystemError } from './system_error.js';
+import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
 
 const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFMTU = 0x8921;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
@@ -28,29 +29,53 @@ export interface InterfaceInfo {
 
 /** @throws SystemError ENODEV with the interfaces that there are. */
 export function interfaceInfo(name: string): InterfaceInfo {
+  return asking(name, (view, ask) => {
+    mustKnow(name, ask(SIOCGIFINDEX));
+    const index = view.getInt32(IFNAMSIZ, true);
+    mustKnow(name, ask(SIOCGIFFLAGS));
+    const up = (view.getUint16(IFNAMSIZ, true) & IFF_UP) !== 0;
+    mustKnow(name, ask(SIOCGIFMTU));
+    const mtu = view.getInt32(IFNAMSIZ, true);
+    mustKnow(name, ask(SIOCGIFHWADDR));
+    const mac = new Uint8Array(view.buffer.slice(IFNAMSIZ + 2, IFNAMSIZ + 8));
+    return { name, index, up, mtu, hardware: view.getUint16(IFNAMSIZ, true), mac };
+  });
+}
+
+/** Sets an interface administratively up. @throws SystemError ENETDOWN without CAP_NET_ADMIN, with the mend. */
+export function bringUp(name: string): void {
+  asking(name, (view, ask) => {
+    mustKnow(name, ask(SIOCGIFFLAGS));
+    const result = ask(SIOCSIFFLAGS, view.getUint16(IFNAMSIZ, true) | IFF_UP);
+    if (result === 0) return;
+    const mend = result === -EPERM ? 'to bring it up needs CAP_NET_ADMIN; as root' : 'it cannot be brought up here; try';
+    throw new SystemError(result === -EPERM ? ENETDOWN : -result, 'ioctl', `interface "${name}" is down, and ${mend}: ip link set ${name} up`);
+  });
+}
+
+/** One request about an interface: 0 or -errno, the answer in the `ifreq` behind the view. @param flags for SIOCSIFFLAGS. */
+type Ask = (what: number, flags?: number) => number;
+
+function asking<T>(name: string, task: (view: DataView, ask: Ask) => T): T {
   const encoded = new TextEncoder().encode(name);
   if (encoded.length === 0 || encoded.length >= IFNAMSIZ) throw noSuchInterface(name, ENODEV);
   const fd = socket(AF_INET, SOCK_DGRAM, 0, 'cannot open a socket to ask about interfaces');
   try {
     const request = new Uint8Array(IFREQ_BYTES);
     const view = new DataView(request.buffer);
-    const ask = (what: number): void => {
+    return task(view, (what, flags = 0) => {
       request.fill(0);
       request.set(encoded);
-      const result = ioctl(fd, what, request);
-      if (result < 0) throw noSuchInterface(name, -result);
-    };
-    ask(SIOCGIFINDEX);
-    const index = view.getInt32(IFNAMSIZ, true);
-    ask(SIOCGIFFLAGS);
-    const up = (view.getUint16(IFNAMSIZ, true) & IFF_UP) !== 0;
-    ask(SIOCGIFMTU);
-    const mtu = view.getInt32(IFNAMSIZ, true);
-    ask(SIOCGIFHWADDR);
-    return { name, index, up, mtu, hardware: view.getUint16(IFNAMSIZ, true), mac: request.slice(IFNAMSIZ + 2, IFNAMSIZ + 8) };
+      view.setUint16(IFNAMSIZ, flags, true);
+      return ioctl(fd, what, request);
+    });
   } finally {
     close(fd);
   }
+}
+
+function mustKnow(name: string, result: number): void {
+  if (result < 0) throw noSuchInterface(name, -result);
 }
 
 /** Names of the interfaces. */

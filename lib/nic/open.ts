@@ -4,16 +4,17 @@ import type { Device, DeviceMemory } from './device.js';
 import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
+import { RawDevice } from './raw.js';
+import { TunDevice, type TunOptions } from './tun.js';
+import type { TunMode } from './tun_interface.js';
 
-export interface OpenOptions extends AfPacketOptions {
+export interface OpenOptions extends AfPacketOptions, TunOptions {
   /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. Default: its own. */
   readonly netns?: string | null;
 }
 
-const PACKET = 'packet:';
-
 /**
- * @param spec 'loopback' or 'packet:INTERFACE'; 'exchange' for test tools (exchange.ts).
+ * @param spec 'loopback', 'packet:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
@@ -21,9 +22,20 @@ const PACKET = 'packet:';
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
-  if (spec.startsWith(PACKET) && spec.length > PACKET.length) {
-    const open = (): Device => new AfPacketDevice(spec.slice(PACKET.length), memory, shared, options);
-    return options.netns === undefined || options.netns === null ? open() : inNamespace(options.netns, open);
+  const [, kind, name] = /^(packet|tap|tun|raw):(.+)$/.exec(spec) ?? [];
+  if (kind === undefined || name === undefined) {
+    throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
-  throw new TypeError(`device is 'loopback' or 'packet:INTERFACE', such as 'packet:eth0'; it is '${spec}'`);
+  const open = (): Device => {
+    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, options);
+    if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options));
+    return new TunDevice(kind as TunMode, name, memory, options);
+  };
+  return options.netns === undefined || options.netns === null ? open() : inNamespace(options.netns, open);
+}
+
+function ownAddress4({ filterAddresses = [] }: OpenOptions): Uint8Array {
+  const address = filterAddresses.find(({ length }) => length === 4);
+  if (address === undefined) throw new TypeError('a raw device needs an own address of IPv4');
+  return address;
 }

@@ -1,7 +1,6 @@
-/** Numbers and layouts of Linux packet sockets: linux/if_packet.h, linux/if_ether.h, linux/virtio_net.h, linux/filter.h. */
+/** Numbers and layouts of Linux packet sockets: linux/if_packet.h, linux/if_ether.h, linux/filter.h. */
 
 export const ETH_P_ALL = 0x0003;
-export const ETHERTYPE_IPV6 = 0x86dd;
 export const ETHERNET_HEADER = 14;
 
 export const SOL_PACKET = 263;
@@ -42,23 +41,6 @@ export const TP_STATUS_COPY = 2;
 export const TP_STATUS_LOSING = 4;
 export const TP_STATUS_VLAN_VALID = 16;
 
-// struct virtio_net_hdr: flags u8, gso_type u8, hdr_len u16, gso_size u16, csum_start u16, csum_offset u16.
-export const VNET_HEADER = 10;
-export const VNET_GSO_SIZE = 4;
-export const VNET_NEEDS_CSUM = 1;
-export const VNET_DATA_VALID = 2;
-export const VNET_GSO_TCPV4 = 1;
-export const VNET_GSO_TCPV6 = 4;
-export const VNET_GSO_ECN = 0x80;
-
-// struct mmsghdr and struct iovec with 64-bit pointers, in bytes; places in int32 words.
-export const MMSGHDR = 64;
-export const MSG_IOV = 4;
-export const MSG_IOVLEN = 6;
-export const IOVEC = 16;
-export const IOV_BASE = 0;
-export const IOV_LEN = 2;
-
 /** sockaddr_ll that binds to every protocol on one interface. */
 export function linkAddress(index: number): Uint8Array {
   const address = new Uint8Array(20);
@@ -93,6 +75,7 @@ const IPV4_TO_AT = ETHERNET_HEADER + 16;
 const IPV6_TO_AT = ETHERNET_HEADER + 24;
 const ETHERTYPE_ARP = 0x0806;
 const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
 const TAKE_ALL = 0x40000;
 
 /**

@@ -31,6 +31,7 @@ const native = {
   pread: bindCall('pread64', 'long', ['int', 'uintptr_t', 'size_t', 'int64_t']),
   preadv2: bindCall('syscall', 'long', ['long', 'long', 'void *', 'long', 'int64_t', 'long', 'long']),
   readahead: bindCall('readahead', 'long', ['int', 'int64_t', 'size_t']),
+  writev: bindCall('writev', 'long', ['int', 'void *', 'int']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
   schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
@@ -84,6 +85,7 @@ function check(result: number, syscall: string, detail: string): number {
 
 export const AF_INET = 2;
 export const AF_PACKET = 17;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
@@ -125,9 +127,9 @@ export function getsockopt(fd: number, level: number, option: number, value: Arr
 
 const socketError = new Int32Array(1);
 
-/** Reads the error of a socket, which polls as one until somebody does. Nothing else has one. */
-export function clearSocketError(fd: number): void {
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, socketError);
+/** Reads the error of a socket, which polls as one until somebody does. Returns false for what is no socket: nothing else can be cleared. */
+export function clearSocketError(fd: number): boolean {
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, socketError) === 0;
 }
 
 /** Socket buffers of `bytes` each way, or as much as an unprivileged process may have. */
@@ -139,8 +141,8 @@ export function setSocketBuffers(fd: number, receive: number, send: number): voi
   if (native.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, value, 4) < 0) native.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, value, 4);
 }
 
-/** Returns 0 or -errno. */
-export function ioctl(fd: number, request: number, argument: ArrayBufferView): number {
+/** @param argument a structure, or a number where the request takes one. Returns 0 or -errno. */
+export function ioctl(fd: number, request: number, argument: Pointer): number {
   return native.ioctl(fd, request, argument) < 0 ? -errno() : 0;
 }
 
@@ -154,6 +156,24 @@ export function recv(fd: number, address: number, length: number): number {
 export function sendmmsg(fd: number, address: number, count: number): number {
   const sent = native.sendmmsg(fd, address, count, MSG_DONTWAIT);
   return sent < 0 ? -errno() : sent;
+}
+
+/** Reads at most `length` bytes. Returns how many there were, or -errno. */
+export function read(fd: number, address: number, length: number): number {
+  const result = native.read(fd, address, length);
+  return result < 0 ? -errno() : result;
+}
+
+/** Writes all of an array, for descriptors that take messages. Returns its length or -errno. */
+export function write(fd: number, bytes: Uint8Array): number {
+  const result = native.write(fd, bytes, bytes.byteLength);
+  return result < 0 ? -errno() : result;
+}
+
+/** Writes what the array of `count` iovecs at `address` names, as one. Returns how many bytes were written, or -errno. */
+export function writev(fd: number, address: number, count: number): number {
+  const result = native.writev(fd, address, count);
+  return result < 0 ? -errno() : result;
 }
 
 // --- files
@@ -261,11 +281,15 @@ export class Poller {
       const events = this.#entries[2 * i + 1]! >> 16;
       if (events === 0) continue;
       bits |= 1 << i;
-      // An error that stays would turn every later wait into a busy loop; reading it clears it.
-      if ((events & POLLERR) !== 0) clearSocketError(this.#entries[2 * i]!);
+      if ((events & POLLERR) !== 0) this.#clearError(i);
       if ((events & POLLNVAL) !== 0) throw new SystemError(9, 'ppoll', `descriptor ${this.#entries[2 * i]} is not open`);
     }
     return bits;
+  }
+
+  /** An error that stays would turn every later wait into a busy loop. Reading a socket's clears it; what is no socket is not looked at again. */
+  #clearError(i: number): void {
+    if (!clearSocketError(this.#entries[2 * i]!)) this.#entries[2 * i] = -1;
   }
 }
 

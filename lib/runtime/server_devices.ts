@@ -7,6 +7,8 @@ import { deviceMemory } from '../nic/memory.js';
 import type { Alias } from '../nic/memory.js';
 import { openDevice } from '../nic/open.js';
 import { pcap } from '../nic/pcap.js';
+import { RawDevice } from '../nic/raw.js';
+import type { PortClaims } from '../tcp/port_uses.js';
 import { isMapped, parsePrefix } from '../tcp/wire/address.js';
 import { putWords } from '../tcp/wire/bytes.js';
 import type { FaultConfig, ServerConfig } from './config.js';
@@ -22,6 +24,8 @@ export interface OpenInterface {
   readonly memory: Uint8Array;
   readonly addresses: readonly string[];
   readonly gateways: readonly string[];
+  /** The kernel's TCP, where it has the same address. */
+  readonly claims: PortClaims | null;
 }
 
 /**
@@ -32,14 +36,17 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [] };
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
   const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns: config.netns });
-  const { addresses, gateways } = config;
+  const { gateways } = config;
+  const claims = nic instanceof RawDevice ? nic : null;
+  // Where the kernel finds the way, all the world is on the link.
+  const addresses = claims === null ? config.addresses : config.addresses.map((address) => `${address.slice(0, address.indexOf('/'))}/0`);
   try {
     return [
-      { device: decorate(nic, config, memory, clock), memory, addresses, gateways },
+      { device: decorate(nic, config, memory, clock), memory, addresses, gateways, claims },
       { device: loopback, ...own },
     ];
   } catch (error) {

@@ -48,6 +48,7 @@ export class OpenServer {
         secret: randomBytes(16),
         now: clock(),
         limits: config.tcp,
+        claims: this.#interfaces[0].claims,
       });
     } catch (error) {
       this.close();

@@ -51,6 +51,11 @@ export class RunningServer {
     setEnvironmentData(ENVIRONMENT_KEY, handle);
   }
 
+  /** Fulfilled once it has ended, whoever has ended it. */
+  get ended(): Promise<unknown> {
+    return this.#host.ended;
+  }
+
   /** Fulfilled once it is up, and holds the event loop until then; @throws what kept it from coming up. */
   async up(): Promise<void> {
     this.port.ref();
@@ -138,18 +143,35 @@ class ThreadHost implements ServerHost {
   }
 }
 
+function isRaw({ device }: ServerConfig): boolean {
+  return device.startsWith('raw:');
+}
+
+interface NewMemory {
+  readonly handle: ServerHandle;
+  readonly layout: Layout;
+}
+
 /** Memory for a TCP server, empty. */
-function newMemory(config: ServerConfig): { handle: ServerHandle; layout: Layout } {
+function newMemory(config: ServerConfig): NewMemory {
   const layout = new Layout(config.sizes);
   const memory = new SharedArrayBuffer(layout.byteLength);
   new Int32Array(memory)[CTRL_VERSION] = LAYOUT_VERSION;
   return { handle: { memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout };
 }
 
-/** Starts a TCP server in a thread of its own, which comes up behind: what is submitted until then waits for it. */
-export function launchServer(config: ServerConfig): RunningServer {
-  const { handle, layout } = newMemory(config);
+function startThread(config: ServerConfig, { handle, layout }: NewMemory): RunningServer {
   return new RunningServer(handle, layout, new ThreadHost({ memory: handle.memory, config }), new AppPort(handle));
+}
+
+/**
+ * Starts a TCP server in a thread of its own, which comes up behind: what is submitted until then waits for it.
+ *
+ * @throws Error for a raw device, which takes time before that.
+ */
+export function launchServer(config: ServerConfig): RunningServer {
+  if (isRaw(config)) throw new Error('a raw device does not start by itself: await TcpServer.start() before the first listen or connect');
+  return startThread(config, newMemory(config));
 }
 
 /**
@@ -158,12 +180,15 @@ export function launchServer(config: ServerConfig): RunningServer {
  * @throws what kept it from starting.
  */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const { handle, layout } = newMemory(config);
   if (chooseThread(config) === 'own') {
-    const running = launchServer(config);
+    // This thread carries the packets of a raw device; only one that does loads what it takes.
+    const carrier = isRaw(config) ? (await import('./raw_carrier.js')).openRawCarrier(config, handle.memory, layout) : null;
+    const running = startThread(config, { handle, layout });
+    if (carrier !== null) void running.ended.then(() => carrier.close());
     await running.up();
     return running;
   }
-  const { handle, layout } = newMemory(config);
   // Only a thread that runs a TCP server loads it.
   const { startMerged } = await import('./server_merged.js');
   const host = await startMerged(handle.memory, config);

@@ -1,6 +1,8 @@
 /** From the addresses and ports of a segment to its flow: a hash table whose chains run through the flow records. */
 import { HASH_NEXT, LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT, TCB_WORDS } from './conn/tcb_words.js';
+import { EADDRINUSE } from './errno.js';
 import type { Listeners } from './listeners.js';
+import { PortUses } from './port_uses.js';
 import { hashConnection, keyWord } from './siphash.js';
 
 const NONE = -1;
@@ -14,14 +16,14 @@ export class Demux {
   readonly #mask: number;
   readonly #key0: number;
   readonly #key1: number;
-  /** Flows by local port, so that a port that none uses is known at once. */
-  readonly #portUses = new Int32Array(65536);
+  readonly #uses: PortUses;
 
   /** @param secret 16 bytes: chains must not be chosen by a peer. */
-  constructor(words: Int32Array, origin: number, maxFlows: number, secret: Uint8Array) {
+  constructor(words: Int32Array, origin: number, maxFlows: number, secret: Uint8Array, uses = new PortUses()) {
     let heads = 64;
     while (heads < maxFlows) heads *= 2;
     this.#words = words;
+    this.#uses = uses;
     this.#origin = origin;
     this.#heads = new Int32Array(heads).fill(NONE);
     this.#mask = heads - 1;
@@ -50,7 +52,7 @@ export class Demux {
     const slot = this.#slotOf(base);
     this.#words[base + HASH_NEXT] = this.#heads[slot];
     this.#heads[slot] = flow;
-    this.#portUses[this.#words[base + LOCAL_PORT]]++;
+    this.#uses.add(this.#words[base + LOCAL_PORT]);
     this.count++;
   }
 
@@ -65,13 +67,14 @@ export class Demux {
       while (table[at + HASH_NEXT] !== flow) at = this.#origin + table[at + HASH_NEXT] * TCB_WORDS;
       table[at + HASH_NEXT] = table[base + HASH_NEXT];
     }
-    this.#portUses[table[base + LOCAL_PORT]]--;
+    this.#uses.remove(table[base + LOCAL_PORT]);
     this.count--;
   }
 
   /**
    * A port for an active open, from `first` to `last`: the first free one from a place on that nobody guesses (RFC 6056 3.3).
-   * Flows to other peers may share a port; listening ports are left alone. NONE where every port is taken.
+   * Flows to other peers may share a port; listening ports and those of another TCP are left alone. NONE where every port is
+   * taken.
    *
    * @param random uint32.
    */
@@ -84,15 +87,12 @@ export class Demux {
     for (let i = 0; i < count; i++) {
       const port = first + (start + i) % count;
       if (listeners.taken(words, localAt, port)) continue;
-      if (this.#portUses[port] === 0) return port;
-      if (this.find(words, localAt, remoteAt, port, remotePort) === NONE) return port;
+      if (this.#uses.of(port) > 0 && this.find(words, localAt, remoteAt, port, remotePort) !== NONE) continue;
+      const refused = this.#uses.claim(port);
+      if (refused === 0) return port;
+      if (refused !== -EADDRINUSE) return NONE;
     }
     return NONE;
-  }
-
-  /** Flows that use a local port. */
-  portUses(port: number): number {
-    return this.#portUses[port];
   }
 
   #slotOf(base: number): number {

@@ -3,6 +3,7 @@
  * address is ::, of IPv4 where it is ::ffff:0.0.0.0, of IPv6 where it is :: and it was asked for that alone (RFC 3493 5.3).
  */
 import { EADDRINUSE, ENOBUFS } from './errno.js';
+import { PortUses } from './port_uses.js';
 
 const NONE = -1;
 const IPV4 = 1;
@@ -30,9 +31,11 @@ export class Listeners {
   readonly #next: Int32Array;
   readonly #heads: Int32Array;
   readonly #mask: number;
+  readonly #uses: PortUses;
   #free = 0;
 
-  constructor(count: number) {
+  constructor(count: number, uses = new PortUses()) {
+    this.#uses = uses;
     let heads = 16;
     while (heads < count) heads *= 2;
     this.#mask = heads - 1;
@@ -63,11 +66,14 @@ export class Listeners {
     return false;
   }
 
-  /** Returns the listener's id, -EADDRINUSE, or -ENOBUFS where the table is full. */
+  /** Returns the listener's id, -EADDRINUSE, -ENOBUFS where the table is full, or what `PortClaims.claim` says against it. */
   add(words: Int32Array, at: number, port: number, backlog: number, ipv6Only = false): number {
     if (this.taken(words, at, port, ipv6Only)) return -EADDRINUSE;
     const id = this.#free;
     if (id === NONE) return -ENOBUFS;
+    const refused = this.#uses.claim(port);
+    if (refused < 0) return refused;
+    this.#uses.add(port);
     this.#free = this.#next[id];
     for (let i = 0; i < 4; i++) this.addresses[id * 4 + i] = words[at + i];
     this.#families[id] = familiesOf(words, at, ipv6Only);
@@ -91,6 +97,7 @@ export class Listeners {
       while (this.#next[before] !== id) before = this.#next[before];
       this.#next[before] = this.#next[id];
     }
+    this.#uses.remove(this.ports[id]);
     this.ports[id] = 0;
     this.waiting[id] = 0;
     this.generations[id]++;

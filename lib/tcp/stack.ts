@@ -40,6 +40,8 @@ import { stackLimits } from './limits.js';
 import type { StackLimits } from './limits.js';
 import { Listeners } from './listeners.js';
 import type { Payload } from './payload.js';
+import { PortUses } from './port_uses.js';
+import type { PortClaims } from './port_uses.js';
 import { EphemeralPorts } from './ports.js';
 import { STATS_LENGTH } from './stats.js';
 import { SynCookies } from './syn_cookies.js';
@@ -71,6 +73,8 @@ export interface StackConfig {
   /** µs. */
   now: number;
   limits?: Partial<StackLimits>;
+  /** Another TCP on the same addresses, which is told what ports are in use here. */
+  claims?: PortClaims | null;
   /** Where to count: STATS_LENGTH doubles, in shared memory for others to read. Its own array where none is given. */
   stats?: Float64Array;
 }
@@ -98,14 +102,16 @@ export class Stack implements TransportSink, TimerSink {
     this.limits = stackLimits(config.limits ?? {}, maxFlows);
     this.stats = config.stats ?? new Float64Array(STATS_LENGTH);
     this.tcb = new Tcb(words, tcbBase);
+    const uses = new PortUses(config.claims ?? null);
     const ip = new Ip({ interfaces: config.interfaces, transport: this, random, now, timeToLive: this.limits.timeToLive });
     this.ip = ip;
     this.#core = new Core({
       words,
       tcbBase,
       flows: new FlowTable(words, tcbBase, maxFlows),
-      demux: new Demux(words, tcbBase, maxFlows, secret),
-      listeners: new Listeners(this.limits.listeners),
+      demux: new Demux(words, tcbBase, maxFlows, secret, uses),
+      listeners: new Listeners(this.limits.listeners, uses),
+      uses,
       wheel: new TimerWheel(maxFlows, 0),
       ranges: new RangePool(this.limits.ranges),
       runs: new RunPool(this.limits.runs, maxFlows),
@@ -193,7 +199,7 @@ export class Stack implements TransportSink, TimerSink {
    * @param backlog connections that may wait for `taken`, at least 1; while so many do, SYNs and the last segments of handshakes
    *   are dropped and counted. Half-open connections have bounds of their own (`limits.synBacklog`, `limits.halfOpen`).
    * @param ipv6Only :: is to take IPv6 alone (RFC 3493 5.3).
-   * @returns the listener, or -errno: EADDRINUSE, EADDRNOTAVAIL, ENOBUFS.
+   * @returns the listener, or -errno: EADDRINUSE, EADDRNOTAVAIL, ENOBUFS; or what `claims` says against the port.
    */
   listen(address: Int32Array, port: number, backlog: number, ipv6Only = false): number {
     const core = this.#core;
@@ -204,8 +210,9 @@ export class Stack implements TransportSink, TimerSink {
     const start = (core.random() >>> 0) % count;
     for (let i = 0; i < count; i++) {
       const chosen = ephemeralFirst + (start + i) % count;
-      if (core.demux.portUses(chosen) > 0 || core.listeners.taken(address, 0, chosen, ipv6Only)) continue;
-      return core.listeners.add(address, 0, chosen, Math.max(backlog, 1), ipv6Only);
+      if (core.uses.of(chosen) > 0) continue;
+      const listener = core.listeners.add(address, 0, chosen, Math.max(backlog, 1), ipv6Only);
+      if (listener !== -EADDRINUSE) return listener;
     }
     return -EADDRINUSE;
   }

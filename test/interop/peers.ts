@@ -3,6 +3,7 @@
  *
  *     TCP server in <ns>-s ── veth ── kernel peer in <ns>-p
  *     TCP server in <ns>-s ── veth ── router in <ns>-r ── veth, smaller MTU ── kernel peer in <ns>-p
+ *     TCP server ── tap or tun ── kernel peer, both in <ns>-p
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
@@ -20,9 +21,14 @@ import type { Order, Report } from './kernel_peer.js';
 
 const run = promisify(execFile);
 const PROGRAM = fileURLToPath(new URL('./kernel_peer.js', import.meta.url));
+/** The peer's address of IPv6, where it has one, and one for the TCP server. */
+export const PEER6 = '2001:db8:77::1';
+export const SERVER6 = '2001:db8:77::2';
 let opened = 0;
 
 export interface LinkOptions {
+  /** What the link is made of; the kernel's end of a tap or tun has an address of IPv6 as well. Default 'veth'. */
+  kind?: 'veth' | 'tap' | 'tun';
   /** MTU of the link to the peer; both ends, or the router's end where there is a router. Default 1500. */
   mtu?: number;
   /** There is a router between, with 1500 on the TCP server's side. Where it is silent it sends no ICMP to the TCP server. */
@@ -36,16 +42,18 @@ export class Link {
   readonly serverAddress: string;
   readonly peerAddress: string;
   readonly peerInterface = 'p0';
+  readonly #device: string;
   readonly #namespaces: string[];
   readonly #gateway: string | null;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting = new Map<number, (report: Report) => void>();
   #orders = 0;
 
-  private constructor(namespaces: string[], serverAddress: string, peerAddress: string, gateway: string | null) {
+  private constructor(device: string, namespaces: string[], serverAddress: string, peerAddress: string, gateway: string | null) {
+    this.#device = device;
     this.#namespaces = namespaces;
     this.serverNamespace = namespaces[0]!;
-    this.peerNamespace = namespaces[1]!;
+    this.peerNamespace = namespaces[1] ?? namespaces[0]!;
     this.serverAddress = serverAddress;
     this.peerAddress = peerAddress;
     this.#gateway = gateway;
@@ -62,17 +70,22 @@ export class Link {
     });
   }
 
-  static async open({ mtu = 1500, router }: LinkOptions = {}): Promise<Link> {
+  static async open({ kind = 'veth', mtu = 1500, router }: LinkOptions = {}): Promise<Link> {
     // As the networks of examples/support are named, so that what a killed run has left is removed by the next.
     const [s, p, r] = [0, 1, 2].map((n) => `tcpo-${process.pid}-${1000 + 3 * opened + n}`) as [string, string, string];
     opened++;
-    const namespaces = router === undefined ? [s, p] : [s, p, r];
+    const namespaces = kind !== 'veth' ? [p] : router === undefined ? [s, p] : [s, p, r];
     try {
       for (const namespace of namespaces) {
         await ip('netns', 'add', namespace);
         await ip('-n', namespace, 'link', 'set', 'lo', 'up');
       }
-      if (router === undefined) {
+      if (kind !== 'veth') {
+        await ip('-n', p, 'tuntap', 'add', 'dev', 'p0', 'mode', kind);
+        await ip('-n', p, 'link', 'set', 'p0', 'mtu', String(mtu));
+        await up(p, 'p0', '198.51.100.1/24');
+        await ip('-n', p, 'address', 'add', `${PEER6}/64`, 'dev', 'p0', 'nodad').catch(() => undefined); // where the kernel has no IPv6
+      } else if (router === undefined) {
         await joinEnds(s, 's0', p, 'p0', mtu);
         await up(p, 'p0', '198.51.100.1/24');
         await up(s, 's0');
@@ -89,7 +102,8 @@ export class Link {
         // What the router itself sends to the TCP server: nothing but ICMP.
         if (router === 'silent') await ip('-n', r, 'rule', 'add', 'iif', 'lo', 'to', '198.51.100.2', 'blackhole');
       }
-      const link = new Link(namespaces, '198.51.100.2', router === undefined ? '198.51.100.1' : '203.0.113.2', router === undefined ? null : '198.51.100.1');
+      const device = kind === 'veth' ? 'packet:s0' : `${kind}:p0`;
+      const link = new Link(device, namespaces, '198.51.100.2', router === undefined ? '198.51.100.1' : '203.0.113.2', router === undefined ? null : '198.51.100.1');
       await once(link.#child, 'ready');
       return link;
     } catch (error) {
@@ -103,7 +117,7 @@ export class Link {
     const pcap = join(tmpdir(), `tcp-offload-interop-${process.pid}-${opened}-${Date.now()}.pcap`);
     let completed = false;
     const server = await TcpServer.start({
-      device: 'packet:s0', netns: this.serverNamespace, address: `${this.serverAddress}/24`, gateway: this.#gateway, pcap, ...options,
+      device: this.#device, netns: this.serverNamespace, address: `${this.serverAddress}/24`, gateway: this.#gateway, pcap, ...options,
     });
     try {
       await test(server);
@@ -141,6 +155,11 @@ export class Link {
   async setMtu(mtu: number): Promise<void> {
     await ip('-n', this.peerNamespace, 'link', 'set', this.peerInterface, 'mtu', String(mtu));
     await ip('-n', this.serverNamespace, 'link', 'set', 's0', 'mtu', String(mtu));
+  }
+
+  /** A command in the TCP server's namespace, and what it says. */
+  async inServer(command: string, ...args: string[]): Promise<string> {
+    return (await run('ip', ['netns', 'exec', this.serverNamespace, command, ...args])).stdout;
   }
 
   /** A command in the peer's namespace, and what it says. */

@@ -175,6 +175,16 @@ t.test('an interface that is not there', { skip: missing('ip') }, (t) => {
   t.end();
 });
 
+t.test('a tap that was made for this user, without any capability', { skip: missing('ip', 'curl') }, async (t) => {
+  const space = `tcpo-${process.pid}-2000`;
+  await shell(`ip netns add ${space} && ip -n ${space} tuntap add dev tcp0 mode tap user 0 && ip -n ${space} address add 198.18.0.1/24 dev tcp0 && ip -n ${space} link set tcp0 up`);
+  t.teardown(() => shell(`ip netns del ${space}`));
+  const started = await start('ip', 'netns', 'exec', space, 'setpriv', '--bounding-set=-all', process.execPath, PROGRAM, '--device', 'tap:tcp0', '--address', '198.18.0.2/24');
+  t.teardown(() => stop(started));
+  t.match(await shell(`ip netns exec ${space} curl -sS -m 20 ${started.url}`), 'It works');
+  t.equal(await stop(started), 0);
+});
+
 /** Some systems and containers forbid user namespaces, or another user cannot read the repository. */
 function mayNotIsolate(): string | false {
   const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];

@@ -85,6 +85,29 @@ export const OWN_ADDRESS = '198.18.77.2';
 
 let networks = 0;
 
+/** One namespace, without interfaces that are up and without IPv6. */
+export interface Namespace {
+  readonly name: string;
+  ip(...args: string[]): string;
+  remove(): void;
+}
+
+export function newNamespace(): Namespace {
+  const name = `nic${process.pid}-${networks++}`;
+  execFileSync('ip', ['netns', 'add', name]);
+  disableIPv6(name);
+  return {
+    name,
+    ip: (...args) => execFileSync('ip', ['-n', name, ...args], { encoding: 'utf8', stdio: 'pipe' }),
+    remove: () => execFileSync('ip', ['netns', 'del', name]),
+  };
+}
+
+/** No router solicitations and the like between the frames of a test. */
+function disableIPv6(namespace: string): void {
+  execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6']);
+}
+
 export function vethNetwork(): VethNetwork {
   const id = `nic${process.pid}-${networks++}`;
   const left = `${id}l`;
@@ -103,10 +126,7 @@ export function vethNetwork(): VethNetwork {
     execFileSync('ip', ['netns', 'add', left]);
     execFileSync('ip', ['netns', 'add', right]);
     execFileSync('ip', ['-n', left, 'link', 'add', 'name', OWN, 'type', 'veth', 'peer', 'name', PEER, 'netns', right]);
-    // No router solicitations and the like between the frames of a test.
-    for (const name of [left, right]) {
-      execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6']);
-    }
+    for (const name of [left, right]) disableIPv6(name);
     ip(left, 'link', 'set', OWN, 'up');
     ip(right, 'addr', 'add', `${KERNEL_ADDRESS}/24`, 'dev', PEER);
     ip(right, 'link', 'set', PEER, 'up');

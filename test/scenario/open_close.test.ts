@@ -589,3 +589,44 @@ t.test('a record comes back only when its owner has recycled it, with another ge
   t.equal(p.stack.tcb.at(flow).generation, generation + 1);
   t.equal(p.stack.takeChanged(), -1);
 });
+
+t.test('a port is claimed of the other TCP on the address before its first use, and given back after its last', async (t) => {
+  const told: string[] = [];
+  const theirs = new Set([22, 40_001]);
+  const claims = {
+    claim(port: number): number {
+      told.push(`claim ${port}`);
+      return theirs.has(port) ? -EADDRINUSE : port === 23 ? -ENOBUFS : 0;
+    },
+    release(port: number): void { told.push(`release ${port}`); },
+  };
+  const tell = (): string[] => told.splice(0);
+  const any = new Int32Array(4);
+  const p = new Trace(t, { claims, limits: { ephemeralFirst: 40_001, ephemeralLast: 40_002 } });
+  t.strictSame([p.stack.listen(any, 22, 5), p.stack.listen(any, 23, 5)], [-EADDRINUSE, -ENOBUFS]);
+  t.strictSame(tell(), ['claim 22', 'claim 23']);
+
+  const listener = p.listen(80);
+  t.strictSame(tell(), ['claim 80']);
+  p.accept();
+  p.stack.unlisten(listener);
+  t.strictSame(tell(), [], 'the connection still has the port');
+  p.abort();
+  t.strictSame(tell(), ['release 80']);
+
+  const remote = Int32Array.of(0, 0, 0xffff, parseDotted(PEER_ADDRESS));
+  t.equal(p.stack.connect(remote, 80, null, 22), -EADDRINUSE);
+  t.equal(p.stack.connect(remote, 80, null, 23), -ENOBUFS);
+  tell();
+  for (const port of [81, 82]) {
+    p.connect(port);
+    t.equal(p.stackPort, 40_002, 'the one that is not theirs');
+    p.abort();
+  }
+  t.match(tell().filter((each) => !each.includes('40001')), ['claim 40002', 'release 40002', 'claim 40002', 'release 40002']);
+  const chosen = p.stack.listen(any, 0, 5);
+  t.equal(p.stack.listenerPort(chosen), 40_002);
+  t.equal(p.stack.listen(any, 0, 5), -EADDRINUSE);
+  theirs.clear();
+  t.ok(p.stack.listen(any, 0, 5) >= 0);
+});

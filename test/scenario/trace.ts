@@ -12,6 +12,7 @@ import { EV_FREED, STATE_NAMES } from '../../lib/tcp/conn/state.js';
 import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../lib/tcp/stack.js';
 import type { StackLimits } from '../../lib/tcp/limits.js';
+import type { PortClaims } from '../../lib/tcp/port_uses.js';
 import { STAT_NAMES } from '../../lib/tcp/stats.js';
 import { parseAddress } from '../../lib/tcp/wire/address.js';
 import { get16, get32, put16 } from '../../lib/tcp/wire/bytes.js';
@@ -94,6 +95,8 @@ export interface TraceOptions {
   seed?: number;
   /** Over IPv6. */
   ipv6?: boolean;
+  /** Another TCP on the stack's address. */
+  claims?: PortClaims;
 }
 
 export class Trace {
@@ -135,7 +138,7 @@ export class Trace {
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.payload,
       interfaces: [{ device: this.device, memory: this.payload.memory, addresses: [`${this.#ends.stack}/${ends.version === 4 ? 24 : 64}`] }],
       random: randomOf(options.seed ?? 1), secret: new Uint8Array(16).fill(options.seed ?? 1), now: this.now,
-      limits: options.limits ?? {},
+      limits: options.limits ?? {}, claims: options.claims ?? null,
     });
   }
 

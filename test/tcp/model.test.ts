@@ -8,6 +8,7 @@ import { Demux } from '../../lib/tcp/demux.js';
 import { EADDRINUSE, ENOBUFS } from '../../lib/tcp/errno.js';
 import { IsnGenerator } from '../../lib/tcp/isn.js';
 import { Listeners } from '../../lib/tcp/listeners.js';
+import { PortUses } from '../../lib/tcp/port_uses.js';
 import { SipHash } from '../../lib/tcp/siphash.js';
 import { STATS_LENGTH, STAT_NAMES } from '../../lib/tcp/stats.js';
 import { TimerWheel } from '../../lib/tcp/timer_wheel.js';
@@ -218,7 +219,8 @@ t.test('demultiplexer: as a map', async (t) => {
 
 t.test('RFC 6056 3.3: ephemeral ports differ, are shared between peers, and run out', async (t) => {
   const words = new Int32Array(8 * TCB_WORDS);
-  const demux = new Demux(words, 0, 8, new Uint8Array(16));
+  const uses = new PortUses();
+  const demux = new Demux(words, 0, 8, new Uint8Array(16), uses);
   const listeners = new Listeners(4);
   const any = new Int32Array(4);
   t.equal(listeners.add(any, 0, 1003, 5), 0);
@@ -234,7 +236,7 @@ t.test('RFC 6056 3.3: ephemeral ports differ, are shared between peers, and run 
   t.strictSame(seen, [1002, 1000, 1001], 'from a random place on, a listening port left out');
   t.equal(ask(80), NONE);
   t.equal(ask(81), 1002);
-  t.equal(demux.portUses(1000), 1);
+  t.equal(uses.of(1000), 1);
 });
 
 t.test('RFC 3493 3.7, 5.3: any address of both families, of IPv4, of IPv6 alone', async (t) => {

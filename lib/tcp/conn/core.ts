@@ -4,6 +4,7 @@ import type { IsnGenerator } from '../isn.js';
 import type { StackLimits } from '../limits.js';
 import type { Listeners } from '../listeners.js';
 import type { Payload } from '../payload.js';
+import type { PortUses } from '../port_uses.js';
 import type { EphemeralPorts } from '../ports.js';
 import type { SynCookies } from '../syn_cookies.js';
 import type { TimerWheel } from '../timer_wheel.js';
@@ -27,6 +28,7 @@ export interface CoreParts {
   flows: FlowTable;
   demux: Demux;
   listeners: Listeners;
+  uses: PortUses;
   wheel: TimerWheel;
   ranges: RangePool;
   runs: RunPool;
@@ -55,6 +57,7 @@ export class Core {
   readonly flows: FlowTable;
   readonly demux: Demux;
   readonly listeners: Listeners;
+  readonly uses: PortUses;
   readonly wheel: TimerWheel;
   readonly ranges: RangePool;
   readonly runs: RunPool;
@@ -110,6 +113,7 @@ export class Core {
     this.flows = parts.flows;
     this.demux = parts.demux;
     this.listeners = parts.listeners;
+    this.uses = parts.uses;
     this.wheel = parts.wheel;
     this.ranges = parts.ranges;
     this.runs = parts.runs;

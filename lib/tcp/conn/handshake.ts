@@ -174,7 +174,7 @@ function address(
   t.localPort = localPort;
   if (localPort !== 0) {
     const taken = core.demux.find(words, t.localAt, t.remoteAt, localPort, remotePort) !== NONE;
-    return taken || core.listeners.taken(words, t.localAt, localPort) ? -EADDRINUSE : 0;
+    return taken || core.listeners.taken(words, t.localAt, localPort) ? -EADDRINUSE : core.uses.claim(localPort);
   }
   const { ephemeralFirst, ephemeralLast } = core.limits;
   t.localPort = core.demux.ephemeralPort(

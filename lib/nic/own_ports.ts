@@ -1,0 +1,78 @@
+/**
+ * The TCP ports of an address of the kernel's that are another TCP's: each is held by a socket of the kernel that does nothing, so that no
+ * program gets it meanwhile, and the kernel's resets from it are kept from the wire.
+ */
+import { ResetFilter } from './reset_filter.js';
+import { AF_INET, bind, close, SOCK_STREAM, socket } from './syscalls.js';
+import { EADDRNOTAVAIL, SystemError } from './system_error.js';
+
+const PORTS = 65536;
+const NONE = -1;
+
+export class OwnPorts {
+  readonly #address: Uint8Array;
+  readonly #filter: ResetFilter;
+  /** Descriptor of the socket that holds each port. */
+  readonly #holders = new Int32Array(PORTS).fill(NONE);
+
+  /**
+   * @param address of IPv4, one of the kernel's in the namespace of the calling thread. @param mark as `ResetFilter` has it.
+   * @throws SystemError EADDRNOTAVAIL where the kernel does not have it, and as `ResetFilter`.
+   */
+  constructor(address: Uint8Array, mark: number) {
+    this.#address = address;
+    const probe = this.#hold(0);
+    if (probe >= 0) close(probe);
+    else if (probe === -EADDRNOTAVAIL) {
+      const text = address.join('.');
+      throw new SystemError(EADDRNOTAVAIL, 'bind', `a raw device wants an address that the kernel has, which ${text} is not; give it one: ip address add ${text}/LENGTH dev IFNAME`);
+    }
+    this.#filter = new ResetFilter(address, mark);
+  }
+
+  has(port: number): boolean {
+    return this.#holders[port] !== NONE;
+  }
+
+  /** Takes a port. Returns 0, or -errno: EADDRINUSE where a program of the kernel's has it. */
+  claim(port: number): number {
+    const holder = this.#hold(port);
+    if (holder < 0) return holder;
+    const result = this.#filter.add(port);
+    if (result < 0) {
+      close(holder);
+      return result;
+    }
+    this.#holders[port] = holder;
+    return 0;
+  }
+
+  release(port: number): void {
+    if (!this.has(port)) return;
+    this.#filter.remove(port);
+    close(this.#holders[port]!);
+    this.#holders[port] = NONE;
+  }
+
+  close(): void {
+    for (let port = 0; port < PORTS; port++) this.release(port);
+    this.#filter.close();
+  }
+
+  /** A socket that is bound to the port, not to be shared, and neither listens nor connects; or -errno. */
+  #hold(port: number): number {
+    const local = new Uint8Array(16);
+    new DataView(local.buffer).setUint16(0, AF_INET, true);
+    new DataView(local.buffer).setUint16(2, port);
+    local.set(this.#address, 4);
+    let fd = NONE;
+    try {
+      fd = socket(AF_INET, SOCK_STREAM, 0, 'cannot hold a port');
+      bind(fd, local, 'cannot hold a port');
+      return fd;
+    } catch (error) {
+      if (fd >= 0) close(fd);
+      return (error as SystemError).errno;
+    }
+  }
+}
