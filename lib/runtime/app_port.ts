@@ -5,10 +5,11 @@
  * time; before it sleeps the thread looks again for a few turns of its event loop, because a wake-up costs more than a look.
  * The sleep itself is `Atomics.waitAsync`: the event loop goes on with everything else.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { existsSync, readlinkSync } from 'node:fs';
 import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
-import { ECONNRESET, EINVAL } from '../tcp/errno.js';
+import { ECONNREFUSED, ECONNRESET, EINVAL } from '../tcp/errno.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
 import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
 import { ChannelFlow } from './app_flow.js';
@@ -21,6 +22,9 @@ import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNE
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
   violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
+
+/** What the pump runs in: else it would be the asynchronous context of whoever happened to submit something when it was planned. */
+const outside = new AsyncResource('TCP_SERVER', { requireManualDestroy: true });
 
 /** Completions taken before the event loop gets its turn. */
 const BATCH = 256;
@@ -84,7 +88,7 @@ export class AppPort {
   #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
   readonly #onFlush = (): void => this.#flush();
-  readonly #onPump = (): void => this.#pump();
+  readonly #onPump = (): void => outside.runInAsyncScope(this.#pump, this);
   // The pump runs as a tick, so that what a callback throws is an uncaught exception and not an unhandled rejection.
   readonly #onWake = (): void => process.nextTick(this.#onPump);
 
@@ -156,6 +160,11 @@ export class AppPort {
     const local = new Int32Array(4);
     if (!readAddress(options.host, address) || (options.localAddress !== undefined && !readAddress(options.localAddress, local))) {
       this.#refuse(request, EINVAL);
+      return flow;
+    }
+    // Port 0 is nobody's (RFC 6335 6), and a SYN to it has no answer here.
+    if (options.port === 0) {
+      this.#refuse(request, ECONNREFUSED);
       return flow;
     }
     // As with the kernel, no address at all is this host's own.
