@@ -1,6 +1,8 @@
 /** Load on a URL from outside: wrk, or autocannon where wrk is missing. */
 import { execFileSync, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { BulkReport } from './bulk_load.js';
 
 export interface Load {
   /** Responses that came in while it was measured. */
@@ -82,6 +84,18 @@ async function autocannon({ url, seconds, connections, cpus }: LoadOptions): Pro
     p50: result.latency.p50 * 1e3,
     p99: result.latency.p99 * 1e3,
     errors: result.errors + result.timeouts + result.non2xx,
+  };
+}
+
+/** A load of one connection that moves bytes as fast as they go; its requests are MiB. @param direction seen from the server under test. */
+export function bulkLoad(direction: 'send' | 'receive'): Loader {
+  return async ({ url, seconds, cpus }) => {
+    const program = fileURLToPath(new URL('./bulk_load.js', import.meta.url));
+    const { hostname, port } = new URL(url);
+    const text = await output('taskset', ['-c', cpus, process.execPath, program, direction, hostname, port, String(seconds)]);
+    const { bytes, seconds: taken } = JSON.parse(text) as BulkReport;
+    const requests = bytes / 2 ** 20;
+    return { requests, perSecond: requests / taken, p50: NaN, p99: NaN, errors: 0 };
   };
 }
 

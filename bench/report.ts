@@ -8,6 +8,8 @@ export interface Sample {
   /** CPU a request of the app's thread, and of the TCP server's: NaN where there is none. */
   readonly appCpu: number;
   readonly serverCpu: number;
+  /** Garbage collections of the app's thread in 10 s. */
+  readonly collections: number;
 }
 
 export interface Round {
@@ -15,19 +17,33 @@ export interface Round {
   readonly kernel: Sample;
 }
 
-interface Metric {
+export interface Metric {
   readonly name: string;
   readonly unit: string;
   readonly of: (sample: Sample) => number;
 }
 
-const METRICS: readonly Metric[] = [
+/** What a piece of work costs: a request, or so many bytes. */
+function costs(piece: string): readonly Metric[] {
+  return [
+    { name: 'app-cpu', unit: `us/${piece}`, of: (sample) => sample.appCpu },
+    { name: 'server-cpu', unit: `us/${piece}`, of: (sample) => sample.serverCpu },
+    { name: 'cpu', unit: `us/${piece}`, of: (sample) => sample.appCpu + (Number.isNaN(sample.serverCpu) ? 0 : sample.serverCpu) },
+    { name: 'app-gc', unit: 'in 10 s', of: (sample) => sample.collections },
+  ];
+}
+
+export const REQUEST_METRICS: readonly Metric[] = [
   { name: 'requests', unit: '1/s', of: (sample) => sample.perSecond },
   { name: 'p50', unit: 'us', of: (sample) => sample.p50 },
   { name: 'p99', unit: 'us', of: (sample) => sample.p99 },
-  { name: 'app-cpu', unit: 'us/request', of: (sample) => sample.appCpu },
-  { name: 'server-cpu', unit: 'us/request', of: (sample) => sample.serverCpu },
-  { name: 'cpu', unit: 'us/request', of: (sample) => sample.appCpu + (Number.isNaN(sample.serverCpu) ? 0 : sample.serverCpu) },
+  ...costs('request'),
+];
+
+/** A sample's piece of work is a MiB. */
+export const BULK_METRICS: readonly Metric[] = [
+  { name: 'goodput', unit: 'Gb/s', of: (sample) => sample.perSecond * 8 * 2 ** 20 / 1e9 },
+  ...costs('MiB'),
 ];
 
 export interface Row {
@@ -42,8 +58,8 @@ export interface Row {
   readonly rounds: number;
 }
 
-export function rows(bench: string, rounds: readonly Round[]): Row[] {
-  return METRICS.map(({ name, unit, of }) => ({
+export function rows(bench: string, rounds: readonly Round[], metrics = REQUEST_METRICS): Row[] {
+  return metrics.map(({ name, unit, of }) => ({
     bench,
     metric: name,
     unit,
@@ -55,10 +71,10 @@ export function rows(bench: string, rounds: readonly Round[]): Row[] {
 }
 
 /** The rows as a table; the spread is from the least to the most of a side's rounds. */
-export function table(bench: string, rounds: readonly Round[]): string {
+export function table(bench: string, rounds: readonly Round[], metrics = REQUEST_METRICS): string {
   const lines = [['', 'TCP server', '(spread)', 'kernel TCP', '(spread)', 'ratio', '(spread)']];
-  for (const [index, row] of rows(bench, rounds).entries()) {
-    const { of } = METRICS[index] as Metric;
+  for (const [index, row] of rows(bench, rounds, metrics).entries()) {
+    const { of } = metrics[index] as Metric;
     lines.push([
       `${row.metric} ${row.unit}`,
       figure(row.offload), spread(rounds.map(({ offload }) => of(offload))),

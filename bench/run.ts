@@ -11,39 +11,18 @@ import { parseArgs } from 'node:util';
 import { mayMakeNetworks, openNetwork } from '../examples/support/network.js';
 import type { Network } from '../examples/support/network.js';
 import { cpuTime } from '../examples/support/threads.js';
-import { chooseLoader } from './load.js';
+import { BENCHES, HELP, benchNames } from './benches.js';
+import type { Bench, BenchSetting } from './benches.js';
+import { bulkLoad, chooseLoader } from './load.js';
 import { benchNetworks } from './networks.js';
 import type { Loader } from './load.js';
 import { defaultPlacement, parseCpuList } from './placement.js';
 import type { Placement } from './placement.js';
 import { rows, table } from './report.js';
 import type { Round, Sample } from './report.js';
-import type { ServerReady } from './server.js';
+import type { ServerCollections, ServerReady } from './server.js';
 
-const BENCHES = { http: 'node:http, hello world', raw: 'a fixed response on raw sockets' };
-type Bench = keyof typeof BENCHES;
 type Side = 'offload' | 'kernel';
-
-const HELP = `npm run bench -- [http] [raw] [options]
-npm run bench -- networks [options]: goodput over bad links; --help tells its own
-
-  http  ${BENCHES.http}
-  raw   ${BENCHES.raw}
-
-  --rounds N        rounds of each, both sides by turns (3)
-  --duration S      seconds that a side is measured in a round (5)
-  --warmup S        seconds of the same load before that (2)
-  --connections N   connections of the load (64)
-  --only SIDE       offload or kernel: one side alone
-  --server-cpu N    CPU of the TCP server; auto: its own choice
-  --app-cpu LIST    CPUs of the app over the TCP server
-  --kernel-cpu LIST CPUs of the app over kernel TCP
-  --client-cpu LIST CPUs of the load
-  --json            one JSON object a line on stdout, progress on stderr
-  --help
-
-Needs root: it makes a network namespace with a veth pair, and removes it.
-`;
 
 interface Settings {
   readonly benches: readonly Bench[];
@@ -52,12 +31,14 @@ interface Settings {
   readonly duration: number;
   readonly warmup: number;
   readonly connections: number;
+  readonly thread: string;
   readonly placement: Placement;
   readonly json: boolean;
 }
 
 const PORT = 8080;
-const NOTHING: Sample = { perSecond: NaN, p50: NaN, p99: NaN, appCpu: NaN, serverCpu: NaN };
+const NOTHING: Sample = { perSecond: NaN, p50: NaN, p99: NaN, appCpu: NaN, serverCpu: NaN, collections: NaN };
+const TEN_SECONDS = 10;
 
 async function main(): Promise<void> {
   const settings = readSettings();
@@ -72,10 +53,11 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { network.close(); process.exit(1); });
   try {
     for (const bench of settings.benches) {
-      say(`\n${bench}: ${BENCHES[bench]}\n`);
+      const { title, metrics } = BENCHES[bench];
+      say(`\n${bench}: ${title}\n`);
       const rounds = await measureRounds(settings, bench, network, load, say);
-      say(`${table(bench, rounds)}\n`);
-      if (settings.json) for (const row of rows(bench, rounds)) process.stdout.write(`${JSON.stringify(row)}\n`);
+      say(`${table(bench, rounds, metrics)}\n`);
+      if (settings.json) for (const row of rows(bench, rounds, metrics)) process.stdout.write(`${JSON.stringify(row)}\n`);
     }
   } finally {
     network.close();
@@ -90,9 +72,8 @@ async function measureRounds(settings: Settings, bench: Bench, network: Network,
     for (const side of round % 2 === 0 ? settings.sides : settings.sides.toReversed()) {
       say(`  round ${round + 1}/${settings.rounds} ${side.padEnd(8)}`);
       samples[side] = await measure(settings, bench, side, network, load, say);
-      const { perSecond, p50, p99, appCpu, serverCpu } = samples[side];
-      say(`${perSecond.toFixed(0).padStart(8)} requests/s, p50 ${p50.toFixed(0)} us, p99 ${p99.toFixed(0)} us, app ${appCpu.toFixed(2)} us/request`);
-      say(Number.isNaN(serverCpu) ? '\n' : `, TCP server ${serverCpu.toFixed(2)} us/request\n`);
+      const said = BENCHES[bench].metrics.map(({ name, unit, of }) => ({ name, unit, value: of(samples[side]) })).filter(({ value }) => !Number.isNaN(value));
+      say(`  ${said.map(({ name, unit, value }) => `${name} ${value.toFixed(value < 100 ? 2 : 0)} ${unit}`).join(', ')}\n`);
     }
     rounds.push(samples);
   }
@@ -101,51 +82,70 @@ async function measureRounds(settings: Settings, bench: Bench, network: Network,
 
 async function measure(settings: Settings, bench: Bench, side: Side, network: Network, load: Loader, say: (text: string) => void): Promise<Sample> {
   await network.setKernelOwnsAddress(side === 'kernel');
-  const child = startServer(settings.placement, bench, side, network);
+  const { app, connections = settings.connections, bulk }: BenchSetting = BENCHES[bench];
+  const server = new ServerUnderTest(startServer(settings, app, side, network));
   try {
-    const { appThread, serverThread } = await readiness(child);
-    const pid = child.pid as number;
-    const options = { url: `http://${network.serverAddress}:${PORT}/`, connections: settings.connections, cpus: settings.placement.client };
-    if (settings.warmup > 0) await load({ ...options, seconds: settings.warmup });
+    const { appThread, serverThread } = await server.answer<ServerReady>();
+    const { pid } = server;
+    const options = { url: `http://${network.serverAddress}:${PORT}/`, connections, cpus: settings.placement.client };
+    const loading = bulk === undefined ? load : bulkLoad(bulk);
+    if (settings.warmup > 0) await loading({ ...options, seconds: settings.warmup });
+    await server.ask('begin');
     const appBefore = cpuTime(pid, appThread);
     const serverBefore = serverThread === null ? NaN : cpuTime(pid, serverThread);
-    const found = await load({ ...options, seconds: settings.duration });
-    const perRequest = 1e-3 / found.requests;
+    const found = await loading({ ...options, seconds: settings.duration });
+    const perPiece = 1e-3 / found.requests;
+    const appCpu = (cpuTime(pid, appThread) - appBefore) * perPiece;
+    const serverCpu = serverThread === null ? NaN : (cpuTime(pid, serverThread) - serverBefore) * perPiece;
+    const { collections } = await server.ask<ServerCollections>('end');
     if (found.errors > 0) say(`${found.errors} ERRORS `);
-    return {
-      perSecond: found.perSecond,
-      p50: found.p50,
-      p99: found.p99,
-      appCpu: (cpuTime(pid, appThread) - appBefore) * perRequest,
-      serverCpu: serverThread === null ? NaN : (cpuTime(pid, serverThread) - serverBefore) * perRequest,
-    };
+    return { perSecond: found.perSecond, p50: found.p50, p99: found.p99, appCpu, serverCpu, collections: collections * TEN_SECONDS / settings.duration };
   } finally {
-    await end(child);
+    await server.end();
   }
 }
 
-function startServer(placement: Placement, bench: Bench, side: Side, network: Network): ChildProcess {
-  const program = [process.execPath, fileURLToPath(new URL('./server.js', import.meta.url)), '--net', side, '--app', bench, '--port', String(PORT)];
+function startServer({ placement, thread }: Settings, app: string, side: Side, network: Network): ChildProcess {
+  const program = [process.execPath, fileURLToPath(new URL('./server.js', import.meta.url)), '--net', side, '--app', app, '--port', String(PORT)];
   const command = side === 'kernel'
     ? ['ip', 'netns', 'exec', network.namespace, 'taskset', '-c', placement.kernel, ...program]
     : ['taskset', '-c', placement.app, ...program,
         '--device', `packet:${network.serverInterface}`, '--netns', network.namespace, '--address', `${network.serverAddress}/${network.prefix}`,
-        ...placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
-  return spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
+        '--thread', thread, ...thread !== 'own' || placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
+  return spawn(command[0] as string, command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
 }
 
-/** Each program in the command replaces itself by the next: the child's pid is the server's. */
-async function readiness(child: ChildProcess): Promise<ServerReady> {
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
-  const first = await Promise.race([once(lines, 'line'), once(child, 'exit')]) as [string | number];
-  if (typeof first[0] !== 'string') throw new Error(`the server under test ended with ${String(first[0])} before it listened`);
-  return JSON.parse(first[0]) as ServerReady;
-}
+/** The process under test: it says one line of JSON when it is ready, and one for each line that it is sent. */
+class ServerUnderTest {
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterator<string>;
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGKILL');
-  await once(child, 'exit');
+  constructor(child: ChildProcess) {
+    this.child = child;
+    this.lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  }
+
+  /** Each program in the command replaces itself by the next: the child's pid is the server's. */
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
+  async answer<T>(): Promise<T> {
+    const { value, done } = await this.lines.next() as { value: string; done: boolean };
+    if (done) throw new Error(`the server under test has ended (${this.child.exitCode ?? this.child.signalCode ?? 'it closed its output'})`);
+    return JSON.parse(value) as T;
+  }
+
+  ask<T>(question: 'begin' | 'end'): Promise<T> {
+    this.child.stdin?.write(`${question}\n`);
+    return this.answer<T>();
+  }
+
+  async end(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill('SIGKILL');
+    await once(this.child, 'exit');
+  }
 }
 
 function readSettings(): Settings {
@@ -159,16 +159,18 @@ function readSettings(): Settings {
     if (!Number.isInteger(value) || value < least) fail(`--${name} wants a whole number of at least ${least}, not '${values[name]}'`);
     return value;
   };
-  const unknown = positionals.find((name) => !(name in BENCHES));
-  if (unknown !== undefined) fail(`there is no benchmark '${unknown}': choose of ${Object.keys(BENCHES).join(', ')}`);
+  const benches = benchNames(positionals);
+  if (typeof benches === 'string') fail(benches);
+  if (!['own', 'app', 'auto'].includes(values.thread)) fail(`--thread wants own, app or auto, not '${values.thread}'`);
   if (values.only !== undefined && values.only !== 'offload' && values.only !== 'kernel') fail(`--only wants offload or kernel, not '${values.only}'`);
   return {
-    benches: (positionals.length > 0 ? positionals : Object.keys(BENCHES)) as Bench[],
+    benches,
     sides: values.only === undefined ? ['kernel', 'offload'] : [values.only],
     rounds: number('rounds', 1),
     duration: number('duration', 1),
     warmup: number('warmup', 0),
     connections: number('connections', 1),
+    thread: values.thread,
     placement: readPlacement(values),
     json: values.json,
   };
@@ -196,6 +198,7 @@ function parse() {
         warmup: { type: 'string', default: '2' },
         connections: { type: 'string', default: '64' },
         only: { type: 'string' },
+        thread: { type: 'string', default: 'auto' },
         'server-cpu': { type: 'string' },
         'app-cpu': { type: 'string' },
         'kernel-cpu': { type: 'string' },

@@ -1,15 +1,24 @@
 /**
- * The server under test, a process of its own: one app over one kind of TCP. Prints one line of JSON, the threads to be
- * measured, once it listens, and serves until it is ended.
+ * The server under test, a process of its own: one app over one kind of TCP. Prints one line of JSON, the threads to be measured, once it
+ * listens, and serves until it is ended. To `begin` on its standard input it says that it has begun to count garbage collections, to `end`
+ * how many there were.
  */
 import { createServer as createHttpServer } from 'node:http';
-import * as kernelNet from 'node:net';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { GCProfiler } from 'node:v8';
 import { threadId } from '../examples/support/threads.js';
+import { FIXED_RESPONSE, SOURCE_BYTES } from './payload.js';
 
 export interface ServerReady {
   readonly appThread: number;
   readonly serverThread: number | null;
+}
+
+export interface ServerCollections {
+  readonly collections: number;
 }
 
 const { values } = parseArgs({
@@ -21,45 +30,90 @@ const { values } = parseArgs({
     device: { type: 'string' },
     netns: { type: 'string' },
     cpu: { type: 'string' },
+    thread: { type: 'string' },
   },
 });
-const { app, device = '', address = '', netns = '' } = values;
+const { app = '', device = '', address = '', netns = '' } = values;
 const port = Number(values.port);
 
-let serverThread: number | null = null;
-// Kernel TCP's process carries nothing of the other side.
-const offload = values.net === 'offload' ? await import('../lib/index.js') : null;
-if (offload !== null) {
-  const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
-  const server = await offload.TcpServer.start({ device, netns, address, ...cpu });
-  serverThread = server.threadId;
-}
-if (app === 'http') serveHttp();
-else serveFixed();
+if (values.net === 'offload') await serveOffload();
+else if (app === 'http') serveHttp().listen(port, () => ready(threadId(), null));
+else serveSockets();
 
-function serveHttp(): void {
-  const server = createHttpServer((_request, response) => {
+/** Kernel TCP's process carries nothing of this side. */
+async function serveOffload(): Promise<void> {
+  const { TcpServer, listen } = await import('../lib/index.js');
+  const thread = (values.thread ?? 'auto') as 'own' | 'app' | 'auto';
+  const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
+  const server = await TcpServer.start({ device, netns, address, thread, ...cpu });
+  const serverThread = server.threadId === threadId() ? null : server.threadId;
+  if (app === 'http') {
+    listen(serveHttp(), { port }, () => ready(threadId(), serverThread));
+  } else if (app === 'events') {
+    const { MemNet } = await import('../lib/memnet.js');
+    const { serve } = await import('./memnet_apps.js');
+    const memnet = new MemNet();
+    memnet.onEvents = serve('fixed', memnet);
+    await memnet.listen({ port });
+    ready(threadId(), serverThread);
+  } else {
+    const { startWaiting } = await import('./memnet_worker.js');
+    const { thread, control } = await startWaiting(app, port);
+    ready(thread, server.threadId, control);
+  }
+}
+
+function serveHttp(): ReturnType<typeof createHttpServer> {
+  return createHttpServer((_request, response) => {
     response.setHeader('Content-Type', 'text/plain');
     response.end('Hello, World!\n');
   });
-  if (offload === null) server.listen(port);
-  else offload.listen(server, { port });
-  server.once('listening', ready);
 }
 
-/** The least that a server can do: the same bytes for each read, which with this load is one request. */
-function serveFixed(): void {
-  const response = Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, World!\n');
-  // Both have the same calls; their types are not related.
-  const net = (offload === null ? kernelNet : offload.net) as Pick<typeof kernelNet, 'createServer'>;
-  const server = net.createServer({ noDelay: true }, (socket: kernelNet.Socket) => {
-    socket.on('data', () => socket.write(response));
+/** The least that a server can do. */
+function serveSockets(): void {
+  const begin = { source: send, sink: (socket: Socket) => socket.resume() }[app] ?? respond;
+  const server = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => undefined);
+    begin(socket);
   });
-  server.listen(port, ready);
+  server.listen(port, () => ready(threadId(), null));
 }
 
-function ready(): void {
-  const line: ServerReady = { appThread: threadId(), serverThread };
+/** The same bytes for each read, which with this load is one request. */
+function respond(socket: Socket): void {
+  socket.on('data', () => socket.write(FIXED_RESPONSE));
+}
+
+function send(socket: Socket): void {
+  const fill = (): void => { while (!socket.destroyed && socket.write(SOURCE_BYTES)); };
+  socket.on('drain', fill);
+  fill();
+}
+
+/** Counts the garbage collections of the app's thread. */
+export interface Control {
+  begin(): Promise<void>;
+  end(): Promise<number>;
+}
+
+/** Of this thread. */
+function ownControl(): Control {
+  const profiler = new GCProfiler();
+  return {
+    begin: async () => profiler.start(),
+    end: async () => profiler.stop().statistics.length,
+  };
+}
+
+function ready(appThread: number, serverThread: number | null, control: Control = ownControl()): void {
+  say({ appThread, serverThread });
+  createInterface({ input: process.stdin }).on('line', (question) => {
+    if (question === 'begin') void control.begin().then(() => say({ collections: 0 }));
+    else void control.end().then((collections) => say({ collections }));
+  });
+}
+
+function say(line: ServerReady | ServerCollections): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -59,18 +59,23 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   const { port, workers } = options;
   const server = await TcpServer.start({
     ...place(options, network),
+    thread: options.thread,
     cpu: options.cpu ?? 'auto',
     pcap: options.pcap,
     fault: options.loss === 0 ? null : { loss: options.loss },
   });
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
   const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
-  monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
+  const merged = server.threadId === threadId();
+  if (!merged || workers > 0) monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
   let pool: ServingPool | null = null;
   try {
-    if (workers === 0) await serveHere(port, requests, monitor);
-    else pool = await servePool(port, workers, requests, monitor);
-    const client = announce('a TCP server in a thread of its own', `http://${server.address}:${port}/`, monitor.describe());
+    if (workers > 0) pool = await servePool(port, workers, requests, monitor);
+    else {
+      await serveHere(port, requests);
+      monitor.add({ name: merged ? 'app, TCP server' : 'app', pid: process.pid, thread: threadId() });
+    }
+    const client = announce(`a TCP server in ${merged ? 'the main thread' : 'a thread of its own'}`, `http://${server.address}:${port}/`, monitor.describe());
     await stopped;
     client?.kill();
   } finally {
@@ -90,14 +95,13 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
   return { device: spec, address, gateway };
 }
 
-async function serveHere(port: number, requests: Int32Array, monitor: Monitor): Promise<void> {
+async function serveHere(port: number, requests: Int32Array): Promise<void> {
   const server = createServer((request, response) => {
     requests[0]!++;
     app(request, response);
   });
   listen(server, { port });
   await new Promise<void>((resolve, reject) => server.once('listening', resolve).once('error', reject));
-  monitor.add({ name: 'app', pid: process.pid, thread: threadId() });
 }
 
 async function servePool(port: number, workers: number, requests: Int32Array, monitor: Monitor): Promise<ServingPool> {

@@ -73,6 +73,17 @@ export function transferError(errno: number, syscall: 'read' | 'write'): NetErro
   return netError(`${syscall} ${systemErrorName(errno)}`, errno, syscall);
 }
 
+/**
+ * A file that could not be sent, as `sendFile EBADF: bad file descriptor`. The connection was reset: what the peer was promised has not come.
+ *
+ * @param errno positive Linux error number; ENODATA where the file ends before the bytes that were asked for.
+ */
+export function fileError(errno: number): NetError {
+  const name = systemErrorName(errno);
+  const text = name === 'ENODATA' ? 'the file ends before the bytes that were asked for' : systemErrorText(errno);
+  return netError(`sendFile ${name}: ${text}; the connection was reset`, errno, 'sendFile');
+}
+
 /** An active open that failed, as `connect ECONNREFUSED 127.0.0.1:80`. */
 export function connectError(errno: number, address: string, port: number, local?: { address: string; port: number }): NetError {
   const place = port > 0 ? `${address}:${port}` : address;

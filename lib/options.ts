@@ -48,8 +48,8 @@ export interface TcpServerOptions {
    */
   device?: string;
   /**
-   * Network namespace that the interface is in: a name of `ip netns`, or a path such as '/proc/4711/ns/net'. The TCP server's
-   * thread alone stays in it, which needs CAP_SYS_ADMIN. Default: the process's.
+   * Network namespace that the interface is in: a name of `ip netns`, or a path such as '/proc/4711/ns/net'. The thread
+   * that opens it goes there for that moment, which needs CAP_SYS_ADMIN. Default: the process's.
    */
   netns?: string | null;
   /**
@@ -62,12 +62,18 @@ export interface TcpServerOptions {
   /** Router to everything beyond the prefix; or a list of two, one for each family. That of IPv6 may be link-local. Default: none. */
   gateway?: string | readonly string[] | null;
   /**
-   * CPU that the TCP server is pinned to, counted from 0; null: none. Default 'auto': the last one where there are four or more,
+   * Which thread runs the TCP server: 'own', one of its own; or 'app', that of the app that starts it, which must be the main thread. In the
+   * app's a request costs least where CPUs are few, but while the app computes, nobody's packets are answered. Default 'auto': the app's where
+   * there are fewer than four CPUs, the device is an interface, and neither `cpu` nor `spin` asks for a thread of its own.
+   */
+  thread?: 'own' | 'app' | 'auto';
+  /**
+   * CPU that the TCP server is pinned to in a thread of its own, counted from 0; null: none. Default 'auto': the last one where there are four or more,
    * else none.
    */
   cpu?: number | 'auto' | null;
   /**
-   * Time that the TCP server looks for more work before it sleeps, µs, 0 to 1,000,000. Default 'auto': a little where it has a
+   * Time that the TCP server looks for more work before it sleeps in a thread of its own, µs, 0 to 1,000,000. Default 'auto': a little where it has a
    * CPU to itself, else 0.
    */
   spin?: number | 'auto';
@@ -135,7 +141,7 @@ const FAULTS = {
 } as const satisfies Record<keyof FaultOptions, Bounds>;
 
 const NAMES: readonly (keyof TcpServerOptions)[] = [
-  'device', 'netns', 'address', 'gateway', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
+  'device', 'netns', 'address', 'gateway', 'thread', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
   'tcp', 'pcap', 'fault',
 ];
 
@@ -164,6 +170,7 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     netns: optionalText('options.netns', options.netns, 'Give a name that `ip netns` lists, or a path such as /proc/4711/ns/net'),
     addresses,
     gateways: checkGateways(options.gateway, addresses),
+    thread: checkThread(options.thread),
     cpu: checkCpu(options.cpu),
     spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
     sizes: Object.freeze(sizes),
@@ -205,6 +212,12 @@ function checkCpu(cpu: unknown): number | 'auto' | null {
     throw outOfRange('options.cpu', `a CPU that this process may run on: ${allowed.join(', ')}`, cpu, "Write one of these, 'auto', or null for none");
   }
   return cpu;
+}
+
+function checkThread(thread: unknown): ServerConfig['thread'] {
+  if (thread === undefined) return 'auto';
+  if (thread === 'own' || thread === 'app' || thread === 'auto') return thread;
+  throw invalidValue('options.thread', thread, 'names no thread', "Write 'own', 'app' or 'auto'");
 }
 
 function checkPcap(pcap: unknown): string | null {

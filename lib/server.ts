@@ -25,15 +25,26 @@ findPortWith(joinInherited);
 
 const ATTACH_CODES = { ended: 'ERR_TCP_SERVER_CLOSED', full: 'ERR_TCP_SERVER_FULL', version: 'ERR_TCP_SERVER_VERSION' } as const;
 
-/** Attaches the thread to a TCP server; @throws TcpServerError. */
-function join(handle: ServerHandle): AppPort {
-  let port: AppPort;
+/**
+ * Attaches the calling thread to a TCP server, by a channel of its own each time.
+ *
+ * @param handle default: the TCP server of this thread. @throws TcpServerError.
+ */
+export function openPort(handle: ServerHandle | null = knownHandle()): AppPort {
+  if (handle === null) {
+    throw new TcpServerError('ERR_TCP_SERVER_NOT_STARTED', 'This thread has no TCP server. Call `await TcpServer.start()` once in the process, or give a handle');
+  }
   try {
-    port = new AppPort(handle);
+    return new AppPort(handle);
   } catch (error) {
     if (error instanceof AttachError) throw new TcpServerError(ATTACH_CODES[error.reason], error.message);
     throw error;
   }
+}
+
+/** Attaches the thread to a TCP server; @throws TcpServerError. */
+function join(handle: ServerHandle): AppPort {
+  const port = openPort(handle);
   port.onEnd((error) => {
     if (error === null) dismissUsers(port);
   });

@@ -1,10 +1,11 @@
-// `npm test`: build, lint, every test by tap, and a closing line with tap's own totals.
+// `npm test`: build, lint, every test by tap; then what failed, once more, and a closing line with tap's own totals.
 // Arguments name test files (below test/, with .ts) to run only these; --no-build and --no-lint leave that step out.
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { TapFailures } from './tap_failures.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
@@ -25,9 +26,10 @@ function step(title, args) {
   }
 }
 
-/** Runs tap, passes its report through and reads its totals from it. */
+/** Runs tap, passes its report through, and closes with what failed, once more, and tap's totals. */
 async function test(files) {
   const tap = spawn(process.execPath, [binary('tap'), '--reporter=tap', ...files], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const failures = new TapFailures();
   let rest = '';
   let totals = null;
   tap.stdout.setEncoding('utf8');
@@ -35,12 +37,15 @@ async function test(files) {
     process.stdout.write(text);
     const lines = (rest + text).split('\n');
     rest = lines.pop();
-    for (const line of lines) if (line.startsWith('# { total:')) totals = line;
+    for (const line of lines) {
+      if (line.startsWith('# { total:')) totals = line;
+      failures.read(line);
+    }
   });
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => tap.kill(signal));
   const status = await new Promise((resolve) => tap.on('close', resolve));
   const { passed, failed } = count(totals, status);
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  process.stdout.write(`${failures.text}${passed} passed, ${failed} failed\n`);
   process.exitCode = status === 0 && failed === 0 ? 0 : 1;
 }
 

@@ -43,7 +43,7 @@ export function startMonitor(requests: () => number): Monitor {
   return {
     add: (thread) => { threads.set(thread.name, { ...thread, cpu: cpuTime(thread.pid, thread.thread) }); },
     describe: () => [...threads.values()].sort(byName)
-      .map(({ name, pid, thread }) => `  ${name.padEnd(14)} thread ${thread}, CPU ${allowedCpus(pid, thread)}\n`).join(''),
+      .map(({ name, pid, thread }) => `  ${name.padEnd(16)} thread ${thread}, CPU ${allowedCpus(pid, thread)}\n`).join(''),
     say: (text) => { process.stdout.write(terminal ? `\r\x1b[K${text}\n` : `${text}\n`); },
     stop: () => clearInterval(timer),
   };

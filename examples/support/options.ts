@@ -9,7 +9,8 @@ Serves examples/http.ts on a network of its own: a namespace joined to this mach
   --workers N           app workers in a piscina pool, all on one port (kernel: processes of node:cluster);
                         0: the main thread is the app (0)
   --port N              port to serve on (8080)
-  --cpu N               CPU of the TCP server (its own choice)
+  --thread own|app|auto whether the TCP server has a thread of its own, or the main thread runs it (its own choice)
+  --cpu N               CPU of the TCP server in a thread of its own (its own choice)
   --device IF           an interface of this machine instead of the network, or a device such as tap:tcp0, with
   --address A/B           the address that the TCP server shall have there, which the kernel must not own, and
   --gateway G             the gateway for everybody beyond its network (none)
@@ -25,6 +26,7 @@ export interface StartOptions {
   readonly net: 'offload' | 'kernel';
   readonly workers: number;
   readonly port: number;
+  readonly thread: 'own' | 'app' | 'auto';
   readonly cpu: number | null;
   /** As `TcpServer.start` takes it; null: a network of its own. */
   readonly device: { readonly spec: string; readonly address: string; readonly gateway: string | null } | null;
@@ -41,6 +43,7 @@ export function readOptions(args: readonly string[]): StartOptions {
       net: { type: 'string', default: 'offload' },
       workers: { type: 'string', default: '0' },
       port: { type: 'string', default: '8080' },
+      thread: { type: 'string' },
       cpu: { type: 'string' },
       device: { type: 'string' },
       address: { type: 'string' },
@@ -52,9 +55,11 @@ export function readOptions(args: readonly string[]): StartOptions {
   });
   const { net, device, address, gateway, pcap, help } = values;
   if (net !== 'offload' && net !== 'kernel') throw new Error(`--net wants offload or kernel, not '${net}'`);
-  const alone = Object.entries({ device, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
+  const alone = Object.entries({ device, thread: values.thread, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
     .find(([, value]) => net === 'kernel' && value !== undefined);
   if (alone !== undefined) throw new Error(`--${alone[0]} concerns the TCP server; --net kernel runs without one`);
+  const { thread = 'auto' } = values;
+  if (thread !== 'own' && thread !== 'app' && thread !== 'auto') throw new Error(`--thread wants own, app or auto, not '${thread}'`);
   if (device === undefined && address !== undefined) throw new Error('--address goes with --device');
   if (device === undefined && gateway !== undefined) throw new Error('--gateway goes with --device');
   if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server');
@@ -64,6 +69,7 @@ export function readOptions(args: readonly string[]): StartOptions {
     net,
     workers: whole('workers', values.workers, 0, 64),
     port: whole('port', values.port, 1, 65535),
+    thread,
     cpu: values.cpu === undefined ? null : whole('cpu', values.cpu, 0, 4095),
     device: device === undefined ? null : { spec: device.includes(':') ? device : `packet:${device}`, address: address ?? '', gateway: gateway ?? null },
     pcap: pcap ?? null,

@@ -9,8 +9,8 @@ import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
 
 export interface OpenOptions extends AfPacketOptions, TunOptions {
-  /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. */
-  readonly netns?: string;
+  /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. Default: its own. */
+  readonly netns?: string | null;
 }
 
 /**
@@ -26,12 +26,13 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   if (kind === undefined || name === undefined) {
     throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
+  const { netns = null } = options;
   const open = (): Device => {
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, options);
-    if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options));
+    if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);
   };
-  return options.netns === undefined ? open() : inNamespace(options.netns, open);
+  return netns === null ? open() : inNamespace(netns, open);
 }
 
 function ownAddress4({ filterAddresses = [] }: OpenOptions): Uint8Array {

@@ -1,5 +1,5 @@
 /**
- * The system calls of this package, through koffi: the only file that knows of native code.
+ * The system calls of this package, through koffi: the only file that loads native code.
  *
  * Structures are laid out by hand for the Linux ABIs with 64-bit pointers and little-endian words (x64, arm64, riscv64).
  * Addresses are numbers (user addresses lie below 2^48) and so fit the hot calls without a BigInt. Whoever passes the address of a
@@ -12,7 +12,7 @@ import { EINTR, SystemError } from './system_error.js';
 
 /** A pointer: memory of ours, which koffi holds for the length of the call, or an address. */
 type Pointer = ArrayBufferView | number;
-type Native = (...args: (Pointer | null)[]) => number;
+export type Native = (...args: (Pointer | null)[]) => number;
 
 const libc = loadLibc();
 const native = {
@@ -29,6 +29,7 @@ const native = {
   read: bindCall('read', 'long', ['int', 'void *', 'size_t']),
   write: bindCall('write', 'long', ['int', 'void *', 'size_t']),
   writev: bindCall('writev', 'long', ['int', 'void *', 'int']),
+  pread: bindCall('pread64', 'long', ['int', 'uintptr_t', 'size_t', 'int64_t']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
   schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
@@ -44,8 +45,18 @@ function loadLibc(): LibraryHandle {
   return koffi.load(null); // what the process has loaded already: glibc or musl
 }
 
-function bindCall(name: string, result: string, parameters: string[]): Native {
+/** A function that the process has loaded already. */
+export function bindCall(name: string, result: string, parameters: string[]): Native {
   return libc.func(name, result, parameters) as Native;
+}
+
+/** Address of a function that the process may have loaded, to be called by other native code; null where it has not. */
+export function symbolAddress(name: string): number | null {
+  try {
+    return Number(koffi.address(libc.symbol(name, 'void')));
+  } catch {
+    return null;
+  }
 }
 
 /** Address of the first byte of a typed array. Valid while the caller keeps the array referenced. */
@@ -79,7 +90,7 @@ export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_DONTWAIT = 0x40;
 export const SOL_SOCKET = 1;
-export const SO_ERROR = 4;
+const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
@@ -110,6 +121,13 @@ const optionLength = new Uint32Array(1);
 export function getsockopt(fd: number, level: number, option: number, value: ArrayBufferView): number {
   optionLength[0] = value.byteLength;
   return native.getsockopt(fd, level, option, value, optionLength) < 0 ? -errno() : 0;
+}
+
+const socketError = new Int32Array(1);
+
+/** Reads the error of a socket, which polls as one until somebody does. Returns false where it is no socket: its error stays. */
+export function clearSocketError(fd: number): boolean {
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, socketError) === 0;
 }
 
 /** Socket buffers of `bytes` each way, or as much as an unprivileged process may have. */
@@ -156,6 +174,16 @@ export function writev(fd: number, address: number, count: number): number {
   return result < 0 ? -errno() : result;
 }
 
+/**
+ * Reads a file at `offset` to `length` bytes at `address`; the descriptor's own place in the file is left alone.
+ *
+ * @returns how many bytes it read, 0 at the file's end, or -errno.
+ */
+export function pread(fd: number, address: number, length: number, offset: number): number {
+  const result = native.pread(fd, address, length, offset);
+  return result < 0 ? -errno() : result;
+}
+
 export function close(fd: number): void {
   native.close(fd);
 }
@@ -179,9 +207,9 @@ export function signal(fd: number): void {
   native.write(fd, SIGNAL, 8);
 }
 
-/** Makes an event descriptor unreadable again. */
-export function drain(fd: number): void {
-  native.read(fd, drained, 8);
+/** Makes an event descriptor unreadable again. Returns false where it was already. */
+export function drain(fd: number): boolean {
+  return native.read(fd, drained, 8) > 0;
 }
 
 /** Waits for descriptors to become readable. Nothing is allocated by `wait`. */
@@ -189,7 +217,6 @@ export class Poller {
   readonly #entries: Int32Array; // struct pollfd: fd, then events and revents as 16 bits each
   readonly #timeout = new BigInt64Array(2); // struct timespec
   readonly #timeoutWords = new Int32Array(this.#timeout.buffer);
-  readonly #error = new Int32Array(1);
 
   /** @param descriptors at most 30; negative ones are never ready. */
   constructor(descriptors: readonly number[]) {
@@ -228,15 +255,11 @@ export class Poller {
       const events = this.#entries[2 * i + 1]! >> 16;
       if (events === 0) continue;
       bits |= 1 << i;
-      if ((events & POLLERR) !== 0) this.#clearError(i);
+      // An error that stays would turn every later wait into a busy loop; reading a socket's clears it, what is no socket is left out.
+      if ((events & POLLERR) !== 0 && !clearSocketError(this.#entries[2 * i]!)) this.#entries[2 * i] = -1;
       if ((events & POLLNVAL) !== 0) throw new SystemError(9, 'ppoll', `descriptor ${this.#entries[2 * i]} is not open`);
     }
     return bits;
-  }
-
-  /** An error that stays would turn every later wait into a busy loop. Reading a socket's clears it; what is no socket is not looked at again. */
-  #clearError(i: number): void {
-    if (getsockopt(this.#entries[2 * i]!, SOL_SOCKET, SO_ERROR, this.#error) < 0) this.#entries[2 * i] = -1;
   }
 }
 

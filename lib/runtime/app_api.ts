@@ -14,6 +14,10 @@ export interface FlowHandler {
   onWritable(): void;
   /** Everything written so far was acknowledged by the peer. Of low urgency: it may come with a later wake-up. */
   onDrained(): void;
+  /** The peer has acknowledged more of what was written. As urgent as what else there is to tell. */
+  onAcknowledged?(): void;
+  /** The peer has acknowledged the last byte of the file. */
+  onSent?(): void;
   /** The flow is dead: `onClose` follows, once everything was read. */
   onError(errno: number): void;
   /** The flow is over. The last callback. */
@@ -65,10 +69,10 @@ export interface AppFlow {
 }
 
 /** Callbacks of one listener. */
-export interface ListenHandler {
+export interface ListenHandler<Flow extends AppFlow = AppFlow> {
   onListening(address: string, port: number): void;
   /** A connection is established; its first bytes may wait already. Set `flow.handler` before returning. */
-  onConnection(flow: AppFlow): void;
+  onConnection(flow: Flow): void;
   onError(errno: number): void;
   onClose(): void;
 }

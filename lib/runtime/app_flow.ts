@@ -3,8 +3,9 @@ import type { AppFlow, FlowHandler } from './app_api.js';
 import { readInfo } from './app_info.js';
 import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
-import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN,
-  FLOW_WAITING, SUBMIT_FLOW, SUBMIT_OPTIONS } from './messages.js';
+import { FilePart } from './file_part.js';
+import { FILE_BYTES_MOST, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER,
+  FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_OPTIONS } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
 import type { TcpInfo } from '../tcp/conn/info.js';
 import { ADDRESS_WORDS, formatAddress, formatAsIPv6, isMapped } from '../tcp/wire/address.js';
@@ -25,10 +26,21 @@ const KEEP_COUNT_MOST = 127;
 const DUE_CONNECT = 1;
 const DUE_READABLE = 2;
 const DUE_ROOM = 4;
-const DUE_ERROR = 8;
-const DUE_OVER = 16;
+const DUE_SENT = 8;
+const DUE_ERROR = 16;
+const DUE_OVER = 32;
+
+const TWO_TO_32 = 2 ** 32;
 
 const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
+
+/** The file that the app thread has asked for last. */
+class AppFile extends FilePart {
+  descriptor = 0;
+  offset = 0;
+  /** It is still to be submitted. */
+  changed = false;
+}
 
 export class ChannelFlow implements AppFlow {
   handler: FlowHandler = IGNORE;
@@ -44,6 +56,10 @@ export class ChannelFlow implements AppFlow {
   readonly #port: AppPort;
   readonly #send: SendStream;
   readonly #receive: ReceiveStream;
+  /** Null where the app has sent no file. */
+  #file: AppFile | null = null;
+  /** Position in the send stream, bytes of files included, up to which the peer has acknowledged. */
+  #acknowledged = 0;
   /** Flags of the next submission, and those of the last completion. */
   #submit = 0;
   #completed = 0;
@@ -76,7 +92,25 @@ export class ChannelFlow implements AppFlow {
   get family(): 'IPv4' | 'IPv6' { return !this.asIPv6 && isMapped(this.#ends, REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
   get readableLength(): number { return this.#receive.length; }
   get ended(): boolean { return (this.#completed & FLOW_EOF) !== 0 && this.#receive.length === 0; }
-  get unacknowledged(): number { return this.#send.unacknowledged; }
+  get unacknowledged(): number { return (this.#written - this.#acknowledged) | 0; }
+  /** First byte of what `peek` has found and of the room that `reserve` has found, as places in `AppMemory.bytes`. */
+  get dataAt(): number { return this.#receive.dataAt; }
+  get roomAt(): number { return this.#send.roomAt; }
+  /** Bytes of the room that stands. */
+  get reserved(): number { return this.#send.reserved; }
+  /** A file of `sendFile` is not acknowledged to its end. */
+  get sendingFile(): boolean { return this.#file !== null && this.#file.pending; }
+  /** What `onError` tells is what reading the file gave. */
+  get fileFailed(): boolean { return (this.#completed & FLOW_FILE_ERROR) !== 0; }
+  /** The file is still to be submitted. */
+  get fileChanged(): boolean { return this.#file !== null && this.#file.changed; }
+  /** The app has let go of it, or it is over. */
+  get closed(): boolean { return this.#closed; }
+
+  /** Position behind the last byte of the send stream, those of files included. */
+  get #written(): number {
+    return this.#file === null ? this.#send.written : this.#file.inStream(this.#send.written);
+  }
 
   #format(at: number): string {
     return this.asIPv6 ? formatAsIPv6(this.#ends, at) : formatAddress(this.#ends, at);
@@ -98,24 +132,82 @@ export class ChannelFlow implements AppFlow {
 
   readInto(target: Uint8Array, offset: number, length: number): number {
     const count = this.#receive.read(target, offset, length);
-    if (count === 0) return 0;
+    if (count > 0) this.#consumed();
+    return count;
+  }
+
+  /** Bytes that wait in one piece, from `dataAt` on; more may wait behind them. 0 where none wait. */
+  peek(): number {
+    return this.#receive.peek();
+  }
+
+  /** `length` bytes, no more than wait, were read in place: their memory is given back. */
+  consume(length: number): void {
+    this.#receive.consume(length);
+    if (length > 0) this.#consumed();
+  }
+
+  #consumed(): void {
     const wakes = ((this.#receive.consumed - this.#wokenAt) | 0) >= CONSUMED_WORTH_WAKING;
     if (wakes) this.#wokenAt = this.#receive.consumed;
     this.#port.submitLater(this, wakes);
     if (this.#overWaits && this.#receive.length === 0) this.#port.callLater(this);
-    return count;
+  }
+
+  /** True where nothing more may be written: it was ended, reset or closed. */
+  get writesNoMore(): boolean {
+    return this.#closed || (this.#submit & (FLOW_END | FLOW_RESET)) !== 0;
   }
 
   write(bytes: Uint8Array, offset: number, length: number): number {
-    if (this.#closed || length === 0 || (this.#submit & (FLOW_END | FLOW_RESET)) !== 0) return 0;
+    if (length === 0 || this.writesNoMore) return 0;
     const taken = this.#send.write(bytes, offset, length);
-    if (taken < length) {
-      this.#submit |= FLOW_WAITING;
-      // No acknowledgement of its own will make room: it waits for a block that another flow gives back.
-      if (this.#send.unacknowledged === 0) this.#port.waitForBlock(this);
-    }
+    if (taken < length) this.#lacksRoom();
     this.#port.submitLater(this, true);
     return taken;
+  }
+
+  /**
+   * Room for at most `length` bytes in one piece, from `roomAt` on: fewer where a block ends. It stands until `commit`, `write` or the next
+   * `reserve`. 0 where the buffer is at its bound, and `onWritable` follows; or where nothing more may be written.
+   */
+  reserve(length: number): number {
+    if (length === 0 || this.writesNoMore) return 0;
+    const room = this.#send.reserve(length);
+    if (room > 0) return room;
+    this.#lacksRoom();
+    this.#port.submitLater(this, true);
+    return 0;
+  }
+
+  /** The first `length` bytes of the room, no more than it has, are written; the rest of the room is given back. */
+  commit(length: number): void {
+    this.#send.commit(length);
+    if (length > 0) this.#port.submitLater(this, true);
+  }
+
+  #lacksRoom(): void {
+    this.#submit |= FLOW_WAITING;
+    // No acknowledgement of its own will make room: it waits for a block that another flow gives back.
+    if (this.#send.unacknowledged === 0) this.#port.waitForBlock(this);
+  }
+
+  /**
+   * Has the TCP server send bytes of a file behind everything written so far. The descriptor stays open, and the file as it is, until
+   * `onSent` or the flow's end.
+   *
+   * @param length 1 to FILE_BYTES_MOST. @returns false where another file is not acknowledged yet, or nothing more may be written.
+   */
+  sendFile(descriptor: number, offset: number, length: number): boolean {
+    if (this.writesNoMore || this.sendingFile) return false;
+    const file = (this.#file ??= new AppFile());
+    file.at = this.#written;
+    file.length = Math.min(length, FILE_BYTES_MOST);
+    file.descriptor = descriptor;
+    file.offset = offset;
+    file.pending = file.changed = true;
+    this.#port.submitLater(this, true);
+    return true;
   }
 
   end(): void {
@@ -184,7 +276,7 @@ export class ChannelFlow implements AppFlow {
     if (accepted) {
       this.#submit |= FLOW_TAKEN;
       this.#port.submitLater(this, false);
-    } else if (this.#submit !== 0 || this.#send.written !== 0 || this.optionsChanged) {
+    } else if (this.#submit !== 0 || this.#written !== 0 || this.optionsChanged) {
       this.#port.submitLater(this, true);
     }
   }
@@ -198,12 +290,26 @@ export class ChannelFlow implements AppFlow {
     this.optionsChanged = false;
   }
 
+  /** Fills in the entry that comes before the other where there is a file to send. */
+  writeFile(words: Int32Array, at: number): void {
+    const file = this.#file as AppFile;
+    words[at] = SUBMIT_FILE;
+    words[at + 1] = this.index;
+    words[at + 2] = this.generation;
+    words[at + 3] = file.descriptor;
+    words[at + 4] = file.offset | 0;
+    words[at + 5] = Math.floor(file.offset / TWO_TO_32);
+    words[at + 6] = file.at;
+    words[at + 7] = file.length;
+    file.changed = false;
+  }
+
   /** Fills in the submission entry at word `at`: the whole state of this side. */
   writeSubmission(words: Int32Array, at: number): void {
     words[at] = SUBMIT_FLOW | this.#submit;
     words[at + 1] = this.index;
     words[at + 2] = this.generation;
-    words[at + 3] = this.#send.written;
+    words[at + 3] = this.#written;
     words[at + 4] = this.#receive.consumed;
     words[at + 5] = this.#send.chainFirst;
     words[at + 6] = this.#send.chainStart;
@@ -216,11 +322,8 @@ export class ChannelFlow implements AppFlow {
     const flags = words[at];
     const news = flags & ~this.#completed;
     this.#completed = flags;
-    const freed = words[at + 4] !== this.#send.acknowledged;
-    if (freed) {
-      this.#send.widen(this.#port.tcb.at(this.index).cwnd);
-      this.#send.acknowledge(words[at + 4]);
-    }
+    const freed = words[at + 4] !== this.#acknowledged;
+    if (freed) this.#acknowledge(words[at + 4]);
     if ((flags & FLOW_GONE) !== 0) {
       this.#send.free();
       return true;
@@ -236,6 +339,14 @@ export class ChannelFlow implements AppFlow {
     if ((news & FLOW_OVER) !== 0) this.#due |= DUE_OVER;
     this.#tell();
     return false;
+  }
+
+  #acknowledge(position: number): void {
+    const file = this.#file;
+    this.#acknowledged = position;
+    this.#send.widen(this.#port.tcb.at(this.index).cwnd);
+    this.#send.acknowledge(file === null ? position : file.inChain(position));
+    if (file !== null && file.acknowledge(position)) this.#due |= DUE_SENT;
   }
 
   /** The connect was refused, or the TCP server is no more. */
@@ -276,10 +387,16 @@ export class ChannelFlow implements AppFlow {
   #tellOne(due: number): void {
     if (due === DUE_CONNECT) this.handler.onConnect();
     else if (due === DUE_READABLE) this.handler.onReadable();
-    else if (due === DUE_ROOM) this.#roomCame();
+    else if (due === DUE_ROOM) this.#acknowledgementCame();
+    else if (due === DUE_SENT) this.handler.onSent?.();
     else if (due === DUE_ERROR) this.handler.onError(this.#errno);
     else if (this.#receive.length === 0) this.#over();
     else this.#overWaits = true;
+  }
+
+  #acknowledgementCame(): void {
+    this.handler.onAcknowledged?.();
+    this.#roomCame();
   }
 
   /** There are free blocks again after `waitForBlock`. */
@@ -293,7 +410,7 @@ export class ChannelFlow implements AppFlow {
       this.#submit &= ~FLOW_WAITING;
       this.handler.onWritable();
     }
-    if (this.#send.unacknowledged === 0) this.handler.onDrained();
+    if (this.unacknowledged === 0) this.handler.onDrained();
   }
 
   #over(): void {

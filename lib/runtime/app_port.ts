@@ -1,20 +1,20 @@
 /**
  * An app thread's end of its channel to the TCP server.
  *
- * Submissions are gathered and leave once, at the end of the tick they were made in. Completions are taken a batch at a
- * time; before it sleeps the thread looks again for a few turns of its event loop, because a wake-up costs more than a look.
- * The sleep itself is `Atomics.waitAsync`: the event loop goes on with everything else.
+ * Submissions are gathered and leave once, at the end of the tick they were made in. Completions are taken a batch at a time. How the
+ * thread rings and hears of the TCP server is app_tie.ts's.
  */
 import { existsSync, readlinkSync } from 'node:fs';
 import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
 import { ECONNRESET, EINVAL } from '../tcp/errno.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
-import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
+import type { AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
 import { ChannelFlow } from './app_flow.js';
 import { AppMemory } from './app_streams.js';
+import { tieTo } from './app_tie.js';
+import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
-import { ringServer } from './doorbell.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
   LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
@@ -24,8 +24,6 @@ import { QueueConsumer, QueueProducer } from './queue.js';
 
 /** Completions taken before the event loop gets its turn. */
 const BATCH = 256;
-/** Turns of the event loop in which the thread looks again before it sleeps. */
-const LOOKS = 2;
 /** How often the thread looks whether its TCP server is still there, without a system call as long as it is. */
 const WATCH_MS = 1000;
 /** How long an app waits that asks for a port before the TCP server has said it: far longer than that takes, unless it is held up. */
@@ -48,7 +46,7 @@ type Submission = readonly number[];
 
 /** A request that waits for its answer, or a listener. */
 type Request =
-  | { readonly kind: 'listen'; readonly handler: ListenHandler; readonly host: string; listening: boolean }
+  | { readonly kind: 'listen'; readonly handler: ListenHandler<ChannelFlow>; readonly host: string; listening: boolean }
   | { readonly kind: 'connect'; readonly flow: ChannelFlow };
 
 export class AppPort {
@@ -63,6 +61,11 @@ export class AppPort {
   readonly #requests = new Map<number, Request>();
   #lastRequest = 0;
   #alive = true;
+  /**
+   * Called once after each batch of completions, and whatever of `callLater` there was; what it submits leaves when it returns. Null: the
+   * callbacks of flows and listeners are all that is wanted.
+   */
+  onBatch: (() => void) | null = null;
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
   /** Requests that found the queue full, in order; nothing overtakes them. */
   #waiting: Submission[] = [];
@@ -73,16 +76,13 @@ export class AppPort {
   #starved: ChannelFlow[] = [];
   #flushPlanned = false;
   #urgent = false;
-  #looks = 0;
   #refs = 0;
+  readonly #tie: ServerTie;
   /** Also what keeps the event loop alive while somebody wants that. */
   readonly #watch: NodeJS.Timeout;
   #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
   readonly #onFlush = (): void => this.#flush();
-  readonly #onPump = (): void => this.#pump();
-  // The pump runs as a tick, so that what a callback throws is an uncaught exception and not an unhandled rejection.
-  readonly #onWake = (): void => process.nextTick(this.#onPump);
 
   /**
    * Attaches the calling thread to a TCP server.
@@ -111,11 +111,12 @@ export class AppPort {
     this.#submissions = new QueueProducer(words, base + CH_SUBMIT_HEAD, base + CH_SUBMIT_TAIL, layout.submissionBase(channel));
     this.#completions = new QueueConsumer(words, base + CH_COMPLETE_HEAD, base + CH_COMPLETE_TAIL, layout.completionBase(channel));
     words[base + CH_TID] = tid;
+    this.#tie = tieTo(handle.memory, base + CH_SLEEP, this);
     this.#announce(CHANNEL_ATTACHED);
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
     process.once('exit', this.#onExit);
-    this.#sleep();
+    this.#tie.pumpSoon();
   }
 
   get alive(): boolean {
@@ -130,7 +131,7 @@ export class AppPort {
     this.#endCallbacks.push(callback);
   }
 
-  listen(options: ListenOptions, handler: ListenHandler): AppListener {
+  listen(options: ListenOptions, handler: ListenHandler<ChannelFlow>): AppListener {
     const host = options.host ?? '::';
     const request = this.#request({ kind: 'listen', handler, host, listening: false });
     const address = new Int32Array(4);
@@ -143,7 +144,7 @@ export class AppPort {
     return { port: () => this.#awaitPort(request), close: () => this.#unlisten(request) };
   }
 
-  connect(options: ConnectOptions, handler: FlowHandler): AppFlow {
+  connect(options: ConnectOptions, handler: FlowHandler): ChannelFlow {
     const flow = new ChannelFlow(this);
     flow.handler = handler;
     flow.asIPv6 = options.host.includes(':');
@@ -184,9 +185,33 @@ export class AppPort {
     const tailAt = this.#base + CH_SUBMIT_TAIL;
     const until = performance.now() + DETACH_MS;
     while (!this.#push() && performance.now() < until && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
-      ringServer(words);
-      Atomics.wait(words, tailAt, Atomics.load(words, tailAt), 1);
+      this.#tie.wait(tailAt, Atomics.load(words, tailAt));
     }
+  }
+
+  // ---- for a thread that waits itself
+
+  /** Submits what is to be submitted, and takes what the TCP server has told. Returns how many completions that were. */
+  poll(): number {
+    this.#flushNow();
+    this.#tie.advance();
+    return this.#alive && !this.#isOver() ? this.#take() : 0;
+  }
+
+  /**
+   * As `poll`, and blocks the thread, its event loop with it, until there is something to take or the time is over.
+   *
+   * @param ms at most; Infinity for no bound.
+   */
+  wait(ms: number): number {
+    let taken = this.poll();
+    for (let left = ms; taken === 0 && left > 0 && this.#alive; left -= WATCH_MS) {
+      // What found the queue full is tried again soon.
+      const timedOut = this.#tie.block(this.#flushPlanned ? 1 : Math.min(left, WATCH_MS));
+      if (timedOut && !this.#flushPlanned) this.#look();
+      taken = this.poll();
+    }
+    return taken;
   }
 
   // ---- for the flows of this port
@@ -207,10 +232,15 @@ export class AppPort {
     this.#starved.push(flow);
   }
 
+  /** `onBatch` follows from the event loop. */
+  batchLater(): void {
+    this.#tie.pumpSoon();
+  }
+
   /** `flow.called()` follows from the event loop. */
   callLater(flow: ChannelFlow): void {
     this.#called.push(flow);
-    setImmediate(this.#onPump);
+    this.#tie.pumpSoon();
   }
 
   // ---- submissions
@@ -237,8 +267,7 @@ export class AppPort {
       if (at >= 0) return Math.max(words[at + 2], 0);
       if (performance.now() >= until) return 0;
       this.#push();
-      ringServer(words);
-      Atomics.wait(words, headAt, head, 1);
+      this.#tie.wait(headAt, head);
     }
     return 0;
   }
@@ -268,6 +297,11 @@ export class AppPort {
     process.nextTick(this.#onFlush);
   }
 
+  /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
+  #flushNow(): void {
+    if (this.#waiting.length > 0 || this.#dirty.length > 0 || this.#urgent) this.#flush();
+  }
+
   #flush(): void {
     this.#flushPlanned = false;
     if (!this.#alive) return;
@@ -277,7 +311,7 @@ export class AppPort {
       this.#flushPlanned = true;
       setImmediate(this.#onFlush);
     }
-    if (this.#urgent || !complete) ringServer(this.#words);
+    if (this.#urgent || !complete) this.#tie.ring();
     this.#urgent = !complete;
   }
 
@@ -291,6 +325,7 @@ export class AppPort {
     for (; submitted < dirty.length; submitted++) {
       const flow = dirty[submitted];
       if (flow.optionsChanged && !this.#pushOptions(flow)) break;
+      if (flow.fileChanged && !this.#pushFile(flow)) break;
       const at = this.#submissions.push();
       if (at < 0) break;
       flow.dirty = false;
@@ -308,22 +343,37 @@ export class AppPort {
     return at >= 0;
   }
 
+  #pushFile(flow: ChannelFlow): boolean {
+    const at = this.#submissions.push();
+    if (at >= 0) flow.writeFile(this.#words, at);
+    return at >= 0;
+  }
+
   // ---- completions
 
-  /** Takes a batch; then looks again, goes on, or sleeps. */
-  #pump(): void {
-    if (!this.#alive) return;
-    if (this.#isOver()) return;
-    let taken = BATCH;
+  /** Takes a batch of what the TCP server tells, and finds out where it is no more. Returns how much there was. */
+  pump(): number {
+    if (!this.#alive || this.#isOver()) return 0;
+    if (this.onBatch === null) return this.#take();
+    // No tick is planned for what is submitted meanwhile: it leaves below.
+    this.#flushPlanned = true;
     try {
-      this.#callCalled();
-      taken = this.#takeCompletions();
+      const taken = this.#take();
+      this.onBatch?.();
+      return taken;
     } finally {
-      // Also where a callback has thrown: the rest of the batch is taken in the next turn.
-      if (taken > 0) this.#looks = LOOKS;
-      if (taken > 0 || this.#looks-- > 0) setImmediate(this.#onPump);
-      else this.#sleep();
+      this.#flush();
     }
+  }
+
+  #take(): number {
+    this.#callCalled();
+    return this.#takeCompletions();
+  }
+
+  /** Nothing is there to take, now that the thread has said that it sleeps. */
+  get isQuiet(): boolean {
+    return this.#completions.available() === 0 && this.#called.length === 0 && !this.#isOver();
   }
 
   #takeCompletions(): number {
@@ -402,22 +452,6 @@ export class AppPort {
     forEach(called, call);
   }
 
-  /** See doorbell.ts: says that it sleeps, looks once more, and only then waits. */
-  #sleep(): void {
-    const words = this.#words;
-    const sleepAt = this.#base + CH_SLEEP;
-    this.#looks = 0;
-    Atomics.store(words, sleepAt, 1);
-    if (this.#completions.available() !== 0 || this.#isOver()) {
-      Atomics.store(words, sleepAt, 0);
-      if (this.#alive) setImmediate(this.#onPump);
-      return;
-    }
-    const wait = Atomics.waitAsync(words, sleepAt, 1);
-    if (wait.async) void wait.value.then(this.#onWake);
-    else setImmediate(this.#onPump);
-  }
-
   // ---- the end
 
   /** Finds out that the TCP server, or this channel, has ended, and tells everybody. */
@@ -456,7 +490,7 @@ export class AppPort {
     if (turns === this.#turnsSeen && tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) Atomics.store(words, CTRL_STATE, STATE_DEAD);
     this.#turnsSeen = turns;
     // Not out of a timer: what a callback throws then is as with any other end.
-    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) setImmediate(this.#onPump);
+    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) setImmediate(() => this.pump());
   }
 
   #die(error: Error): void {
@@ -488,7 +522,7 @@ export class AppPort {
   #announce(state: number): void {
     Atomics.store(this.#words, this.#base + CH_STATE, state);
     Atomics.add(this.#words, CTRL_CHANNELS, 1);
-    ringServer(this.#words);
+    this.#tie.ring();
   }
 }
 

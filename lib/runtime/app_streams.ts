@@ -25,6 +25,9 @@ export class AppMemory {
   }
 }
 
+/** Of a part of an array so many bytes are copied one by one: `set` wants an array of its own for them, which is garbage at once. */
+const LOOPED_BYTES = 256;
+
 /** Bytes that may wait for acknowledgement on a flow whose congestion window is still small. */
 export const SEND_BUFFER_INITIAL = 1 << 20;
 
@@ -39,10 +42,16 @@ export class SendStream {
   /** Where the present chain began: its first block, and the position of its first byte. */
   chainFirst = NONE;
   chainStart = 0;
+  /** First byte of the room that `reserve` found, as a place in `AppMemory.bytes`. */
+  roomAt = 0;
+  /** Bytes of room handed out: what `commit` may take. */
+  reserved = 0;
   #oldest = NONE;
   #oldestAt = 0;
   #last = NONE;
   #held = 0;
+  /** A block that was taken for room and is in the chain only once bytes are in it. */
+  #spare = NONE;
 
   /** @param most bytes that may wait for acknowledgement at most; it begins with SEND_BUFFER_INITIAL of them. */
   constructor(memory: AppMemory, most: number) {
@@ -66,9 +75,10 @@ export class SendStream {
   /** Copies bytes in; returns how many there was room for. */
   write(source: Uint8Array, offset: number, length: number): number {
     const { bytes, blockBase } = this.#memory;
+    this.reserved = 0;
     let taken = 0;
     while (taken < length) {
-      let used = this.#last === NONE ? BLOCK_BYTES : this.#usedInLast();
+      let used = this.#usedInLast();
       if (used === BLOCK_BYTES) {
         if (!this.#append()) break;
         used = 0;
@@ -76,7 +86,9 @@ export class SendStream {
       const count = Math.min(length - taken, BLOCK_BYTES - used);
       const to = blockBase + (this.#last << BLOCK_SHIFT) + used;
       const from = offset + taken;
-      if (from === 0 && count === source.length) bytes.set(source, to);
+      if (source === bytes) bytes.copyWithin(to, from, from + count);
+      else if (from === 0 && count === source.length) bytes.set(source, to);
+      else if (count <= LOOPED_BYTES) for (let i = 0; i < count; i++) bytes[to + i] = source[from + i];
       else bytes.set(source.subarray(from, from + count), to);
       taken += count;
       this.written = (this.written + count) | 0;
@@ -84,14 +96,43 @@ export class SendStream {
     return taken;
   }
 
+  /**
+   * Room for at most `length` bytes behind what was written, in one piece that begins at `roomAt`: what is left of a block, or a
+   * new one. Returns how many; 0 where the buffer is at its bound. The room stands until `commit`, `write` or the next `reserve`.
+   */
+  reserve(length: number): number {
+    const { blockBase } = this.#memory;
+    const used = this.#usedInLast();
+    if (used < BLOCK_BYTES) {
+      this.roomAt = blockBase + (this.#last << BLOCK_SHIFT) + used;
+      return (this.reserved = Math.min(length, BLOCK_BYTES - used));
+    }
+    if (this.#spare === NONE) this.#spare = this.#take();
+    if (this.#spare === NONE) return (this.reserved = 0);
+    this.roomAt = blockBase + (this.#spare << BLOCK_SHIFT);
+    return (this.reserved = Math.min(length, BLOCK_BYTES));
+  }
+
+  /** The first `length` bytes of the room are written; the rest of it is given back. */
+  commit(length: number): void {
+    this.reserved = 0;
+    if (length === 0) {
+      if (this.unacknowledged === 0) this.free();
+      return;
+    }
+    if (this.#usedInLast() === BLOCK_BYTES) this.#append();
+    this.written = (this.written + length) | 0;
+  }
+
   /** The TCP server says that the peer has acknowledged up to `position`. */
   acknowledge(position: number): void {
     this.acknowledged = position;
-    if (position === this.written) {
+    // Where room is handed out, the block that it lies in stays.
+    if (position === this.written && this.reserved === 0) {
       this.free();
       return;
     }
-    while (((position - this.#oldestAt) | 0) > BLOCK_BYTES) {
+    while (this.#held > 0 && ((position - this.#oldestAt) | 0) > BLOCK_BYTES) {
       const block = this.#oldest;
       this.#oldest = this.#memory.links[block];
       this.#oldestAt = (this.#oldestAt + BLOCK_BYTES) | 0;
@@ -109,18 +150,27 @@ export class SendStream {
       block = next;
     }
     this.#oldest = this.#last = NONE;
+    if (this.#spare !== NONE) arena.give(this.#spare);
+    this.#spare = NONE;
+    this.reserved = 0;
   }
 
   #usedInLast(): number {
+    if (this.#last === NONE) return BLOCK_BYTES;
     const used = ((this.written - this.chainStart) | 0) & (BLOCK_BYTES - 1);
     // A block is appended only for bytes that follow, so a last block without any is a full one.
     return used === 0 ? BLOCK_BYTES : used;
   }
 
+  #take(): number {
+    if (this.#held > 0 && this.#held * BLOCK_BYTES >= this.#limit) return NONE;
+    return this.#memory.arena.take(this.#held);
+  }
+
   #append(): boolean {
-    if (this.#held > 0 && this.#held * BLOCK_BYTES >= this.#limit) return false;
-    const block = this.#memory.arena.take(this.#held);
+    const block = this.#spare === NONE ? this.#take() : this.#spare;
     if (block === NONE) return false;
+    this.#spare = NONE;
     if (this.#last === NONE) {
       this.chainFirst = this.#oldest = block;
       this.chainStart = this.#oldestAt = this.written;
@@ -143,6 +193,8 @@ export class ReceiveStream {
   #chainStart = 0;
   #block = NONE;
   #blockAt = 0;
+  /** First byte that `peek` has found, as a place in `AppMemory.bytes`. */
+  dataAt = 0;
 
   constructor(memory: AppMemory) {
     this.#memory = memory;
@@ -169,21 +221,39 @@ export class ReceiveStream {
 
   /** Copies at most `length` bytes out. Returns how many there were. */
   read(target: Uint8Array, offset: number, length: number): number {
-    const { bytes, blockBase, links } = this.#memory;
+    const { bytes } = this.#memory;
     const total = Math.min(length, this.length);
     for (let done = 0; done < total; ) {
-      let at = (this.consumed - this.#blockAt) | 0;
-      if (at === BLOCK_BYTES) {
-        this.#block = links[this.#block];
-        this.#blockAt = (this.#blockAt + BLOCK_BYTES) | 0;
-        at = 0;
-      }
-      const count = Math.min(total - done, BLOCK_BYTES - at);
-      const from = blockBase + (this.#block << BLOCK_SHIFT) + at;
-      bytes.copy(target, offset + done, from, from + count);
+      const count = Math.min(total - done, this.peek());
+      bytes.copy(target, offset + done, this.dataAt, this.dataAt + count);
       done += count;
       this.consumed = (this.consumed + count) | 0;
     }
     return total;
+  }
+
+  /** Bytes that wait in one piece, from `dataAt` on: those of one block. 0 where none wait. */
+  peek(): number {
+    const waiting = this.length;
+    if (waiting === 0) return 0;
+    let at = (this.consumed - this.#blockAt) | 0;
+    if (at === BLOCK_BYTES) {
+      this.#follow();
+      at = 0;
+    }
+    this.dataAt = this.#memory.blockBase + (this.#block << BLOCK_SHIFT) + at;
+    return Math.min(waiting, BLOCK_BYTES - at);
+  }
+
+  /** `length` bytes, which wait, were read in place. */
+  consume(length: number): void {
+    this.consumed = (this.consumed + length) | 0;
+    // A block that was left lies no longer in the chain once the TCP server hears of it: the reader goes on before that.
+    while (((this.consumed - this.#blockAt) | 0) > BLOCK_BYTES) this.#follow();
+  }
+
+  #follow(): void {
+    this.#block = this.#memory.links[this.#block];
+    this.#blockAt = (this.#blockAt + BLOCK_BYTES) | 0;
   }
 }

@@ -9,7 +9,7 @@
 export const OP_MASK = 0xff;
 
 // App thread to TCP server.
-/** [op|flags, flow, generation, txWritten, rxConsumed, txChainFirst, txChainStart, 0] */
+/** [op|flags, flow, generation, txWritten, rxConsumed, txChainFirst, txChainStart, 0]; bytes of files count in txWritten, in txChainStart they do not */
 export const SUBMIT_FLOW = 1;
 /** [op|LISTEN_IPV6_ONLY, request, a0, a1, a2, a3, port, backlog] */
 export const SUBMIT_LISTEN = 2;
@@ -21,6 +21,13 @@ export const SUBMIT_CONNECT = 4;
 export const SUBMIT_BIND = 5;
 /** [op, flow, generation, keepIdleMs, keepIntervalMs, keepCount | trafficClass << 8, userTimeoutMs, finWaitMs]; 0: the TCP server's own */
 export const SUBMIT_OPTIONS = 6;
+/**
+ * [op, flow, generation, descriptor, offsetLow, offsetHigh, position, length] `length` bytes of a file stand in the send stream from
+ * `position` on, behind everything written before; the next SUBMIT_FLOW counts them in txWritten. One at a time until acknowledged.
+ */
+export const SUBMIT_FILE = 7;
+/** Bytes of one SUBMIT_FILE at most: positions are compared by the sign of their difference. */
+export const FILE_BYTES_MOST = 0x40000000;
 
 /** :: takes IPv6 alone. */
 export const LISTEN_IPV6_ONLY = 0x100;
@@ -57,6 +64,8 @@ export const FLOW_ERROR = 0x400;
 export const FLOW_OVER = 0x800;
 /** The TCP server has forgotten the flow for this app: send memory may be reused, the index may come back with another generation. */
 export const FLOW_GONE = 0x1000;
+/** With FLOW_ERROR: the errno is what reading the file of SUBMIT_FILE gave. */
+export const FLOW_FILE_ERROR = 0x2000;
 
 // Why a channel was ended.
 export const VIOLATION_OPERATION = 1;
@@ -66,11 +75,12 @@ export const VIOLATION_CONSUMED = 4;
 export const VIOLATION_BLOCK = 5;
 export const VIOLATION_QUEUE = 6;
 export const VIOLATION_STATE = 7;
+export const VIOLATION_FILE = 8;
 
 const VIOLATIONS = [
   '', 'an unknown operation', 'a flow that is out of range or another app thread\'s', 'a send position beyond its arena or moving back',
   'a receive position beyond what was received or moving back', 'a payload block that is not its own', 'a queue position out of range',
-  'a state of its channel that it may not take',
+  'a state of its channel that it may not take', 'a file that is none, or stands where none may in the send stream',
 ];
 
 /** What a VIOLATION_* means, for an error message. */

@@ -7,12 +7,14 @@ import { Tcb } from '../tcp/conn/tcb.js';
 import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CH_TID, CLAIM_SHIFT, CTRL_CHANNELS,
   QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
-import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE,
-  FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FLOW, SUBMIT_LISTEN,
-  SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FLOW, VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_STATE, VIOLATION_WRITTEN } from './messages.js';
+import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FILE_BYTES_MOST, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR,
+  FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT,
+  SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_LISTEN, SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FILE, VIOLATION_FLOW,
+  VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_STATE, VIOLATION_WRITTEN } from './messages.js';
 import { ServerChannel } from './server_channel.js';
-import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_CORK, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
+import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_CORK, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FILE_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
   LEVEL_OVER, LEVEL_RELEASED, LEVEL_UNTAKEN, LEVEL_URGENT, LEVEL_WAITING, ServerFlows } from './server_flows.js';
+import type { ServerFiles } from './server_files.js';
 import { ServerListeners } from './server_listeners.js';
 import type { ServerPayload } from './server_payload.js';
 
@@ -21,6 +23,9 @@ const NONE = -1;
 const SUBMISSION_BUDGET = 1024;
 /** An app that waits for room is told when this much has come free since it was last told (or everything has). */
 const ROOM_WORTH_TELLING = 4 * BLOCK_BYTES;
+/** Above the low word of an offset in a file: offsets are safe integers. */
+const OFFSET_HIGH_MOST = 0x1fffff;
+const TWO_TO_32 = 2 ** 32;
 
 export class ServerApps {
   readonly #layout: Layout;
@@ -30,6 +35,7 @@ export class ServerApps {
   readonly #tcb: Tcb;
   readonly #flows: ServerFlows;
   readonly #listeners: ServerListeners;
+  readonly #files: ServerFiles;
   /** The channels in use, and all by index. */
   readonly #active: ServerChannel[] = [];
   readonly #channels: (ServerChannel | undefined)[];
@@ -44,6 +50,7 @@ export class ServerApps {
     this.#tcb = new Tcb(words, layout.tcbBase);
     this.#flows = new ServerFlows(layout.sizes.maxFlows);
     this.#listeners = new ServerListeners(stack);
+    this.#files = payload.files;
     this.#channels = new Array<ServerChannel | undefined>(layout.sizes.maxApps);
     for (let flow = 0; flow < layout.sizes.maxFlows; flow++) payload.reset(flow);
   }
@@ -63,13 +70,13 @@ export class ServerApps {
     return false;
   }
 
-  /** Carries out what is in the submission queues. Returns how many entries it took. */
+  /** Carries out what is in the submission queues, and reads files on. Returns how many entries and pieces of files it took. */
   takeSubmissions(): number {
     if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) this.#followChannels();
     let taken = 0;
     // From the last one, because a channel that ends goes out of the list.
     for (let i = this.#active.length - 1; i >= 0; i--) if (!this.#active[i].held) taken += this.#takeFrom(this.#active[i]);
-    return taken;
+    return taken + this.#files.read(this.#fileRoom, this.#fileProgressed);
   }
 
   /** Turns what the stack has to report into what app threads are to be told. */
@@ -230,6 +237,8 @@ export class ServerApps {
         return this.#flowSubmission(channel, at);
       case SUBMIT_OPTIONS:
         return this.#optionsSubmission(channel, at);
+      case SUBMIT_FILE:
+        return this.#fileSubmission(channel, at);
       case SUBMIT_LISTEN:
         this.#copyAddress(at + 2, this.#address);
         this.#reply(channel, words[at + 1], this.#listen(channel, at), 0);
@@ -312,13 +321,31 @@ export class ServerApps {
     return 0;
   }
 
+  #fileSubmission(channel: ServerChannel, at: number): number {
+    const words = this.#words;
+    const flows = this.#flows;
+    const flow = words[at + 1];
+    if (flow < 0 || flow >= flows.owner.length) return VIOLATION_FLOW;
+    if (words[at + 2] !== flows.generation[flow] || flows.owner[flow] === NONE) return 0;
+    if (flows.owner[flow] !== channel.index) return VIOLATION_FLOW;
+    const level = flows.level[flow];
+    if ((level & (LEVEL_FREED | LEVEL_RELEASED)) !== 0) return 0;
+    const low = words[at + 4];
+    const high = words[at + 5];
+    const position = words[at + 6];
+    const length = words[at + 7];
+    if ((level & LEVEL_ENDED) !== 0 || ((position - flows.written[flow]) | 0) < 0) return VIOLATION_FILE;
+    if (length < 1 || length > FILE_BYTES_MOST || high < 0 || high > OFFSET_HIGH_MOST) return VIOLATION_FILE;
+    return this.#files.add(flow, position, words[at + 3], high * TWO_TO_32 + (low >>> 0), length) ? 0 : VIOLATION_FILE;
+  }
+
   /** What the app thread has written and read since it last said so. */
   #positions(flow: number, written: number, consumed: number, chainFirst: number, chainStart: number): number {
     const flows = this.#flows;
     if (written !== flows.written[flow]) {
       if (!this.#payload.written(flow, written, chainFirst, chainStart)) return VIOLATION_WRITTEN;
       flows.written[flow] = written;
-      this.#stack.write(flow, written);
+      this.#stack.write(flow, this.#files.available(flow, written), this.#files.holds(flow));
     }
     if (consumed !== flows.consumed[flow]) {
       const ahead = (consumed - flows.consumed[flow]) | 0;
@@ -353,16 +380,36 @@ export class ServerApps {
       this.#stack.abort(flow);
     } else if ((flags & FLOW_END) !== 0 && (level[flow] & LEVEL_ENDED) === 0) {
       level[flow] |= LEVEL_ENDED;
-      this.#stack.shutdown(flow);
+      if (!this.#files.holds(flow)) this.#stack.shutdown(flow);
     }
   }
+
+  // ---- files: what was written behind one, and the end, wait until it is read
+
+  /** Bytes of the flow's file that are worth having in memory: what is on its way, and as much behind it. */
+  readonly #fileRoom = (flow: number): number => 2 * this.#tcb.at(flow).cwnd;
+
+  readonly #fileProgressed = (flow: number, errno: number): void => {
+    const flows = this.#flows;
+    if (flows.owner[flow] === NONE) return;
+    if (errno !== 0) {
+      // What the peer was promised does not come: it must not take what follows for it.
+      flows.errno[flow] = errno;
+      flows.level[flow] |= LEVEL_ERROR | LEVEL_FILE_ERROR;
+      this.#stack.abort(flow);
+      return;
+    }
+    const held = this.#files.holds(flow);
+    this.#stack.write(flow, this.#files.available(flow, flows.written[flow]), held);
+    if (!held && (flows.level[flow] & (LEVEL_ENDED | LEVEL_RELEASED)) !== 0) this.#stack.shutdown(flow);
+  };
 
   /** The app has let go of the flow. */
   #release(channel: ServerChannel, flow: number): void {
     const level = this.#flows.level;
     if ((level[flow] & LEVEL_RELEASED) !== 0) return;
     level[flow] |= LEVEL_RELEASED;
-    if ((level[flow] & LEVEL_FREED) === 0) this.#stack.release(flow);
+    if ((level[flow] & LEVEL_FREED) === 0) this.#stack.release(flow, !this.#files.holds(flow));
     if ((level[flow] & (LEVEL_OVER | LEVEL_FREED)) !== 0) this.#mark(channel, flow, false);
   }
 
@@ -415,8 +462,10 @@ export class ServerApps {
       this.#flows.errno[flow] = this.#tcb.at(flow).error;
     }
     this.#flows.level[flow] |= level;
+    if ((level & LEVEL_OVER) !== 0) this.#files.stop(flow);
     const channel = this.#channels[owner]!;
-    if (level !== 0 || (events & EV_READABLE) !== 0) this.#mark(channel, flow, true);
+    const sent = (events & EV_ACKED) !== 0 && this.#files.takeDone(flow);
+    if (level !== 0 || sent || (events & EV_READABLE) !== 0) this.#mark(channel, flow, true);
     else if ((events & EV_ACKED) !== 0) this.#acknowledged(channel, flow);
   }
 
@@ -529,6 +578,7 @@ export class ServerApps {
       ((level & LEVEL_CONNECTED) !== 0 ? FLOW_CONNECTED : 0) |
       ((level & LEVEL_EOF) !== 0 ? FLOW_EOF : 0) |
       ((level & LEVEL_ERROR) !== 0 ? FLOW_ERROR : 0) |
+      ((level & LEVEL_FILE_ERROR) !== 0 ? FLOW_FILE_ERROR : 0) |
       ((level & LEVEL_OVER) !== 0 ? FLOW_OVER : 0) |
       (gone ? FLOW_GONE : 0);
     words[at + 1] = flow;

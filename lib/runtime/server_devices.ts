@@ -39,7 +39,7 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
-  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf) });
+  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns: config.netns });
   const { gateways } = config;
   const claims = nic instanceof RawDevice ? nic : null;
   // Where the kernel finds the way, all the world is on the link.

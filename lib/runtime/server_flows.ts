@@ -22,6 +22,8 @@ export const LEVEL_KEEP_ALIVE = 2048;
 export const LEVEL_DIRTY = 4096;
 export const LEVEL_URGENT = 8192;
 export const LEVEL_CORK = 16384;
+/** The errno is what reading a file gave. */
+export const LEVEL_FILE_ERROR = 32768;
 
 const NONE = -1;
 

@@ -2,10 +2,12 @@
  * The TCP server's life: one loop over two sources of events, the network and the app threads.
  *
  * ```
- *   receive ─▶ submissions ─▶ timers ─▶ tell the apps ─▶ transmit ─▶ (nothing done? look again for a while, then sleep)
+ *   receive ─▶ timers ─▶ tell the apps ─▶ submissions ─▶ transmit ─▶ tell the apps ─▶ (nothing done? look again for a while, then sleep)
  * ```
  *
  * A turn takes in all that is there and then sends once: one acknowledgement and one send decision for each flow touched.
+ *
+ * In a thread of its own the loop is `run`. In the thread of an app, the app has its turn between the two halves (server_merged.ts).
  */
 import { performance } from 'node:perf_hooks';
 import { drain, Poller, threadAlive } from '../nic/syscalls.js';
@@ -42,9 +44,11 @@ export class ServerLoop {
   readonly #apps: ServerApps;
   readonly #setting: LoopSetting;
   readonly #poller: Poller | null;
-  #stopping = false;
   #idleSince = 0;
   #nextReap = 0;
+  /** When it saw that it was told to stop, µs; 0: not yet. */
+  #stoppedAt = 0;
+  #everybodyLeft = false;
 
   constructor(words: Int32Array, stack: Stack, apps: ServerApps, setting: LoopSetting) {
     this.#words = words;
@@ -54,44 +58,69 @@ export class ServerLoop {
     this.#poller = setting.descriptors.length > 0 ? new Poller(setting.descriptors) : null;
   }
 
+  /** Runs in a thread of its own until it is over. */
+  run(): void {
+    for (let now = clock(); !this.isOver(now); now = clock()) {
+      if (this.takeIn(now) + this.sendOut(now) > 0) this.#idleSince = 0;
+      else this.#rest(now);
+    }
+  }
+
   /**
-   * Runs until the supervisor says stop. Then the app threads get the time to leave, and what was written the time to be sent, both
+   * True once the supervisor has said stop, the app threads have had the time to leave, and what was written the time to be sent, both
    * of them short.
    */
-  run(): void {
-    while (Atomics.load(this.#words, CTRL_STOP) === 0) this.#step();
-    this.#stopping = true;
-    const now = clock();
-    this.#setting.ringEveryApp();
-    while (this.#apps.attended && clock() < now + LEAVE_US) this.#step();
-    this.#apps.leaveAll();
-    while (this.#apps.busy && clock() < now + FAREWELL_US) this.#step();
+  isOver(now: number): boolean {
+    if (Atomics.load(this.#words, CTRL_STOP) === 0) return false;
+    if (this.#stoppedAt === 0) {
+      this.#stoppedAt = now;
+      this.#setting.ringEveryApp();
+    }
+    if (!this.#everybodyLeft && (!this.#apps.attended || now >= this.#stoppedAt + LEAVE_US)) {
+      this.#everybodyLeft = true;
+      this.#apps.leaveAll();
+    }
+    return this.#everybodyLeft && (!this.#apps.busy || now >= this.#stoppedAt + FAREWELL_US);
   }
 
-  #step(): void {
-    const now = clock();
-    if (this.#turn(now) > 0) this.#idleSince = 0;
-    else this.#rest(now);
-  }
-
-  /** One turn; returns how much there was to do. */
-  #turn(now: number): number {
+  /** The first half of a turn: what has come from the network and by time; the app threads are told. Returns how much there was. */
+  takeIn(now: number): number {
     const stack = this.#stack;
-    const apps = this.#apps;
     this.#words[CTRL_TURNS]++;
-    const work = stack.receive(now, FRAME_BUDGET) + apps.takeSubmissions();
+    const work = stack.receive(now, FRAME_BUDGET);
     if (stack.pollAt() <= now) stack.advance(now);
     // The apps hear first: on another CPU they begin while this one sends.
-    apps.takeChanges();
-    apps.publish();
-    stack.transmit(now);
-    apps.takeChanges();
-    apps.publish();
+    this.#tell();
+    return work;
+  }
+
+  /** The second half: what the app threads ask for; then the devices send. Returns how much there was. */
+  sendOut(now: number): number {
+    const apps = this.#apps;
+    const work = apps.takeSubmissions();
+    this.#stack.transmit(now);
+    this.#tell();
     if (now >= this.#nextReap) {
       this.#nextReap = now + REAP_INTERVAL_US;
       apps.reap(threadAlive);
     }
     return work;
+  }
+
+  #tell(): void {
+    this.#apps.takeChanges();
+    this.#apps.publish();
+  }
+
+  /** Nothing is there to take in or to carry out. */
+  get isQuiet(): boolean {
+    return !this.#apps.pending && !this.#stack.readable();
+  }
+
+  /** When there is something to do though nothing arrives, µs. */
+  wakeAt(now: number): number {
+    const longest = this.#apps.backlogged ? BACKLOG_SLEEP_US : this.#stoppedAt > 0 ? FAREWELL_US / 10 : LONGEST_SLEEP_US;
+    return Math.min(this.#stack.pollAt(), this.#setting.deviceEvent(), now + longest);
   }
 
   /** Nothing was there to do: looks again for as long as spinning pays, then sleeps until something is. */
@@ -101,18 +130,16 @@ export class ServerLoop {
       if (this.#idleSince === 0) this.#idleSince = now;
       if (now - this.#idleSince < spinUs) return;
     }
-    const longest = this.#stopping ? FAREWELL_US / 10 : LONGEST_SLEEP_US;
-    const until = Math.min(this.#stack.pollAt(), this.#setting.deviceEvent(), now + longest);
-    const timeout = until - now;
-    if (timeout > 0) this.#sleep(this.#apps.backlogged ? Math.min(timeout, BACKLOG_SLEEP_US) : timeout);
+    this.sleep(this.wakeAt(now) - now);
     this.#idleSince = 0;
   }
 
-  /** The one place where the TCP server sleeps; see doorbell.ts for why no wake-up is lost. */
-  #sleep(timeoutUs: number): void {
+  /** The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost. @param timeoutUs not at all where it is not positive. */
+  sleep(timeoutUs: number): void {
+    if (timeoutUs <= 0) return;
     const words = this.#words;
     Atomics.store(words, CTRL_SLEEP, this.#poller === null ? SLEEP_WAIT : SLEEP_POLL);
-    if (!this.#apps.pending && !this.#stack.readable() && (this.#stopping || Atomics.load(words, CTRL_STOP) === 0)) {
+    if (this.isQuiet && (this.#stoppedAt > 0 || Atomics.load(words, CTRL_STOP) === 0)) {
       words[CTRL_SLEEPS]++;
       if (this.#poller === null) Atomics.wait(words, CTRL_SLEEP, SLEEP_WAIT, timeoutUs / 1000);
       else if ((this.#poller.wait(timeoutUs) & 1) !== 0) drain(this.#setting.descriptors[0]);

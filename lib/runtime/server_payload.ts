@@ -20,6 +20,7 @@ import type { Payload, PayloadOutput } from '../tcp/payload.js';
 import { BlockPool } from './block_pool.js';
 import { BLOCK_BYTES, BLOCK_SHIFT } from './layout.js';
 import type { Layout } from './layout.js';
+import { ServerFiles } from './server_files.js';
 
 const NONE = -1;
 
@@ -54,6 +55,10 @@ export class ServerPayload implements Payload {
   readonly #receive: BlockPool;
   readonly #flows: Int32Array;
   readonly #tcb: Tcb;
+  /** What comes out of files, in send streams; where a flow has one, its chain counts without it (file_part.ts). */
+  readonly files: ServerFiles;
+  /** Spans that the packet at hand may still take. */
+  #spans = 0;
   /** Flow whose send chain was found to name a block outside its arena, or -1; cleared by whoever has acted on it. */
   violated = NONE;
 
@@ -67,6 +72,7 @@ export class ServerPayload implements Payload {
     this.#receive = new BlockPool(0, layout.sizes.receiveBlocks);
     this.#flows = new Int32Array(layout.sizes.maxFlows * FLOW_WORDS);
     this.#tcb = new Tcb(words, layout.tcbBase);
+    this.files = new ServerFiles(this.#receive, this.#chains, bytes, layout.blockBase, layout.sizes.maxFlows);
   }
 
   get receiveBlocksFree(): number {
@@ -84,6 +90,7 @@ export class ServerPayload implements Payload {
     const r = flow * FLOW_WORDS;
     const flows = this.#flows;
     this.#dropReceived(r);
+    this.files.drop(flow);
     flows.fill(0, r, r + FLOW_WORDS);
     flows[r + RX_FIRST] = NONE;
     flows[r + TX_ARENA] = NONE;
@@ -193,11 +200,20 @@ export class ServerPayload implements Payload {
   // ---- the send stream: written by the app thread, read here; nothing it says is taken on trust
 
   /**
-   * The app thread has written up to `position`; its chain began at `chainStart` in block `chainFirst`.
+   * The app thread has written up to `position`, the file it sends included; its chain began at `chainStart` in block `chainFirst`.
    *
-   * @returns false where that cannot be: the arena is smaller, the position moves back, the block is not its own.
+   * @returns false where that cannot be: the arena is smaller, the position moves back or lies within the file, the block is not its own.
    */
   written(flow: number, position: number, chainFirst: number, chainStart: number): boolean {
+    const file = this.files.of(flow);
+    if (file === null) return this.#chainWritten(flow, position, chainFirst, chainStart);
+    if (!this.files.mayCount(file, position)) return false;
+    if (!this.#chainWritten(flow, file.inChain(position), chainFirst, chainStart)) return false;
+    this.files.count(file);
+    return true;
+  }
+
+  #chainWritten(flow: number, position: number, chainFirst: number, chainStart: number): boolean {
     const flows = this.#flows;
     const r = flow * FLOW_WORDS;
     if (position === flows[r + TX_WRITTEN]) return true;
@@ -215,6 +231,26 @@ export class ServerPayload implements Payload {
   }
 
   gather(flow: number, position: number, length: number, output: PayloadOutput): number {
+    this.#spans = MAX_SPANS;
+    const file = this.files.of(flow);
+    if (file === null) return this.#gatherChain(flow, position, length, output);
+    let gathered = 0;
+    for (let more = 1; gathered < length && more > 0 && this.#spans > 0; gathered += more) {
+      const at = (position + gathered) | 0;
+      const left = length - gathered;
+      const ahead = file.pending ? (at - file.at) | 0 : NONE;
+      if (ahead >= 0 && ahead < file.length) {
+        more = this.files.gather(file, ahead, left, this.#spans, output);
+        this.#spans -= Math.ceil(more / BLOCK_BYTES) + 1;
+      } else {
+        const most = file.pending && ahead < 0 ? Math.min(left, -ahead) : left;
+        more = this.#gatherChain(flow, file.inChain(at), most, output);
+      }
+    }
+    return gathered;
+  }
+
+  #gatherChain(flow: number, position: number, length: number, output: PayloadOutput): number {
     const flows = this.#flows;
     const r = flow * FLOW_WORDS;
     let block: number;
@@ -230,7 +266,7 @@ export class ServerPayload implements Payload {
     for (; at >= BLOCK_BYTES; at -= BLOCK_BYTES) block = this.#next(flow, r, block);
     let blockAt = (position - at) | 0;
     let gathered = 0;
-    for (let spans = 0; gathered < length && spans < MAX_SPANS; spans++) {
+    for (; gathered < length && this.#spans > 0; this.#spans--) {
       if (at === BLOCK_BYTES) {
         block = this.#next(flow, r, block);
         blockAt = (blockAt + BLOCK_BYTES) | 0;
@@ -249,6 +285,16 @@ export class ServerPayload implements Payload {
   }
 
   acknowledged(flow: number, position: number): void {
+    const file = this.files.of(flow);
+    if (file === null) {
+      this.#chainAcknowledged(flow, position);
+      return;
+    }
+    this.#chainAcknowledged(flow, file.inChain(position));
+    this.files.acknowledged(file, position);
+  }
+
+  #chainAcknowledged(flow: number, position: number): void {
     const flows = this.#flows;
     const r = flow * FLOW_WORDS;
     flows[r + TX_ACKED] = position;

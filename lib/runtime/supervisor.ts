@@ -5,6 +5,7 @@ import { AppPort } from './app_port.js';
 import type { ServerConfig, ServerHandle } from './config.js';
 import { ringEveryApp, ringServer } from './doorbell.js';
 import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD, STATE_RUNNING } from './layout.js';
+import { chooseThread } from './placement.js';
 import type { ServerWorkerData } from './server_worker.js';
 
 /** Key under which threads started later find the TCP server of their process. */
@@ -14,43 +15,49 @@ const STOP_TIMEOUT_MS = 1500;
 /** Nobody holds the doorbell's descriptor in his hand for longer than this after the TCP server has ended. */
 const DESCRIPTOR_GRACE_MS = 1000;
 
+/** What carries a TCP server: a thread of its own, or the event loop of this thread. */
+export interface ServerHost {
+  /** Fulfilled once it has ended: with the error that ended it, where nobody had asked for its end. */
+  readonly ended: Promise<Error | null>;
+  /** It was told to stop, and somebody waits for its end. */
+  stop(): void;
+  /** It was told to stop, and the process ends: returns once what was written is sent, or the time for that is over. */
+  finish(): void;
+}
+
 export class RunningServer {
   readonly handle: ServerHandle;
   /** This thread's own channel. */
   readonly port: AppPort;
-  readonly #worker: Worker;
+  readonly #host: ServerHost;
   readonly #words: Int32Array;
   readonly #layout: Layout;
-  readonly #exited: Promise<void>;
   #stopped = false;
   readonly #onProcessExit = (): void => this.#stopAtExit();
 
-  constructor(handle: ServerHandle, layout: Layout, worker: Worker) {
+  constructor(handle: ServerHandle, layout: Layout, host: ServerHost, port: AppPort) {
     this.handle = handle;
-    this.#worker = worker;
+    this.#host = host;
     this.#words = new Int32Array(handle.memory);
     this.#layout = layout;
     // The port's own exit handler comes first: what it still submits is sent before the TCP server stops.
-    this.port = new AppPort(handle);
+    this.port = port;
     process.once('exit', this.#onProcessExit);
-    this.#exited = new Promise((resolve) => {
-      worker.once('exit', () => {
-        this.#tellEnd();
-        resolve();
-      });
-    });
+    void host.ended.then((error) => this.#tellEnd(error));
     setEnvironmentData(ENVIRONMENT_KEY, handle);
-    worker.unref();
+  }
+
+  /** Fulfilled once it has ended. */
+  get ended(): Promise<unknown> {
+    return this.#host.ended;
   }
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */
   async stop(): Promise<void> {
     this.port.detach();
     this.#sayStop();
-    this.#worker.ref();
-    const timeout = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
-    await this.#exited;
-    clearTimeout(timeout);
+    this.#host.stop();
+    await this.#host.ended;
   }
 
   #sayStop(): void {
@@ -63,20 +70,48 @@ export class RunningServer {
   /** The process ends: nothing asynchronous runs any more, so the farewell is waited for. */
   #stopAtExit(): void {
     this.#sayStop();
-    if (Atomics.load(this.#words, CTRL_STATE) === STATE_RUNNING) Atomics.wait(this.#words, CTRL_STATE, STATE_RUNNING, STOP_TIMEOUT_MS);
+    this.#host.finish();
   }
 
-  /** The thread is no more: every app thread hears of it. */
-  #tellEnd(): void {
+  /** It is no more: every app thread hears of it. */
+  #tellEnd(error: Error | null): void {
     const words = this.#words;
     process.removeListener('exit', this.#onProcessExit);
     if (getEnvironmentData(ENVIRONMENT_KEY) === this.handle) setEnvironmentData(ENVIRONMENT_KEY, undefined as never);
     Atomics.store(words, CTRL_STATE, STATE_DEAD);
-    // Nobody is to ring a thread that is no more: the descriptor may soon be somebody else's.
+    // Nobody is to ring a TCP server that is no more: the descriptor may soon be somebody else's.
     Atomics.store(words, CTRL_SLEEP, SLEEP_AWAKE);
     ringEveryApp(words, this.#layout);
     const eventfd = words[CTRL_EVENTFD];
     if (eventfd > 0) setTimeout(() => closeSync(eventfd), DESCRIPTOR_GRACE_MS).unref();
+    // Every socket gets an error of its own.
+    if (error !== null) process.emitWarning(`the TCP server has ended by an error: ${error.stack ?? error.message}`, 'TcpServerWarning');
+  }
+}
+
+/** A thread of its own. */
+class ThreadHost implements ServerHost {
+  readonly ended: Promise<Error | null>;
+  readonly #worker: Worker;
+  readonly #words: Int32Array;
+
+  constructor(worker: Worker, words: Int32Array) {
+    this.#worker = worker;
+    this.#words = words;
+    let cause: Error | null = null;
+    worker.on('error', (error) => { cause = error; });
+    this.ended = new Promise((resolve) => void worker.once('exit', () => resolve(cause)));
+    worker.unref();
+  }
+
+  stop(): void {
+    this.#worker.ref();
+    const timeout = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
+    void this.ended.then(() => clearTimeout(timeout));
+  }
+
+  finish(): void {
+    if (Atomics.load(this.#words, CTRL_STATE) === STATE_RUNNING) Atomics.wait(this.#words, CTRL_STATE, STATE_RUNNING, STOP_TIMEOUT_MS);
   }
 }
 
@@ -91,34 +126,46 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const words = new Int32Array(memory);
   words[CTRL_VERSION] = LAYOUT_VERSION;
   const carrier = config.device.startsWith('raw:') ? (await import('./raw_carrier.js')).openRawCarrier(config, memory, layout) : null;
-  const workerData: ServerWorkerData = { memory, config };
-  // Options of the process's own command line, such as --input-type, are not meant for this thread.
-  const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
-  await new Promise<void>((resolve, reject) => {
-    worker.once('message', () => resolve());
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
-  }).catch((error: unknown) => {
+  try {
+    const server = await runServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, config);
+    void server.ended.then(() => carrier?.close());
+    return server;
+  } catch (error) {
     carrier?.close();
     throw error;
-  });
-  worker.removeAllListeners();
-  worker.once('exit', () => carrier?.close());
-  // An error that ends the thread later reaches every socket as an error of its own; without a listener it would end the process.
-  worker.on('error', (error) => reportCrash(error));
+  }
+}
+
+async function runServer(handle: ServerHandle, layout: Layout, config: ServerConfig): Promise<RunningServer> {
+  const { memory } = handle;
+  if (chooseThread(config) === 'app') {
+    // Only a thread that runs a TCP server loads it.
+    const { startMerged } = await import('./server_merged.js');
+    const host = await startMerged(memory, config);
+    return new RunningServer(handle, layout, host, new AppPort(handle));
+  }
+  const worker = await startThread({ memory, config });
   try {
-    return new RunningServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, worker);
+    return new RunningServer(handle, layout, new ThreadHost(worker, new Int32Array(memory)), new AppPort(handle));
   } catch (error) {
     await worker.terminate();
     throw error;
   }
 }
 
+async function startThread(workerData: ServerWorkerData): Promise<Worker> {
+  // Options of the process's own command line, such as --input-type, are not meant for this thread.
+  const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
+  await new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
+  });
+  worker.removeAllListeners();
+  return worker;
+}
+
 /** The TCP server that the thread inherited from the one that started it, or null. */
 export function inheritedHandle(): ServerHandle | null {
   return (getEnvironmentData(ENVIRONMENT_KEY) as ServerHandle | undefined) ?? null;
-}
-
-function reportCrash(error: Error): void {
-  process.emitWarning(`the TCP server has ended by an error: ${error.stack ?? error.message}`, 'TcpServerWarning');
 }

@@ -322,10 +322,14 @@ export class Stack implements TransportSink, TimerSink {
     if (t !== null) abort(this.#core, t);
   }
 
-  /** The owner lets go of the flow: what was written is sent, then FIN; the rest of its life is the stack's. */
-  release(flow: number): void {
+  /**
+   * The owner lets go of the flow: what was written is sent, then FIN; the rest of its life is the stack's.
+   *
+   * @param ends false: somebody still writes for the owner, and calls `shutdown` in the end.
+   */
+  release(flow: number, ends = true): void {
     const t = this.#take(flow);
-    if (t !== null) release(this.#core, t);
+    if (t !== null) release(this.#core, t, ends);
   }
 
   /** Switches Nagle's algorithm off (`on` true) or on. */

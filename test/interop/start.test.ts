@@ -47,19 +47,26 @@ async function networksOf(pid: number): Promise<string[]> {
   return said.match(new RegExp(`tcpo-${pid}-\\d+|\\bto${pid}x\\d+`, 'g')) ?? [];
 }
 
-for (const net of ['offload', 'kernel']) {
-  t.test(`--net ${net} serves, and leaves nothing behind`, { skip: missing('ip', 'curl', 'wrk') }, async (t) => {
-    const started = await start(process.execPath, PROGRAM, '--net', net);
+const THREADS = { 'own': ['app', 'TCP server'], 'app': ['app, TCP server'], 'kernel': ['app'] };
+
+for (const [thread, names] of Object.entries(THREADS)) {
+  const args = thread === 'kernel' ? ['--net', 'kernel'] : ['--thread', thread];
+  t.test(`${args.join(' ')} serves, and leaves nothing behind`, { skip: missing('ip', 'curl', 'wrk') }, async (t) => {
+    const started = await start(process.execPath, PROGRAM, ...args);
     const { url, said, child } = started;
     t.teardown(() => stop(started));
     t.match(await shell(`curl -sS -m 20 ${url}`), 'It works');
     t.notMatch(await shell(`wrk -t1 -c64 -d2s ${url}`), 'Socket errors');
-    t.match(said(), /app +thread \d+, CPU [\d,-]+/);
-    if (net === 'offload') t.match(said(), /TCP server +thread \d+, CPU [\d,-]+/);
-    t.match(said(), /\d+ requests\/s  .*app \d+ %/);
+    for (const name of names) {
+      t.match(said(), new RegExp(`${name} +thread \\d+, CPU [\\d,-]+`));
+      t.match(said(), new RegExp(`\\d+ requests/s  .*${name} \\d+ %`));
+    }
     t.equal(await stop(started), 0);
     t.strictSame(await networksOf(child.pid ?? 0), []);
   });
+}
+
+for (const net of ['offload', 'kernel']) {
 
   t.test(`--net ${net} --workers 2: both serve, and one that throws is replaced`, { skip: missing('ip', 'curl', 'wrk') }, async (t) => {
     const started = await start(process.execPath, PROGRAM, '--net', net, '--workers', '2');
@@ -111,6 +118,7 @@ t.test('refusals name the option and the mend', (t) => {
     [['--net', 'smoke'], /--net wants offload or kernel/],
     [['--workers', 'many'], /--workers wants a whole number/],
     [['--port', '0'], /--port wants a whole number from 1/],
+    [['--thread', 'mine'], /--thread wants own, app or auto/],
     [['--loss', '2'], /--loss wants a share/],
     [['--device', 'eth0'], /--device wants an --address/],
     [['--net', 'kernel', '--pcap', 'x'], /--pcap concerns the TCP server/],

@@ -124,7 +124,8 @@ interface Flood {
 async function openFlood(network: Network, peer: string): Promise<Flood> {
   const shared = new SharedArrayBuffer(DEVICE_REGION_LENGTH + 65536);
   const memory = deviceMemory(alias(shared), 0, shared.byteLength);
-  const device = openDevice(`packet:${network.hostInterface}`, memory, shared, { netns: peer });
+  // A small ring: it lies in this process too, whose memory is watched.
+  const device = openDevice(`packet:${network.hostInterface}`, memory, shared, { netns: peer, ringBytes: 1 << 20 });
   const mac = async (namespace: string, name: string): Promise<number[]> => {
     const said = await shell(`ip -n ${namespace} link show ${name}`);
     return (/link\/ether (\S+)/.exec(said)?.[1] ?? '').split(':').map((part) => parseInt(part, 16));

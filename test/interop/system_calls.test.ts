@@ -1,4 +1,4 @@
-/** An app thread makes no socket system call while it serves: strace looks on. */
+/** An app thread makes no socket system call while it serves, where the TCP server has a thread of its own: strace looks on. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ t.test('under load', { skip: missing('ip', 'strace', 'wrk') }, async (t) => {
   const network = await openNetwork();
   t.teardown(() => network.close());
   const program = fileURLToPath(new URL('../../bench/server.js', import.meta.url));
-  const server = spawn(process.execPath, [program, '--net', 'offload', '--app', 'http', '--port', '80',
+  const server = spawn(process.execPath, [program, '--net', 'offload', '--app', 'http', '--port', '80', '--thread', 'own',
     '--device', `packet:${network.serverInterface}`, '--netns', network.namespace, '--address', `${network.serverAddress}/${network.prefix}`,
   ], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.teardown(() => server.kill('SIGKILL'));

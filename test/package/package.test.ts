@@ -37,6 +37,23 @@ t.test('require and import load one package, without a warning', async (t) => {
   for (const name of ['TcpServer', 'attach', 'listen', 'net']) t.ok(names.includes(name), name);
 });
 
+t.test('so do those of MemNet, and it finds the TCP server that the rest of the package has started', async (t) => {
+  const { stdout, stderr } = await program('memnet.cjs', `
+    const { MemNet } = require('tcp-offload/memnet');
+    const { TcpServer } = require('tcp-offload');
+    import('tcp-offload/memnet').then(async (imported) => {
+      const tcpServer = await TcpServer.start();
+      const memnet = new MemNet();
+      const { port } = await memnet.listen();
+      console.log(imported.MemNet === MemNet, port > 0);
+      memnet.close();
+      await tcpServer.close();
+    });
+  `);
+  t.equal(stderr, '');
+  t.equal(stdout, 'true true\n');
+});
+
 t.test('a TCP server that one half of a program started serves the other half', async (t) => {
   const { stdout } = await program('state.cjs', `
     const { TcpServer, net } = require('tcp-offload');
@@ -60,6 +77,8 @@ t.test('a TCP server that one half of a program started serves the other half', 
 const consumer = `
   import * as http from 'node:http';
   import { TcpServer, attach, listen, net } from 'tcp-offload';
+  import { MemNet } from 'tcp-offload/memnet';
+  import type { MemNetFlow } from 'tcp-offload/memnet';
 
   export async function serve(): Promise<TcpServer> {
     const server: TcpServer = await TcpServer.start({ device: 'packet:eth0', address: '198.18.0.2/24', gateway: '198.18.0.1', cpu: 0 });
@@ -69,7 +88,17 @@ const consumer = `
     echo.listen(7, '198.18.0.2');
     // @ts-expect-error a device is named by a string
     await TcpServer.start({ device: 1 });
+    const memnet = new MemNet<string>();
+    memnet.onEvents = (events) => {
+      while (events.next()) if (events.type === 'readable') sink(events.flow);
+    };
+    await memnet.listen({ port: 9 });
     return server;
+  }
+
+  function sink(flow: MemNetFlow<string>): void {
+    for (let length: number = flow.peek(); length > 0; length = flow.peek()) flow.consume(length);
+    flow.context += 'x';
   }
 `;
 

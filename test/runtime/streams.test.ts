@@ -107,6 +107,91 @@ t.test('the receive stream: out of order in, in order out, and nothing stays', a
   }
 });
 
+t.test('room and views in place: what is committed is what is gathered, and what is consumed was peeked', async (t) => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const random = randomOf(seed);
+    const { bytes, payload, tcb, app } = makeMemory();
+    const stream = new SendStream(app, 1 << 20);
+    const reader = new ReceiveStream(app);
+    for (let step = 0; step < 1000; step++) {
+      const room = stream.reserve(1 + (random() % (random() % 4 === 0 ? 2 * BLOCK_BYTES : 900)));
+      if (room > BLOCK_BYTES) t.fail(`seed ${seed}: ${room} bytes in one piece`);
+      const draw = random() % 8;
+      if (draw === 0) stream.write(pattern(stream.written, 500), 0, 500);
+      else if (draw > 1) {
+        const count = draw === 2 ? 0 : 1 + (random() % Math.max(room, 1));
+        // An acknowledgement may come while room is handed out.
+        if (random() % 4 === 0) {
+          payload.acknowledged(0, stream.written);
+          stream.acknowledge(stream.written);
+        }
+        if (count <= room) {
+          bytes.set(pattern(stream.written, count), stream.roomAt);
+          stream.commit(count);
+        }
+      }
+      if (!payload.written(0, stream.written, stream.chainFirst, stream.chainStart)) t.fail(`seed ${seed}: the TCP server does not take it`);
+      const from = tcb.at(0).received;
+      const length = (stream.written - from) | 0;
+      if (length > 0) {
+        // What is sent is received by the same flow.
+        const sent = new Uint8Array(length);
+        let done = 0;
+        const append = (at: number, n: number): void => {
+          sent.set(bytes.subarray(at, at + n), done);
+          done += n;
+        };
+        while (done < length) payload.gather(0, from + done, length - done, { append });
+        if (payload.store(0, from, sent, 0, length)) tcb.at(0).received = (from + length) | 0;
+        else t.fail(`seed ${seed}: no room to receive`);
+      }
+      reader.advance(tcb.at(0).received, payload.chainFirst(0), payload.chainStart(0));
+      if (random() % 3 === 0 || reader.length > 200_000) {
+        const wanted = random() % 4 === 0 ? reader.length : random() % (reader.length + 1);
+        const view = reader.peek();
+        for (let i = 0; i < view; i++) if (bytes[reader.dataAt + i] !== byteAt(reader.consumed + i)) { t.fail(`seed ${seed}: wrong byte ${reader.consumed + i}`); break; }
+        reader.consume(wanted);
+        payload.consumed(0, reader.consumed);
+      }
+      if (random() % 3 === 0) {
+        payload.acknowledged(0, stream.written);
+        stream.acknowledge(stream.written);
+      }
+    }
+    reader.consume(reader.length);
+    payload.consumed(0, reader.consumed);
+    stream.reserve(1);
+    stream.commit(0);
+    payload.acknowledged(0, stream.written);
+    stream.acknowledge(stream.written);
+    t.equal(app.arena.available, SEND_BLOCKS, `seed ${seed}: every send block is free`);
+    t.equal(payload.receiveBlocksFree, RECEIVE_BLOCKS, `seed ${seed}: every receive block is free`);
+  }
+});
+
+t.test('room is one piece: what is left of a block, and then a new block; nothing at the bound', async (t) => {
+  const { app } = makeMemory();
+  const stream = new SendStream(app, 2 * BLOCK_BYTES);
+  t.equal(stream.reserve(100_000), BLOCK_BYTES);
+  const first = stream.roomAt;
+  t.equal(stream.reserve(10), 10, 'asked again it is the same');
+  t.equal(stream.roomAt, first);
+  stream.commit(10);
+  t.equal(stream.reserve(100_000), BLOCK_BYTES - 10);
+  t.equal(stream.roomAt, first + 10);
+  stream.commit(BLOCK_BYTES - 10);
+  t.equal(stream.reserve(1), 1);
+  t.equal(app.arena.available, SEND_BLOCKS - 2);
+  stream.commit(1);
+  t.equal(stream.reserve(BLOCK_BYTES), BLOCK_BYTES - 1);
+  stream.commit(BLOCK_BYTES - 1);
+  t.equal(stream.reserve(1), 0, 'the buffer is full');
+  stream.acknowledge(BLOCK_BYTES + 1);
+  t.equal(stream.reserve(1), 1, 'a block has come free');
+  stream.free();
+  t.equal(app.arena.available, SEND_BLOCKS, 'with the room that was handed out');
+});
+
 t.test('memory is shared out so that a newcomer finds some', async (t) => {
   const { payload, tcb, app } = makeMemory(64);
   for (let flow = 0; flow < 63; flow++) {

@@ -93,8 +93,10 @@ export function shutdown(core: Core, t: Tcb): void {
 /**
  * The owner lets go. What it wrote is still sent, and the FIN; bytes that it has not read are lost, and the peer must
  * hear of that by a reset (RFC 2525 2.17).
+ *
+ * @param ends false: more is still to be written, and `shutdown` follows.
  */
-export function release(core: Core, t: Tcb): void {
+export function release(core: Core, t: Tcb, ends: boolean): void {
   if (t.has(RELEASED)) return;
   leaveQueue(core, t);
   t.mark(RELEASED);
@@ -111,7 +113,7 @@ export function release(core: Core, t: Tcb): void {
     if (core.orphans.total >= core.limits.orphans) resetOldestOrphan(core);
     t.mark(IS_ORPHAN);
     core.orphans.append(0, t.flow);
-    shutdown(core, t);
+    if (ends) shutdown(core, t);
     if (t.state === FIN_WAIT_2) limitFinWait2(core, t);
   }
 }

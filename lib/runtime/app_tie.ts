@@ -1,0 +1,124 @@
+/**
+ * How an app thread reaches its TCP server and hears of it.
+ *
+ * Where the TCP server is another thread, this one rings where that sleeps, and sleeps itself where nothing is told; before it
+ * sleeps it looks again for a few turns of its event loop, because a wake-up costs more than a look. The sleep is
+ * `Atomics.waitAsync`: the event loop goes on with everything else.
+ */
+import { ringServer } from './doorbell.js';
+
+/** Turns of the event loop in which the thread looks again before it sleeps. */
+const LOOKS = 2;
+
+/** What of the thread's port is needed: to take what is told. */
+export interface Pumped {
+  readonly alive: boolean;
+  readonly isQuiet: boolean;
+  pump(): number;
+}
+
+export interface ServerTie {
+  /** Something was submitted that the TCP server is to act on now. */
+  ring(): void;
+  /** The same, and the thread waits until the word `at` of shared memory is no longer `value`, for a millisecond at most. */
+  wait(at: number, value: number): void;
+  /** Has the port pumped by a turn of the event loop. */
+  pumpSoon(): void;
+  /** A thread that waits itself looks whether there is something to take: where the TCP server is in this thread, it makes a turn. */
+  advance(): void;
+  /** Blocks the thread until the port has something to take, for `ms` at most. Returns true where the time is over. */
+  block(ms: number): boolean;
+}
+
+/** Makes ties to the TCP servers that run in this thread, by their memory. */
+const ofThisThread = new Map<SharedArrayBuffer, (port: Pumped) => ServerTie>();
+
+/** A TCP server runs in this thread: from now on ports are tied to it by `tie`. Null: it does no more. */
+export function announceServer(memory: SharedArrayBuffer, tie: ((port: Pumped) => ServerTie) | null): void {
+  if (tie === null) ofThisThread.delete(memory);
+  else ofThisThread.set(memory, tie);
+}
+
+/** How a port of this thread reaches the TCP server of that memory. @param sleepAt the channel's CH_SLEEP. */
+export function tieTo(memory: SharedArrayBuffer, sleepAt: number, port: Pumped): ServerTie {
+  const tie = ofThisThread.get(memory);
+  return tie === undefined ? new ThreadTie(new Int32Array(memory), sleepAt, port) : tie(port);
+}
+
+/** The tie to a TCP server in another thread. */
+class ThreadTie implements ServerTie {
+  readonly #words: Int32Array;
+  readonly #sleepAt: number;
+  readonly #port: Pumped;
+  #looks = 0;
+  #asleep = false;
+  readonly #onTurn = (): void => this.#turn();
+  // The turn is a tick, so that what a callback throws is an uncaught exception and not an unhandled rejection.
+  readonly #onWake = (): void => {
+    this.#asleep = false;
+    process.nextTick(this.#onTurn);
+  };
+
+  constructor(words: Int32Array, sleepAt: number, port: Pumped) {
+    this.#words = words;
+    this.#sleepAt = sleepAt;
+    this.#port = port;
+  }
+
+  ring(): void {
+    ringServer(this.#words);
+  }
+
+  wait(at: number, value: number): void {
+    ringServer(this.#words);
+    Atomics.wait(this.#words, at, value, 1);
+  }
+
+  pumpSoon(): void {
+    setImmediate(this.#onTurn);
+  }
+
+  advance(): void {}
+
+  block(ms: number): boolean {
+    const words = this.#words;
+    // The word says so already where the event loop sleeps, too; then it stays like that for the event loop's sake.
+    const before = Atomics.exchange(words, this.#sleepAt, 1);
+    const timedOut = this.#port.isQuiet && Atomics.wait(words, this.#sleepAt, 1, ms) === 'timed-out';
+    if (before === 0) Atomics.store(words, this.#sleepAt, 0);
+    return timedOut;
+  }
+
+  /** Takes a batch; then looks again, goes on, or sleeps. */
+  #turn(): void {
+    let taken = 1;
+    try {
+      taken = this.#port.pump();
+    } finally {
+      // Also where a callback has thrown: the rest of the batch is taken in the next turn.
+      if (this.#port.alive) this.#goOn(taken);
+    }
+  }
+
+  #goOn(taken: number): void {
+    if (taken > 0) this.#looks = LOOKS;
+    if (taken > 0 || this.#looks-- > 0) setImmediate(this.#onTurn);
+    else this.#sleep();
+  }
+
+  /** See doorbell.ts: says that it sleeps, looks once more, and only then waits. */
+  #sleep(): void {
+    this.#looks = 0;
+    if (this.#asleep) return;
+    Atomics.store(this.#words, this.#sleepAt, 1);
+    if (!this.#port.isQuiet) {
+      Atomics.store(this.#words, this.#sleepAt, 0);
+      if (this.#port.alive) setImmediate(this.#onTurn);
+      return;
+    }
+    const wait = Atomics.waitAsync(this.#words, this.#sleepAt, 1);
+    this.#asleep = wait.async;
+    if (wait.async) void wait.value.then(this.#onWake);
+    else setImmediate(this.#onTurn);
+  }
+}
