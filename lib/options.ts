@@ -48,8 +48,8 @@ export interface TcpServerOptions {
    */
   device?: string;
   /**
-   * Network namespace that the interface is in: a name of `ip netns`, or a path such as '/proc/4711/ns/net'. The TCP server's
-   * thread alone stays in it, which needs CAP_SYS_ADMIN. Default: the process's.
+   * Network namespace that the interface is in: a name of `ip netns`, or a path such as '/proc/4711/ns/net'. The thread
+   * that opens it goes there for that moment, which needs CAP_SYS_ADMIN. Default: the process's.
    */
   netns?: string | null;
   /**

@@ -26,12 +26,13 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   if (kind === undefined || name === undefined) {
     throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
+  const { netns = null } = options;
   const open = (): Device => {
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, options);
-    if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options));
+    if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);
   };
-  return options.netns === undefined || options.netns === null ? open() : inNamespace(options.netns, open);
+  return netns === null ? open() : inNamespace(netns, open);
 }
 
 function ownAddress4({ filterAddresses = [] }: OpenOptions): Uint8Array {

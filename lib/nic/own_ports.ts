@@ -2,6 +2,7 @@
  * The TCP ports of an address of the kernel's that are another TCP's: each is held by a socket of the kernel that does nothing, so that no
  * program gets it meanwhile, and the kernel's resets from it are kept from the wire.
  */
+import { inNamespace } from './netns.js';
 import { ResetFilter } from './reset_filter.js';
 import { AF_INET, bind, close, SOCK_STREAM, socket } from './syscalls.js';
 import { EADDRNOTAVAIL, SystemError } from './system_error.js';
@@ -11,16 +12,20 @@ const NONE = -1;
 
 export class OwnPorts {
   readonly #address: Uint8Array;
+  readonly #netns: string | null;
   readonly #filter: ResetFilter;
   /** Descriptor of the socket that holds each port. */
   readonly #holders = new Int32Array(PORTS).fill(NONE);
 
   /**
-   * @param address of IPv4, one of the kernel's in the namespace of the calling thread. @param mark as `ResetFilter` has it.
+   * The calling thread is in the namespace of the address now; later it need not be.
+   *
+   * @param address of IPv4, one of the kernel's. @param mark as `ResetFilter` has it. @param netns the namespace; null: that of the thread.
    * @throws SystemError EADDRNOTAVAIL where the kernel does not have it, and as `ResetFilter`.
    */
-  constructor(address: Uint8Array, mark: number) {
+  constructor(address: Uint8Array, mark: number, netns: string | null) {
     this.#address = address;
+    this.#netns = netns;
     const probe = this.#hold(0);
     if (probe >= 0) close(probe);
     else if (probe === -EADDRNOTAVAIL) {
@@ -36,7 +41,7 @@ export class OwnPorts {
 
   /** Takes a port. Returns 0, or -errno: EADDRINUSE where a program of the kernel's has it. */
   claim(port: number): number {
-    const holder = this.#hold(port);
+    const holder = this.#netns === null ? this.#hold(port) : inNamespace(this.#netns, () => this.#hold(port));
     if (holder < 0) return holder;
     const result = this.#filter.add(port);
     if (result < 0) {

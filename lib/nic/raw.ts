@@ -38,15 +38,15 @@ export class RawDevice implements Device, FrameSink {
 
   /**
    * @param name of the interface that packets come and go by, in the namespace of the calling thread.
-   * @param address own one, of IPv4, which the kernel has as well.
+   * @param address own one, of IPv4, which the kernel has as well. @param netns as `OwnPorts` has it.
    * @throws SystemError as `OwnPorts`; ENODEV where there is no such interface.
    */
-  constructor(name: string, memory: DeviceMemory, shared: SharedArrayBuffer, address: Uint8Array) {
+  constructor(name: string, memory: DeviceMemory, shared: SharedArrayBuffer, address: Uint8Array, netns: string | null) {
     const { mtu } = interfaceInfo(name);
     this.capabilities = { medium: 'ip', mtu: Math.min(mtu, 65535), mac: null, txChecksum: false, txSegmentation: 0, rxCoalescing: true };
     this.tx = memory.bytes;
     this.#rings = new ExchangeDevice(memory, shared);
-    this.#ports = new OwnPorts(address, RAW_MARK);
+    this.#ports = new OwnPorts(address, RAW_MARK, netns);
   }
 
   /** Frames that were handed over; those that were the kernel's are counted nowhere. */

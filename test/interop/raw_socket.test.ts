@@ -61,36 +61,38 @@ async function resetsAtPeer(link: Link): Promise<number> {
   return Number(values.split(' ')[names.split(' ').indexOf('EstabResets')]);
 }
 
-t.test('beside the kernel on its address: the HTTP example, transfers each way, and a service of the kernel', { skip: lacking }, async (t) => {
-  const link = await openLink(t);
-  const kernel = await kernelService(link, 8080);
-  t.teardown(() => kernel.kill());
-  await link.withServer(t, { device: 'raw:s0', gateway: null, pcap: null }, async () => {
-    const http = listen(createHttpServer(app), { port: 80 });
-    await once(http, 'listening');
-    const served = await serve(ours);
-    const curl = (port: number): Promise<string> => link.inPeer('curl', '-sS', '-m', '60', `http://${link.serverAddress}:${port}/`);
-    t.match(await curl(80), 'It works');
-    t.equal(await curl(8080), 'the kernel');
-    await t.rejects(curl(81), { code: 7 }, 'the kernel refuses where nobody listens');
-    t.equal(await link.order('upload', BULK), sumOf(BULK), 'the kernel connects and sends');
-    t.equal(await link.order('download', BULK), sumOf(BULK), 'the kernel connects and receives');
-    t.equal(await ask(ours, 'upload', link.peerAddress, 5 * MB), sumOf(5 * MB), 'we connect and send');
-    t.equal(await ask(ours, 'download', link.peerAddress, 5 * MB), sumOf(5 * MB), 'we connect and receive');
+for (const thread of ['own', 'app'] as const) {
+  t.test(`beside the kernel on its address, thread '${thread}': the HTTP example, transfers each way, and a service of the kernel`, { skip: lacking }, async (t) => {
+    const link = await openLink(t);
+    const kernel = await kernelService(link, 8080);
+    t.teardown(() => kernel.kill());
+    await link.withServer(t, { device: 'raw:s0', thread, gateway: null, pcap: null }, async () => {
+      const http = listen(createHttpServer(app), { port: 80 });
+      await once(http, 'listening');
+      const served = await serve(ours);
+      const curl = (port: number): Promise<string> => link.inPeer('curl', '-sS', '-m', '60', `http://${link.serverAddress}:${port}/`);
+      t.match(await curl(80), 'It works');
+      t.equal(await curl(8080), 'the kernel');
+      await t.rejects(curl(81), { code: 7 }, 'the kernel refuses where nobody listens');
+      t.equal(await link.order('upload', BULK), sumOf(BULK), 'the kernel connects and sends');
+      t.equal(await link.order('download', BULK), sumOf(BULK), 'the kernel connects and receives');
+      t.equal(await ask(ours, 'upload', link.peerAddress, 5 * MB), sumOf(5 * MB), 'we connect and send');
+      t.equal(await ask(ours, 'download', link.peerAddress, 5 * MB), sumOf(5 * MB), 'we connect and receive');
 
-    t.equal(await resetsAtPeer(link), 0, 'not one reset of an open connection');
+      t.equal(await resetsAtPeer(link), 0, 'not one reset of an open connection');
 
-    const wrk = (port: number): Promise<string> => link.inPeer('wrk', '-t1', '-c16', '-d1s', `http://${link.serverAddress}:${port}/`);
-    const both = await Promise.all([wrk(80), wrk(8080)]);
-    for (const said of both) t.notMatch(said, /Socket errors|Non-2xx/);
-    await t.rejects(once(listen(createHttpServer(), { port: 8080 }), 'listening'), { code: 'EADDRINUSE' }, "the kernel's port is the kernel's");
-    await t.rejects(kernelService(link, 80), /EADDRINUSE/, 'ours is ours');
-    served.close();
-    http.close();
-    http.closeAllConnections();
+      const wrk = (port: number): Promise<string> => link.inPeer('wrk', '-t1', '-c16', '-d1s', `http://${link.serverAddress}:${port}/`);
+      const both = await Promise.all([wrk(80), wrk(8080)]);
+      for (const said of both) t.notMatch(said, /Socket errors|Non-2xx/);
+      await t.rejects(once(listen(createHttpServer(), { port: 8080 }), 'listening'), { code: 'EADDRINUSE' }, "the kernel's port is the kernel's");
+      await t.rejects(kernelService(link, 80), /EADDRINUSE/, 'ours is ours');
+      served.close();
+      http.close();
+      http.closeAllConnections();
+    });
+    t.equal(await link.inPeer('curl', '-sS', '-m', '60', `http://${link.serverAddress}:8080/`), 'the kernel');
   });
-  t.equal(await link.inPeer('curl', '-sS', '-m', '60', `http://${link.serverAddress}:8080/`), 'the kernel');
-});
+}
 
 t.test('a process that is killed leaves no rule behind, and the kernel serves on', { skip: lacking }, async (t) => {
   const link = await openLink(t);

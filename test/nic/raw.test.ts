@@ -2,7 +2,6 @@
 import t from 'tap';
 import { RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
 import { ExchangePeer } from '../../lib/nic/exchange.js';
-import { inNamespace } from '../../lib/nic/netns.js';
 import { openDevice } from '../../lib/nic/open.js';
 import type { RawDevice } from '../../lib/nic/raw.js';
 import { fold, pseudoHeader4 } from '../../lib/tcp/wire/checksum.js';
@@ -26,13 +25,12 @@ function namespace(test: Teardown): Namespace {
 
 const ADDRESS = Uint8Array.of(...IPV4.stack.split('.').map(Number));
 
-function openRaw(test: Teardown): { space: Namespace; device: RawDevice; carrier: ExchangePeer; claim: (port: number) => number } {
+function openRaw(test: Teardown): { space: Namespace; device: RawDevice; carrier: ExchangePeer } {
   const space = namespace(test);
   const { shared, memory } = newMemory();
   const device = openDevice(`raw:${NAME}`, memory, shared, { netns: space.name, filterAddresses: [ADDRESS] }) as RawDevice;
   test.teardown(() => device.close());
-  const claim = (port: number): number => inNamespace(space.name, () => device.claim(port));
-  return { space, device, carrier: new ExchangePeer(shared, PAYLOAD_BYTES), claim };
+  return { space, device, carrier: new ExchangePeer(shared, PAYLOAD_BYTES) };
 }
 
 /** A packet from the peer with so much payload. */
@@ -46,9 +44,9 @@ function packetTo(port: number, length: number): Buffer {
 }
 
 t.test('packets to ports that were claimed come in, those of the kernel do not, and what is sent goes out whole', needsRoot, async (t) => {
-  const { device, carrier, claim } = openRaw(t);
+  const { device, carrier } = openRaw(t);
   t.match(device.capabilities, { medium: 'ip', mtu: 1500, mac: null, txChecksum: false, txSegmentation: 0, rxCoalescing: true });
-  t.equal(claim(80), 0);
+  t.equal(device.claim(80), 0);
   const udp = packetTo(80, 50);
   udp[9] = 17;
   for (const packet of [packetTo(81, 10), packetTo(80, 100), udp, packetTo(80, 100).subarray(0, 39), Buffer.alloc(60)]) carrier.send(packet);
@@ -65,8 +63,8 @@ t.test('packets to ports that were claimed come in, those of the kernel do not, 
 });
 
 t.test('a checksum that was left out, and coalesced packets, are known by what they are', needsRoot, async (t) => {
-  const { device, carrier, claim } = openRaw(t);
-  t.equal(claim(80), 0);
+  const { device, carrier } = openRaw(t);
+  t.equal(device.claim(80), 0);
   const leftOut = packetTo(80, 333);
   leftOut.writeUInt16BE(fold(pseudoHeader4(leftOut.readInt32BE(12), leftOut.readInt32BE(16), 6, 353)), 36);
   const damaged = packetTo(80, 333);
@@ -78,20 +76,19 @@ t.test('a checksum that was left out, and coalesced packets, are known by what t
 });
 
 t.test('a port has one owner: another is refused, until it is released', needsRoot, async (t) => {
-  const { space, device, claim } = openRaw(t);
+  const { space, device } = openRaw(t);
   const { shared, memory } = newMemory();
   const second = openDevice(`raw:${NAME}`, memory, shared, { netns: space.name, filterAddresses: [ADDRESS] }) as RawDevice;
-  const claimSecond = (port: number): number => inNamespace(space.name, () => second.claim(port));
-  t.equal(claim(80), 0);
-  t.equal(claimSecond(80), -98, 'EADDRINUSE');
-  t.equal(claimSecond(81), 0);
-  t.equal(claim(81), -98);
+  t.equal(device.claim(80), 0);
+  t.equal(second.claim(80), -98, 'EADDRINUSE');
+  t.equal(second.claim(81), 0);
+  t.equal(device.claim(81), -98);
   device.release(80);
   device.release(80);
-  t.equal(claimSecond(80), 0);
+  t.equal(second.claim(80), 0);
   second.close();
-  t.equal(claim(80), 0);
-  t.equal(claim(81), 0, 'a device that is closed has none');
+  t.equal(device.claim(80), 0);
+  t.equal(device.claim(81), 0, 'a device that is closed has none');
 });
 
 t.test('an address that the kernel does not have, and an interface that is not there, are refused with the mend', needsRoot, async (t) => {
