@@ -18,6 +18,7 @@ export const BENCHES = {
   raw: { title: 'a fixed response: MemNet, its thread waits itself; node:net', app: 'fixed', metrics: REQUEST_METRICS },
   events: { title: 'a fixed response: MemNet out of the event loop; node:net', app: 'events', metrics: REQUEST_METRICS },
   latency: { title: 'a fixed response as raw, one connection, one request at a time', app: 'fixed', connections: 1, metrics: REQUEST_METRICS },
+  file: { title: 'a file of 1 MiB: MemNet, sendFile; node:net, a read stream', app: 'file', connections: 16, metrics: REQUEST_METRICS },
   send: { title: 'bulk, one connection, sent by MemNet; by node:net', app: 'source', bulk: 'send', metrics: BULK_METRICS },
   receive: { title: 'bulk, one connection, received by MemNet; by node:net', app: 'sink', bulk: 'receive', metrics: BULK_METRICS },
 } as const satisfies Record<string, BenchSetting>;

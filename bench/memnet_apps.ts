@@ -1,10 +1,10 @@
 /** The least that a server can do, over MemNet. */
 import type { MemNet, MemNetEvents, MemNetFlow } from '../lib/memnet.js';
-import { FIXED_RESPONSE, SOURCE_BYTES } from './payload.js';
+import { FILE_BYTES, FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile } from './payload.js';
 
-/** @param app fixed, source or sink. @returns what takes the events. */
+/** @param app fixed, file, source or sink. @returns what takes the events. */
 export function serve(app: string, memnet: MemNet): (events: MemNetEvents) => void {
-  const act = { source: (flow: MemNetFlow) => send(memnet, flow), sink: discard }[app] ?? respond;
+  const act = actOf(app, memnet);
   return (events) => {
     while (events.next()) {
       const { flow, type } = events;
@@ -13,6 +13,24 @@ export function serve(app: string, memnet: MemNet): (events: MemNetEvents) => vo
       else if (type === 'readable' || type === 'writable' || type === 'accept') act(flow);
     }
   };
+}
+
+function actOf(app: string, memnet: MemNet): (flow: MemNetFlow) => void {
+  if (app === 'source') return (flow) => send(memnet, flow);
+  if (app === 'sink') return discard;
+  if (app !== 'file') return respond;
+  const descriptor = openBenchFile();
+  return (flow) => sendFile(flow, descriptor);
+}
+
+/** The file for each view, which with this load is one request. */
+function sendFile(flow: MemNetFlow, descriptor: number): void {
+  const length = flow.peek();
+  if (length === 0) return;
+  flow.consume(length);
+  flow.write(FILE_HEAD);
+  // The load asks again when it has all of it, and acknowledges with that at the latest.
+  if (!flow.sendFile(descriptor, 0, FILE_BYTES, true)) flow.reset();
 }
 
 /** The same bytes for each view, which with this load is one request. */

@@ -1,3 +1,19 @@
 /** What is sent in benchmarks. */
+import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 export const FIXED_RESPONSE = Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, World!\n');
 export const SOURCE_BYTES = Buffer.alloc(64 * 1024, 'x');
+export const FILE_BYTES = 2 ** 20;
+export const FILE_HEAD = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: ${FILE_BYTES}\r\n\r\n`);
+
+/** A descriptor of a file of FILE_BYTES that has no name any more. */
+export function openBenchFile(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'tcp-offload-'));
+  const path = join(folder, 'file');
+  writeFileSync(path, Buffer.alloc(FILE_BYTES, 'x'));
+  const descriptor = openSync(path, 'r');
+  rmSync(folder, { recursive: true });
+  return descriptor;
+}

@@ -3,6 +3,7 @@
  * listens, and serves until it is ended. To `begin` on its standard input it says that it has begun to count garbage collections, to `end`
  * how many there were.
  */
+import { createReadStream } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
@@ -10,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { GCProfiler } from 'node:v8';
 import { threadId } from '../examples/support/threads.js';
-import { FIXED_RESPONSE, SOURCE_BYTES } from './payload.js';
+import { FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile } from './payload.js';
 
 export interface ServerReady {
   readonly appThread: number;
@@ -76,7 +77,7 @@ function serveHttp(): ReturnType<typeof createHttpServer> {
 
 /** The least that a server can do. */
 function serveSockets(): void {
-  const begin = { source: send, sink: (socket: Socket) => socket.resume() }[app] ?? respond;
+  const begin = { file: sendFile, source: send, sink: (socket: Socket) => socket.resume() }[app] ?? respond;
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => undefined);
     begin(socket);
@@ -87,6 +88,16 @@ function serveSockets(): void {
 /** The same bytes for each read, which with this load is one request. */
 function respond(socket: Socket): void {
   socket.on('data', () => socket.write(FIXED_RESPONSE));
+}
+
+let file = -1;
+
+function sendFile(socket: Socket): void {
+  if (file < 0) file = openBenchFile();
+  socket.on('data', () => {
+    socket.write(FILE_HEAD);
+    createReadStream('', { fd: file, start: 0, autoClose: false }).pipe(socket, { end: false });
+  });
 }
 
 function send(socket: Socket): void {
