@@ -78,10 +78,10 @@ export class Session {
       return;
     }
     const nested = typeof request.settings === 'object' && request.settings !== null ? request.settings : {};
-    const { limits, sendBufferInitial, sendBufferMax } = settingsOf({ ...request, ...nested });
+    const { limits, ...buffers } = settingsOf({ ...request, ...nested });
     const virtual = this.#options.clock === 'virtual';
     this.#network = new StackNetwork({
-      now: virtual ? VIRTUAL_START : realNow(), limits, sendBufferInitial, sendBufferMax,
+      now: virtual ? VIRTUAL_START : realNow(), limits, ...buffers,
       random: virtual ? repeatable() : unforeseeable,
       secret: virtual ? new Uint8Array(SECRET_BYTES).fill(1) : randomBytes(SECRET_BYTES),
       onPacket: (packet, now) => this.#write({ pkt: Buffer.from(packet).toString('hex'), t: now }),

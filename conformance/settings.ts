@@ -7,14 +7,17 @@ export interface Settings {
   /** Send buffer of a socket at first, and the largest, in bytes. */
   sendBufferInitial: number;
   sendBufferMax: number;
+  /** Largest receive buffer of a socket, in bytes of memory. */
+  receiveMemoryMax: number;
 }
 
 /** Linux's defaults, where scripts do not say otherwise: least, default and largest, in bytes. */
 const RMEM = [4096, 131_072, 6_291_456];
 const WMEM = [4096, 16_384, 4_194_304];
 const SYN_RETRIES = 6;
+const STEP_LEAST = 2;
 /** Linux offers half of the memory as window; the other half is for its own overhead (tcp_adv_win_scale 1). */
-const WINDOW_SHARE = 2;
+export const WINDOW_SHARE = 2;
 
 /** Sysctls that are one number: the limit, and what the number is multiplied by. */
 const NUMBERS = new Map<string, [keyof StackLimits, number]>([
@@ -34,6 +37,7 @@ const NUMBERS = new Map<string, [keyof StackLimits, number]>([
   ['tcp_rto_min_us', ['rtoMinMs', 0.001]],
   ['ip_default_ttl', ['timeToLive', 1]],
   ['tcp_max_syn_backlog', ['synBacklog', 1]],
+  ['tcp_min_tso_segs', ['pushSteps', 1]],
 ]);
 const SWITCHES = new Map<string, keyof StackLimits>([
   ['tcp_sack', 'sack'], ['tcp_timestamps', 'timestamps'], ['tcp_window_scaling', 'windowScaling'],
@@ -50,7 +54,8 @@ const PROBING = ['off', 'blackhole', 'always'];
 /** Values are texts or numbers; those not known, or that make no sense, are ignored. */
 export function settingsOf(given: Record<string, unknown>): Settings {
   const limits: Record<string, number | boolean | string> = {
-    synRetries: SYN_RETRIES, timestampsRequired: false, overrun: true, ackPolicy: given.ack_policy === 'second' ? 'second' : 'linux',
+    synRetries: SYN_RETRIES, timestampsRequired: false, overrun: true, pushSteps: STEP_LEAST,
+    ackPolicy: given.ack_policy === 'second' ? 'second' : 'linux',
   };
   for (const [name, value] of Object.entries(given)) {
     const numbers = numbersOf(value);
@@ -72,7 +77,7 @@ export function settingsOf(given: Record<string, unknown>): Settings {
   limits.receiveBuffer = rmem[2]!;
   limits.receiveBufferInitial = Math.max(Math.floor(rmem[1]! / WINDOW_SHARE), 1);
   const wmem = triple(given.tcp_wmem, WMEM);
-  return { limits, sendBufferInitial: wmem[1]!, sendBufferMax: wmem[2]! };
+  return { limits, sendBufferInitial: wmem[1]!, sendBufferMax: wmem[2]!, receiveMemoryMax: rmem[2]! };
 }
 
 /** A limit as near to what is asked for as it may be. */

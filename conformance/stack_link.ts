@@ -1,12 +1,14 @@
 /** A flow of the bare stack as a connection of a socket. */
 import {
-  CLOSED, CLOSING, ESTABLISHED, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_1, LAST_ACK,
+  CLOSED, CLOSING, ESTABLISHED, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_1, LAST_ACK, SCALING_ON,
 } from '../lib/tcp/conn/state.js';
 import { formatAddress, isMapped } from '../lib/tcp/wire/address.js';
 import type { Tcb } from '../lib/tcp/conn/tcb.js';
 import type { Link, LinkOptions, LinkOwner } from './link.js';
 import { FlowMeter } from './flow_meter.js';
+import type { ReceiveQueue } from './receive_queue.js';
 import type { SendQueue } from './send_queue.js';
+import { WINDOW_SHARE } from './settings.js';
 import { MTU } from './stack_network.js';
 import type { StackNetwork } from './stack_network.js';
 import { tcpInfo } from './tcp_info.js';
@@ -26,18 +28,23 @@ export class StackLink implements Link {
   readonly #network: StackNetwork;
   readonly #flow: number;
   readonly #queue: SendQueue;
+  readonly #received: ReceiveQueue;
   readonly #meter: FlowMeter;
   /** A call could not write all that it wanted, and the buffer has not been writable since. */
   #starved = false;
   /** Bytes acknowledged; as places of the queue it does not wrap. */
   #acknowledged = 0;
+  /** Text that the receive buffer holds at least, and what the stack was last told that it does; 0 before the connection is established. */
+  #bufferLeast = 0;
+  #buffer = 0;
   /** The record is somebody else's now. */
   #freed = false;
 
-  constructor(network: StackNetwork, flow: number, queue: SendQueue) {
+  constructor(network: StackNetwork, flow: number, queue: SendQueue, received: ReceiveQueue) {
     this.#network = network;
     this.#flow = flow;
     this.#queue = queue;
+    this.#received = received;
     this.#meter = new FlowMeter(network.now());
     const tcb = this.#tcb;
     this.remoteAddress = formatAddress(tcb.words, tcb.remoteAt);
@@ -67,9 +74,16 @@ export class StackLink implements Link {
   /** Looks at what has changed in a turn. */
   look(): void {
     if (this.#freed) return;
+    const before = this.#acknowledged;
     this.#follow();
-    if (this.#queue.writable) this.#starved = false;
+    if (this.#starved && this.#acknowledged > before) this.#makeRoom();
     this.#meter.look(this.#tcb, this.#starved, this.#network.now());
+  }
+
+  /** Bytes are through, and a writer had found the buffer full: it grows with the congestion window. */
+  #makeRoom(): void {
+    this.#queue.grow(this.#tcb.cwnd, this.#segment);
+    if (this.#queue.writable) this.#starved = false;
   }
 
   /** Takes over how far the stream has come. Returns how much of it has left. */
@@ -79,8 +93,53 @@ export class StackLink implements Link {
     const flight = tcb.state >= ESTABLISHED ? (tcb.sndNxt - tcb.sndUna) | 0 : 0;
     const sent = Math.min(this.#acknowledged + Math.max(flight, 0), this.#queue.written);
     this.#queue.advance(this.#acknowledged, sent);
-    this.#queue.grow(tcb.cwnd, this.#segment);
     return sent;
+  }
+
+  /** Text has come that will be acknowledged next, in a packet of so many bytes. */
+  stored(position: number, length: number, packet: number): void {
+    if (!this.#begun()) return;
+    const tcb = this.#tcb;
+    const end = (position + length) | 0;
+    const segment = length > this.#announced ? Math.min(this.#announced, tcb.mssMost) : length;
+    this.#received.add(end, length, packet, segment, this.#announced);
+    this.#offer(position === tcb.received ? end : tcb.received, tcb.consumed);
+  }
+
+  /** Tells the stack which window is to be offered, as things stand. */
+  offer(): void {
+    if (this.#begun()) this.#offer(this.#tcb.received, this.#tcb.consumed);
+  }
+
+  /** True once the connection is established: from then on Linux's window is offered. */
+  #begun(): boolean {
+    if (this.#freed) return false;
+    if (this.#bufferLeast > 0) return true;
+    const tcb = this.#tcb;
+    if (tcb.state < ESTABLISHED) return false;
+    this.#bufferLeast = tcb.rcvBuf;
+    this.#buffer = tcb.rcvBuf;
+    this.#received.begin((tcb.rcvAdv - tcb.irs - 1) | 0, this.#announced);
+    this.#queue.grow(tcb.cwnd, this.#segment);
+    return true;
+  }
+
+  #offer(received: number, consumed: number): void {
+    const tcb = this.#tcb;
+    // The stack has made room for a fast reader.
+    if (tcb.rcvBuf > this.#buffer) this.#received.grow(tcb.rcvBuf);
+    const shift = tcb.has(SCALING_ON) ? tcb.rcvWndShift : 0;
+    const offered = this.#received.offer({ told: Math.max((tcb.rcvAdv - tcb.lastAckSent) | 0, 0), shift, segment: tcb.rcvMss });
+    this.#buffer = Math.max(this.#received.whole, this.#bufferLeast);
+    tcb.rcvBuf = this.#buffer;
+    this.#network.stack.holdWindow(this.#flow, this.#buffer - ((received - consumed) | 0) - offered);
+  }
+
+  /** Largest segment that we announce. */
+  get #announced(): number {
+    const tcb = this.#tcb;
+    const most = MTU - (isMapped(tcb.words, tcb.remoteAt) ? HEADERS_4 : HEADERS_6);
+    return tcb.maxSegment > 0 ? Math.min(tcb.maxSegment, most) : most;
   }
 
   /** A packet of this connection has come, or is about to leave, with so many bytes of text. */
@@ -112,6 +171,8 @@ export class StackLink implements Link {
     if (peek) return bytes;
     const position = (from + length) | 0;
     memory.consumed(this.#flow, position);
+    this.#received.read(position);
+    if (this.#begun()) this.#offer(this.#tcb.received, position);
     if (this.#tcb.state !== CLOSED) stack.consume(this.#flow, position);
     else this.#tcb.consumed = position;
     return bytes;
@@ -164,7 +225,11 @@ export class StackLink implements Link {
     if (is('TCP_LINGER2')) stack.setFinWait(flow, options.linger2 * 1000);
     if (is('TCP_MAXSEG') && options.maxSegment > 0) stack.setMaxSegment(flow, options.maxSegment);
     if (is('IP_TOS')) stack.setTrafficClass(flow, options.trafficClass);
-    if (is('SO_RCVBUF') && options.receiveBuffer > 0) stack.setReceiveBuffer(flow, options.receiveBuffer);
+    if (is('SO_RCVBUF') && options.receiveBuffer > 0) {
+      stack.setReceiveBuffer(flow, options.receiveBuffer);
+      this.#received.fix(WINDOW_SHARE * options.receiveBuffer);
+      if (this.#bufferLeast > 0) this.#bufferLeast = options.receiveBuffer;
+    }
     if (is('SO_KEEPALIVE', 'TCP_KEEPIDLE', 'TCP_KEEPINTVL', 'TCP_KEEPCNT')) {
       stack.setKeepAlive(flow, options.keepAlive, options.keepIdle * 1000, options.keepInterval * 1000, options.keepCount);
     }
@@ -174,9 +239,7 @@ export class StackLink implements Link {
     if (this.#freed) return null;
     const network = this.#network;
     const info = tcpInfo(this.#tcb, network.stack.limits, network.elapsed());
-    const most = MTU - (isMapped(this.#tcb.words, this.#tcb.remoteAt) ? HEADERS_4 : HEADERS_6);
-    const advertised = this.#tcb.maxSegment > 0 ? Math.min(this.#tcb.maxSegment, most) : most;
-    this.#meter.fill(info, this.#tcb, MTU, advertised, network.now());
+    this.#meter.fill(info, this.#tcb, MTU, this.#announced, network.now());
     return info;
   }
 

@@ -8,7 +8,9 @@ import { Stack } from '../lib/tcp/stack.js';
 import type { StackLimits } from '../lib/tcp/limits.js';
 import type { Address, Link, LinkOptions, Listener, Network } from './link.js';
 import { PacketDevice } from './packet_device.js';
+import { ReceiveQueue } from './receive_queue.js';
 import { SendQueue } from './send_queue.js';
+import { WINDOW_SHARE } from './settings.js';
 import { StackLink } from './stack_link.js';
 import { StreamMemory } from './stream_memory.js';
 
@@ -34,6 +36,8 @@ export interface StackNetworkConfig {
   /** Send buffer of a socket at first, and the largest, in bytes. */
   sendBufferInitial: number;
   sendBufferMax: number;
+  /** Largest receive buffer, in bytes of memory. */
+  receiveMemoryMax: number;
   random: () => number;
   secret: Uint8Array;
   /** Takes each packet that leaves, with its time. */
@@ -49,7 +53,7 @@ interface Alarm {
 
 export class StackNetwork implements Network {
   readonly stack: Stack;
-  readonly memory = new StreamMemory();
+  readonly memory = new StreamMemory((flow, position, length) => this.#links.get(flow)?.stored(position, length, this.#arriving));
   readonly #config: StackNetworkConfig;
   readonly #device: PacketDevice;
   readonly #links = new Map<number, StackLink>();
@@ -58,6 +62,8 @@ export class StackNetwork implements Network {
   #alarms: Alarm[] = [];
   #now: number;
   #sent = 0;
+  /** Bytes of the packet that is being dealt with. */
+  #arriving = 0;
 
   constructor(config: StackNetworkConfig) {
     this.#config = config;
@@ -129,6 +135,7 @@ export class StackNetwork implements Network {
   /** A packet arrives now, and is dealt with. */
   inject(packet: Uint8Array): void {
     this.#count(packet, true);
+    this.#arriving = packet.length;
     this.#device.arrive(packet);
     this.turn();
   }
@@ -153,6 +160,7 @@ export class StackNetwork implements Network {
     do {
       stack.receive(this.#now, BUDGET);
       stack.advance(this.#now);
+      for (const link of this.#links.values()) link.offer();
       stack.transmit(this.#now);
       this.#takeChanged();
       for (const link of this.#links.values()) link.look();
@@ -191,7 +199,9 @@ export class StackNetwork implements Network {
   }
 
   #attach(flow: number): StackLink {
-    const link = new StackLink(this, flow, new SendQueue(this.#config.sendBufferInitial, this.#config.sendBufferMax));
+    const { sendBufferInitial, sendBufferMax, receiveMemoryMax } = this.#config;
+    const received = new ReceiveQueue(WINDOW_SHARE * this.stack.tcb.at(flow).rcvBuf, receiveMemoryMax);
+    const link = new StackLink(this, flow, new SendQueue(sendBufferInitial, sendBufferMax), received);
     this.#links.set(flow, link);
     const { localPort, remotePort } = this.stack.tcb.at(flow);
     this.#byPorts.set(localPort * PORTS + remotePort, link);

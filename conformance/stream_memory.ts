@@ -23,6 +23,12 @@ export class StreamMemory implements Payload {
   #fresh = 0;
   readonly #send = new Map<number, Blocks<number>>();
   readonly #receive = new Map<number, Blocks<Uint8Array>>();
+  readonly #onStore: (flow: number, position: number, length: number) => void;
+
+  /** @param onStore is told what has come, before it is acknowledged. */
+  constructor(onStore: (flow: number, position: number, length: number) => void) {
+    this.#onStore = onStore;
+  }
 
   /** Blocks in use. */
   get used(): number {
@@ -41,6 +47,7 @@ export class StreamMemory implements Payload {
       block.set(source.subarray(offset + done, offset + done + count), within);
       done += count;
     }
+    this.#onStore(flow, position, length);
     return true;
   }
 

@@ -1,11 +1,15 @@
 /**
  * `npm start`: builds a small network, starts the TCP server on one end of it and serves examples/http.ts there, or the
- * same app over kernel TCP. Prints the URL, the threads with their CPUs, and a live line.
+ * same app over kernel TCP, or one of those over MemNet. Prints the URL, the threads with their CPUs, and a live line.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { serveEcho } from './echo.js';
+import type { FilesTask } from './files_worker.js';
 import { app } from './http.js';
 import { startPool } from './pool.js';
 import type { ServingPool } from './pool.js';
@@ -35,6 +39,7 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (options.help) process.stdout.write(HELP);
   else if (options.device !== null || mayMakeNetworks()) await run(options);
+  else if (options.app !== 'http') throw new Error(`--app ${options.app} needs root: without it only the built-in client reaches the server, and that asks for http`);
   else await isolate();
 }
 
@@ -46,7 +51,7 @@ async function run(options: StartOptions): Promise<void> {
     else {
       await serveOverKernel(options, network as Network, {
         stopped,
-        onListening: (url, threads) => announce('kernel TCP', url, threads),
+        onListening: (url, threads) => announce('http', 'kernel TCP', url, threads),
       });
     }
   } finally {
@@ -66,16 +71,20 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   });
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
   const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
-  const merged = server.threadId === threadId();
-  if (!merged || workers > 0) monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
+  const addServer = (): void => monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
   let pool: ServingPool | null = null;
   try {
-    if (workers > 0) pool = await servePool(port, workers, requests, monitor);
-    else {
-      await serveHere(port, requests);
-      monitor.add({ name: merged ? 'app, TCP server' : 'app', pid: process.pid, thread: threadId() });
+    if (workers > 0) {
+      addServer();
+      pool = await servePool(port, workers, requests, monitor);
+    } else {
+      const thread = await serveHere(options, requests);
+      monitor.add({ name: thread === server.threadId ? 'app, TCP server' : 'app', pid: process.pid, thread });
+      if (thread !== server.threadId) addServer();
     }
-    const client = announce(`a TCP server in ${merged ? 'the main thread' : 'a thread of its own'}`, `http://${server.address}:${port}/`, monitor.describe());
+    const url = `${options.app === 'echo' ? 'tcp' : 'http'}://${server.address}:${port}/`;
+    const place = server.threadId === threadId() ? 'the main thread' : 'a thread of its own';
+    const client = announce(options.app, `a TCP server in ${place}`, url, monitor.describe());
     await stopped;
     client?.kill();
   } finally {
@@ -95,13 +104,29 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
   return { device: spec, address, gateway };
 }
 
-async function serveHere(port: number, requests: Int32Array): Promise<void> {
+/** The app in the main thread, or in one of its own. @returns the kernel's number of that thread. */
+async function serveHere({ app: name, root, port }: StartOptions, requests: Int32Array): Promise<number> {
+  const count = (): void => { requests[0]!++; };
+  if (name === 'files') return startFiles({ root: resolve(root), port, requests });
+  if (name === 'echo') await serveEcho(port, count);
+  else await serveHttp(port, count);
+  return threadId();
+}
+
+/** A thread of its own, which ends with the TCP server. */
+async function startFiles(task: FilesTask): Promise<number> {
+  const worker = new Worker(new URL('./files_worker.js', import.meta.url), { workerData: task });
+  const [thread] = await once(worker, 'message') as [number];
+  return thread;
+}
+
+async function serveHttp(port: number, onRequest: () => void): Promise<void> {
   const server = createServer((request, response) => {
-    requests[0]!++;
+    onRequest();
     app(request, response);
   });
   listen(server, { port });
-  await new Promise<void>((resolve, reject) => server.once('listening', resolve).once('error', reject));
+  await new Promise<void>((done, reject) => server.once('listening', done).once('error', reject));
 }
 
 async function servePool(port: number, workers: number, requests: Int32Array, monitor: Monitor): Promise<ServingPool> {
@@ -114,10 +139,10 @@ async function servePool(port: number, workers: number, requests: Int32Array, mo
   });
 }
 
-function announce(tcp: string, url: string, threads: string): { kill(): void } | null {
-  process.stdout.write(`Serving examples/http.ts over ${tcp}: ${url}\n${threads}`);
+function announce(name: StartOptions['app'], tcp: string, url: string, threads: string): { kill(): void } | null {
+  process.stdout.write(`Serving examples/${name}.ts over ${tcp}: ${url}\n${threads}`);
   if (!isIsolated()) {
-    process.stdout.write(`Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser. Ctrl-C ends it.\n`);
+    process.stdout.write(`${name === 'echo' ? `Try: nc ${new URL(url).host.replace(':', ' ')}.` : `Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser.`} Ctrl-C ends it.\n`);
     return null;
   }
   process.stdout.write('Without root it runs in a user namespace of its own: only the built-in client reaches it. Ctrl-C ends it.\n');

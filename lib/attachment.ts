@@ -6,6 +6,8 @@ import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, 
 export interface Port {
   /** False once the TCP server has ended or the thread was detached. */
   readonly alive: boolean;
+  /** Why the TCP server did not come up, where that is known in this thread. */
+  readonly failure?: Error | null;
   listen(options: ListenOptions, handler: ListenHandler): AppListener;
   connect(options: ConnectOptions, handler: FlowHandler): AppFlow;
   /** Counted: while more `ref` than `unref` were called, the thread's event loop stays alive. */
@@ -37,10 +39,15 @@ export function dismissUsers(port: Port): void {
 
 let attached: Port | null = null;
 let find: () => Port | null = () => null;
+let start: () => Port | null = () => null;
 
-/** Has `source` asked for a port when a face is used in a thread that was not attached explicitly. */
-export function findPortWith(source: () => Port | null): void {
+/**
+ * Has `source` asked for a port when a face is used in a thread that was not attached explicitly, and then `starter` for one of a TCP
+ * server of its own.
+ */
+export function findPortWith(source: () => Port | null, starter: () => Port | null): void {
   find = source;
+  start = starter;
 }
 
 /** Makes `port` the one that sockets and servers of this thread are opened on from now on; null for none. */
@@ -49,17 +56,27 @@ export function usePort(port: Port | null): void {
 }
 
 /**
- * The port of this thread.
+ * The port of this thread; where it has none, and never had one, a TCP server is started as the environment says.
+ *
+ * @throws TcpServerError ERR_TCP_SERVER_CLOSED where the one it had is closed; what keeps one from being started.
+ */
+export function currentPort(): Port {
+  attached ??= find() ?? start();
+  return existingPort();
+}
+
+/**
+ * The port of this thread, where it has one.
  *
  * @throws TcpServerError ERR_TCP_SERVER_NOT_STARTED where there is none.
  */
-export function currentPort(): Port {
+export function existingPort(): Port {
   if (attached === null || !attached.alive) attached = find() ?? attached;
   if (attached === null) {
     throw new TcpServerError(
       'ERR_TCP_SERVER_NOT_STARTED',
-      'This thread has no TCP server. Call `await TcpServer.start()` once in the process, before the first listen or connect; ' +
-        'other threads are attached by themselves, or by attach()',
+      'This thread has no TCP server yet. Await TcpServer.start() before the first listen or connect; threads that are started later are ' +
+        'attached by themselves, others by attach(handle)',
     );
   }
   if (!attached.alive) {

@@ -30,7 +30,7 @@ export type TcpServerErrorCode =
   | 'ERR_TCP_SERVER_DIED'
   /** The TCP server was closed, or this thread was detached from it. */
   | 'ERR_TCP_SERVER_CLOSED'
-  /** `TcpServer.start` could not bring it up. */
+  /** It could not be brought up; `cause` says why. */
   | 'ERR_TCP_SERVER_START'
   /** `TcpServer.start` was called while this process has a TCP server already. */
   | 'ERR_TCP_SERVER_ALREADY_STARTED';
@@ -44,6 +44,12 @@ export class TcpServerError extends Error {
     this.name = 'TcpServerError';
     this.code = code;
   }
+}
+
+/** What a socket or server has as its error where its TCP server is no more. @param failure why it did not come up; null: it had. */
+export function serverEnded(failure: Error | null | undefined): TcpServerError {
+  if (!failure) return new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every connection and listener with it');
+  return new TcpServerError('ERR_TCP_SERVER_START', `The TCP server could not be started: ${failure.message}`, { cause: failure });
 }
 
 const errorNames = getSystemErrorMap();
@@ -96,6 +102,30 @@ export function connectError(errno: number, address: string, port: number, local
     error.localPort = local.port;
   }
   return error;
+}
+
+/** A place to connect from that cannot be had, as `bind EADDRNOTAVAIL 192.0.2.1:5000`. */
+export function bindError(errno: number, address: string, port: number | undefined): NetError {
+  const error = netError(`bind ${systemErrorName(errno)} ${port ? `${address}:${port}` : address}`, errno, 'bind');
+  error.address = address;
+  if (port) error.port = port;
+  return error;
+}
+
+/** ERR_INVALID_ADDRESS_FAMILY: what a lookup said of the address that it found. */
+export function invalidFamily(family: unknown, host: string, port: unknown): RangeError & { code: string } {
+  const error = codedRangeError('ERR_INVALID_ADDRESS_FAMILY', `Invalid address family: ${String(family)} ${host}:${String(port)}`);
+  return Object.assign(error, { host, port });
+}
+
+/** None of the addresses of a name could be connected to: the errors of all. */
+export function allAttemptsFailed(errors: readonly Error[]): AggregateError & { code: string } {
+  return Object.assign(new AggregateError(errors), { code: (errors[0] as NetError).code });
+}
+
+/** None of the addresses of a name was tried to its end. */
+export function connectionTimeout(): NetError {
+  return codedError('ERR_SOCKET_CONNECTION_TIMEOUT', 'Socket connection timeout');
 }
 
 /** A listener that could not be set up, as `listen EADDRINUSE: address already in use 0.0.0.0:80`. */

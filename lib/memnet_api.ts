@@ -113,16 +113,18 @@ export interface MemNetFlow<Context = unknown> {
   /**
    * Has the TCP server send bytes of a file, behind everything written so far and before everything that is written from now on. The app's
    * thread touches none of them; they are read as the peer makes room. `'sent'` follows when the peer has all of them. Until then, or
-   * until the flow is over, the descriptor stays open and the file as it is. Where the file cannot be read the flow is reset, and `'error'`
+   * until the flow is over, the descriptor stays open and the file as it is: so do not `close` before. Where the file cannot be read the flow is reset, and `'error'`
    * says why.
    *
    * @param descriptor of a file that can be read at any place: a regular file or a block device.
    * @param offset first byte.
    * @param length bytes, up to 2^30: more is sent by another call after `'sent'`.
+   * @param quiet the thread is not woken to hear of `'sent'`: it comes with the next event that there is, such as the peer's next request.
+   *   Default false.
    * @returns false where the file before is not sent yet, or nothing more may be written.
    * @throws RangeError where an argument is out of its range.
    */
-  sendFile(descriptor: number, offset: number, length: number): boolean;
+  sendFile(descriptor: number, offset: number, length: number, quiet?: boolean): boolean;
 
   /** Ends this side: FIN after everything written, files included. The peer may go on sending. */
   end(): void;

@@ -119,7 +119,7 @@ export class MemFlow<Context> implements MemNetFlow<Context>, FlowHandler {
     return taken;
   }
 
-  sendFile(descriptor: number, offset: number, length: number): boolean {
+  sendFile(descriptor: number, offset: number, length: number, quiet = false): boolean {
     if (!Number.isInteger(descriptor) || descriptor < 0) throw outOfRange('descriptor', 'that of an open file', descriptor);
     if (!Number.isSafeInteger(offset) || offset < 0) throw outOfRange('offset', 'an integer >= 0', offset);
     if (!Number.isInteger(length) || length < 0 || length > FILE_BYTES_MOST) {
@@ -128,7 +128,7 @@ export class MemFlow<Context> implements MemNetFlow<Context>, FlowHandler {
     if (this.flow.writesNoMore || this.flow.sendingFile) return false;
     this.guard?.voidRoom();
     this.guard?.passed(length);
-    if (length > 0) return this.flow.sendFile(descriptor, offset, length);
+    if (length > 0) return this.flow.sendFile(descriptor, offset, length, quiet);
     this.owner._queue.add(this, SENT);
     return true;
   }

@@ -1,8 +1,7 @@
-/** What comes before an active open: the forms of `connect`'s arguments, their check, and the lookup of the host's address. */
-import { lookup as dnsLookup } from 'node:dns';
+/** What comes before an active open: the forms of `connect`'s arguments, and their check. */
 import type { LookupAddress, LookupOptions } from 'node:dns';
-import { isIP } from 'node:net';
-import { badPort, codedError, invalidAddress, invalidType, invalidValue, missingPort } from './errors.js';
+import { getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP } from 'node:net';
+import { badPort, invalidAddress, invalidType, missingPort, outOfRange } from './errors.js';
 import type { OnRead } from './net_flow.js';
 import type { TcpOptions } from './net_socket_settings.js';
 
@@ -25,10 +24,16 @@ export interface SocketOptions extends TcpOptions {
   signal?: AbortSignal;
   /** Read into memory of the app, without 'data' events. */
   onread?: OnRead;
+  /** A descriptor of the kernel: the socket is Node's own then. */
+  fd?: number;
+  /** With `fd`, whether the socket reads. */
+  readable?: boolean;
+  /** With `fd`, whether the socket writes. */
+  writable?: boolean;
 }
 
-/** Options of `connect`. */
-export interface ConnectOptions extends SocketOptions {
+/** Options of `connect` over TCP. */
+export interface TcpConnectOptions extends SocketOptions {
   /** 0 to 65535. */
   port: number | string;
   /** Name or address. Default 'localhost'. */
@@ -37,7 +42,7 @@ export interface ConnectOptions extends SocketOptions {
   localAddress?: string;
   /** Port to connect from. Default: one chosen at random (RFC 6056). */
   localPort?: number;
-  /** Family of the addresses looked up. Default: IPv4, and IPv6 for a host that has no other. */
+  /** Family of the addresses looked up; 0: both. Default 0. */
   family?: number | 'IPv4' | 'IPv6';
   /** Hints for the lookup. */
   hints?: number;
@@ -45,83 +50,112 @@ export interface ConnectOptions extends SocketOptions {
   lookup?: LookupFunction;
   /** As `setTimeout`, from before the connection is made, ms. */
   timeout?: number;
+  /** Try the addresses of a name by turns of their families until one answers. Default: `net.getDefaultAutoSelectFamily()`. */
+  autoSelectFamily?: boolean;
+  /** How long one of them has to answer before the next is tried, ms, 10 at least. Default: `net.getDefaultAutoSelectFamilyAttemptTimeout()`. */
+  autoSelectFamilyAttemptTimeout?: number;
 }
 
+/** Options of `connect` to a Unix domain socket, which the kernel carries. */
+export interface PathConnectOptions extends SocketOptions {
+  path: string;
+  timeout?: number;
+}
+
+export type ConnectOptions = TcpConnectOptions | PathConnectOptions;
+
 /** A port as a number or the text of one, as Node takes it. */
-export function isPort(value: unknown): value is number | string {
+function isPort(value: unknown): value is number | string {
   if (typeof value === 'number') return Number.isInteger(value) && value >= 0 && value < 65536;
   return typeof value === 'string' && value.trim() !== '' && isPort(Number(value));
 }
 
-/** Arguments of `connect` and `listen`: options, or a port and more; at last a listener. */
+/** Arguments of `connect`: options, or a port or path and more; at last a listener. */
 export interface NetArguments {
   options: Record<string, unknown>;
   listener: (() => void) | null;
 }
 
-/** Sorts `(options, cb)`, `(port, host, cb)` and `(path, cb)` as `node:net` does. */
+/** Sorts `(options, cb)`, `(port, host, cb)` and `(path, cb)` as `node:net` does; an array that it has sorted already stays as it is. */
 export function netArguments(args: readonly unknown[]): NetArguments {
   const last = args[args.length - 1];
   const listener = typeof last === 'function' ? (last as () => void) : null;
   const first = args[0];
+  if (isSorted(first)) return { options: first[0], listener: first[1] };
   if (typeof first === 'object' && first !== null) return { options: first as Record<string, unknown>, listener };
   if (args.length === 0) return { options: {}, listener };
   if (typeof first === 'string' && !(Number(first) >= 0)) return { options: { path: first }, listener };
   return { options: typeof args[1] === 'string' ? { port: first, host: args[1] } : { port: first }, listener };
 }
 
+/** What `net._normalizeArgs` returns: Node's agents hand it on. It bears a mark of Node's own, which is a symbol. */
+function isSorted(value: unknown): value is [Record<string, unknown>, (() => void) | null] {
+  return Array.isArray(value) && value.length === 2 && Object.getOwnPropertySymbols(value).length > 0;
+}
+
+/** What an active open is to do, checked. */
+export interface ConnectPlan {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  /** 4, 6, or anything else for both. */
+  readonly family: unknown;
+  readonly hints: number;
+  readonly lookup: LookupFunction | null;
+  readonly autoSelectFamily: boolean;
+  /** ms. */
+  readonly attemptTimeout: number;
+  /** As they were given. */
+  readonly options: Record<string, unknown>;
+}
+
+const SHORTEST_ATTEMPT_MS = 10;
+const INT32_MOST = 2 ** 31 - 1;
+
 /**
- * Checks the options of an active open.
+ * Checks the options of an active open over TCP.
  *
  * @throws TypeError, RangeError with Node's codes.
  */
-export function checkConnectOptions(options: Record<string, unknown>): asserts options is Record<string, unknown> & ConnectOptions {
-  const { port, path, localAddress, localPort, lookup } = options;
-  if (port === undefined && (path === undefined || path === null)) throw missingPort();
-  if (path) throw invalidValue('options.path', path, 'is not supported: a TCP server has no Unix domain sockets');
+export function connectPlan(options: Record<string, unknown>): ConnectPlan {
+  const { port, localAddress, localPort, lookup, autoSelectFamily } = options;
+  const host = (options.host as string | undefined) || 'localhost';
   if (localAddress && (typeof localAddress !== 'string' || !isIP(localAddress))) throw invalidAddress(localAddress);
   if (localPort && typeof localPort !== 'number') throw invalidType('options.localPort', ['number'], localPort);
   if (typeof port !== 'number' && typeof port !== 'string') throw invalidType('options.port', ['number', 'string'], port);
   if (!isPort(port)) throw badPort('Port', port);
-  if (lookup !== undefined && lookup !== null && typeof lookup !== 'function') throw invalidType('options.lookup', ['function'], lookup);
+  if (autoSelectFamily !== undefined && autoSelectFamily !== null && typeof autoSelectFamily !== 'boolean') {
+    throw invalidType('options.autoSelectFamily', ['boolean'], autoSelectFamily);
+  }
+  const attemptTimeout = checkAttemptTimeout(options.autoSelectFamilyAttemptTimeout);
+  const named = isIP(host) === 0;
+  if (named && lookup !== undefined && lookup !== null && typeof lookup !== 'function') throw invalidType('options.lookup', ['function'], lookup);
+  const { family } = options;
+  return {
+    host,
+    port: Number(port),
+    localAddress: (localAddress as string | undefined) || undefined,
+    localPort: (localPort as number | undefined) || undefined,
+    family: family === 'IPv4' ? 4 : family === 'IPv6' ? 6 : family,
+    hints: (options.hints as number | undefined) || 0,
+    lookup: (lookup as LookupFunction | undefined) ?? null,
+    autoSelectFamily: (autoSelectFamily as boolean | undefined) ?? getDefaultAutoSelectFamily(),
+    attemptTimeout,
+    options,
+  };
 }
 
-/** Tells an address, or why there is none. */
-export type AddressFound = (error: Error | null, address: string, family: number) => void;
-
-/** The IPv4 address of a host, or where it has none that of IPv6. */
-export function lookupFirst(host: string, found: (error: NodeJS.ErrnoException | null, address: string, family: number) => void, hints = 0): void {
-  dnsLookup(host, { family: 4, hints }, (error, address, family) => {
-    if (error === null) found(null, address, family);
-    // The first error is the one to tell.
-    else dnsLookup(host, { family: 6, hints }, (none, other, otherFamily) => found(none === null ? null : error, none === null ? other : address, otherFamily));
-  });
+function checkAttemptTimeout(value: unknown): number {
+  if (value === undefined || value === null) return getDefaultAutoSelectFamilyAttemptTimeout();
+  const name = 'options.autoSelectFamilyAttemptTimeout';
+  if (typeof value !== 'number') throw invalidType(name, ['number'], value);
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
+  if (value < 1 || value > INT32_MOST) throw outOfRange(name, `>= 1 && <= ${INT32_MOST}`, value);
+  return Math.max(SHORTEST_ATTEMPT_MS, value);
 }
 
-function familyNumber(family: ConnectOptions['family']): number {
-  if (family === 'IPv6') return 6;
-  return family === 6 ? 6 : 4;
-}
-
-/**
- * Looks the host's address up.
- *
- * @param seen called with the lookup's raw answer, for the 'lookup' event.
- */
-export function findAddress(host: string, options: ConnectOptions, seen: AddressFound, found: AddressFound): void {
-  const both: LookupFunction = (name, { hints }, callback) => lookupFirst(name, callback, hints);
-  const lookup = options.lookup ?? (options.family ? (dnsLookup as LookupFunction) : both);
-  lookup(host, { family: familyNumber(options.family), hints: options.hints ?? 0 }, (error, answer, givenFamily) => {
-    // A lookup written for Node's happy eyeballs may answer with a list.
-    const first = Array.isArray(answer) ? (answer.find((entry) => entry.family === 4) ?? answer[0]) : undefined;
-    const address = first?.address ?? (answer as string);
-    const family = first?.family ?? givenFamily ?? 0;
-    seen(error, address, family);
-    if (error) found(error, '', 0);
-    else if (!isIP(address)) found(invalidAddress(address), '', 0);
-    else if (family !== 4 && family !== 6) {
-      const message = `Invalid address family: ${family} ${host}:${options.port}`;
-      found(Object.assign(codedError('ERR_INVALID_ADDRESS_FAMILY', message), { host, port: Number(options.port) }), '', 0);
-    } else found(null, address, family);
-  });
+/** Refuses options that name no place at all. @throws TypeError ERR_MISSING_ARGS. */
+export function checkPlaceGiven({ port, path }: Record<string, unknown>): void {
+  if (port === undefined && (path === undefined || path === null)) throw missingPort();
 }

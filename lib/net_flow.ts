@@ -1,7 +1,7 @@
 /** Moves bytes between a socket's stream and its flow, and keeps the event loop alive while it may still do so. */
 import { addUser, removeUser } from './attachment.js';
 import type { Port, PortUser } from './attachment.js';
-import { TcpServerError, transferError } from './errors.js';
+import { serverEnded, transferError } from './errors.js';
 import type { AppFlow, FlowHandler } from './runtime/app_api.js';
 import { ECONNRESET, EPIPE } from './tcp/errno.js';
 
@@ -25,8 +25,9 @@ export function entryLength({ chunk, encoding }: WriteEntry): number {
 
 /** What memory `onread` wants bytes in, and who is told. */
 export interface OnRead {
+  /** The memory; or what gives it, asked before there is a connection and again after each `callback`. */
   buffer: Uint8Array | (() => Uint8Array);
-  /** @returns false to stop reading, until `resume` or `read`. */
+  /** Called with the socket as `this`. @returns false to stop reading, until `resume` or `read`. */
   callback(length: number, buffer: Uint8Array): boolean | void;
 }
 
@@ -44,6 +45,8 @@ export interface FlowOwner {
   _refused(errno: number): void;
 }
 
+const NOBODY: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
+
 function pumpAgain(link: SocketFlow): void {
   link.onReadable();
 }
@@ -57,7 +60,9 @@ export class SocketFlow implements FlowHandler, PortUser {
   bytesRead = 0;
   /** Bytes of the chunks handed over by the stream, whether the send buffer has taken them yet or not. */
   private handedOver = 0;
-  onread: OnRead | null = null;
+  private onread: OnRead | null = null;
+  /** With `onread`, where the next bytes go. */
+  private target: Uint8Array | null = null;
   /** The stream wants bytes. While it does not, they stay in shared memory and the window closes. */
   private reading = false;
   /** The active open is not done yet. */
@@ -84,7 +89,13 @@ export class SocketFlow implements FlowHandler, PortUser {
     this.port = port;
   }
 
-  /** Opens a connection. Only addresses: names were looked up before. */
+  /** Has bytes go into memory of the app. */
+  readInto(onread: OnRead): void {
+    this.onread = onread;
+    this.target = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer;
+  }
+
+  /** Opens a connection, once more where the one before has failed. Only addresses: names were looked up before. */
   connect(host: string, port: number, localAddress: string | undefined, localPort: number | undefined): void {
     this.opening = true;
     this.flow = this.port.connect(
@@ -93,6 +104,13 @@ export class SocketFlow implements FlowHandler, PortUser {
     );
     addUser(this);
     this.settle();
+  }
+
+  /** Gives up the connection that is being opened. */
+  cancel(): void {
+    const flow = this.flow;
+    this.flow = null;
+    if (flow !== null && this.port.alive) flow.reset();
   }
 
   /** Takes over a connection that was accepted. Bytes that came with it wait for `begin`. */
@@ -238,11 +256,14 @@ export class SocketFlow implements FlowHandler, PortUser {
   onError(errno: number): void {
     if (this.flow === null) return;
     if (!this.port.alive) {
-      this.owner.destroy(new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every connection with it'));
+      this.owner.destroy(serverEnded(this.port.failure));
       return;
     }
     if (this.opening) {
       this.opening = false;
+      // Another may take its place: nothing more is heard of this one.
+      this.flow.handler = NOBODY;
+      this.flow = null;
       this.owner._refused(errno);
       return;
     }
@@ -273,7 +294,8 @@ export class SocketFlow implements FlowHandler, PortUser {
   private pump(): void {
     const flow = this.flow;
     if (flow === null) return;
-    if (flow.readableLength > 0 || flow.ended) this.owner._touch();
+    const waiting = flow.readableLength > 0;
+    if (waiting || flow.ended) this.owner._touch();
     let more = true;
     try {
       while (more && this.reading) more = this.onread === null ? this.pushChunk(flow) : this.fillBuffer(flow, this.onread);
@@ -283,6 +305,11 @@ export class SocketFlow implements FlowHandler, PortUser {
     }
     // Callbacks of the app ran: the flow may be gone.
     if (!this.reading || this.flow === null || !flow.ended) return;
+    // As in Node, what the last bytes have set going comes before the end does.
+    if (waiting) {
+      setImmediate(pumpAgain, this);
+      return;
+    }
     this.reading = false;
     this.ended = true;
     this.settle();
@@ -299,11 +326,12 @@ export class SocketFlow implements FlowHandler, PortUser {
   }
 
   private fillBuffer(flow: AppFlow, onread: OnRead): boolean {
-    const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer;
-    const length = flow.readInto(buffer, 0, buffer.length);
+    const { target } = this;
+    const length = target === null ? 0 : flow.readInto(target, 0, target.length);
     if (length === 0) return false;
     this.bytesRead += length;
-    if (onread.callback(length, buffer) === false) this.stop();
+    if (onread.callback.call(this.owner, length, target as Uint8Array) === false) this.stop();
+    if (typeof onread.buffer === 'function') this.target = onread.buffer();
     return true;
   }
 

@@ -1,11 +1,15 @@
 /** A listener and the sockets that it brings, for every kind of server: the package's own, and `node:http`'s. */
+import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
 import { addUser, removeUser } from './attachment.js';
 import type { Port, PortUser } from './attachment.js';
-import { TcpServerError, listenError } from './errors.js';
-import { Socket } from './net_socket.js';
-import type { AcceptOptions, SocketServer } from './net_socket.js';
+import { listenError, serverEnded } from './errors.js';
+import { acceptedSocket } from './net_socket.js';
+import type { AcceptOptions, SocketServer } from './net_socket_stream.js';
 import type { AppFlow, AppListener, ListenHandler } from './runtime/app_api.js';
+
+/** Node's own channel for those who watch the sockets that servers accept. */
+const accepted = channel('net.server.socket');
 
 /** Connections that may wait for the app when it names no number: Node's own default. */
 export const DEFAULT_BACKLOG = 511;
@@ -34,6 +38,7 @@ export class Listener implements ListenHandler, PortUser {
   private listener: AppListener | null = null;
   private host: string;
   private portNumber: number;
+  private listening = false;
   private holdsRef = false;
   private wantsRef = true;
 
@@ -88,6 +93,8 @@ export class Listener implements ListenHandler, PortUser {
   onListening(address: string, port: number): void {
     this.host = address;
     this.portNumber = port;
+    this.listening = true;
+    this.settle();
     if (this.listener !== null) this.owner.emit('listening');
   }
 
@@ -100,17 +107,12 @@ export class Listener implements ListenHandler, PortUser {
       if (this.listener !== null) owner.emit('drop', ends);
       return;
     }
-    const socket = new Socket({
-      allowHalfOpen: owner.allowHalfOpen,
-      readableHighWaterMark: owner.highWaterMark,
-      writableHighWaterMark: owner.highWaterMark,
-    });
-    const link = socket._adopt(flow, this.port, owner);
+    const socket = acceptedSocket(owner, owner);
+    const link = socket._adopt(flow, this.port, owner.pauseOnConnect);
     owner._connections++;
-    socket.server = owner;
-    socket._server = owner;
     try {
       owner.emit('connection', socket);
+      if (accepted.hasSubscribers) accepted.publish({ socket });
     } finally {
       // As in Node, a connection that the app has thrown at lives on.
       link.begin();
@@ -123,7 +125,7 @@ export class Listener implements ListenHandler, PortUser {
 
   onClose(): void {
     // Nobody asked for it: the TCP server is no more.
-    this.fail(new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server has ended, and every listener with it'));
+    this.fail(serverEnded(this.port.failure));
   }
 
   private fail(error: Error): void {
@@ -136,7 +138,9 @@ export class Listener implements ListenHandler, PortUser {
 
   private settle(): void {
     if (this.listener === null) removeUser(this);
-    const wanted = this.wantsRef && this.listener !== null;
+    // Who waits for 'listening' hears of it in any case: in Node it comes at once.
+    const waits = !this.listening && this.owner.listenerCount('listening') > 0;
+    const wanted = this.listener !== null && (this.wantsRef || waits);
     if (wanted === this.holdsRef) return;
     this.holdsRef = wanted;
     if (wanted) this.port.ref();

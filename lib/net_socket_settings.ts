@@ -1,6 +1,7 @@
 /** What a socket lets its user set of TCP: kept until there is a connection, told to the flow from then on. */
 import { invalidType, outOfRange } from './errors.js';
 import { SocketState } from './net_socket_state.js';
+import { NodeSocket } from './node_own.js';
 import type { AppFlow } from './runtime/app_api.js';
 
 /** Settings of TCP as the options of a socket, and of a server for the sockets that it accepts. */
@@ -57,6 +58,12 @@ function octet(name: string, value: unknown): number {
   return value;
 }
 
+/** Node's own methods, for a socket that the kernel carries and for one that may become such a one. */
+const nodes = NodeSocket.prototype as unknown as {
+  setNoDelay(noDelay: boolean): unknown;
+  setKeepAlive(enable: boolean, initialDelay: number): unknown;
+};
+
 /** A positive number in whole units of `unit`, else 0: Node takes anything. */
 function positive(value: unknown, unit: number): number {
   return Math.max(0, Math.trunc(Number(value) / unit)) || 0;
@@ -64,18 +71,20 @@ function positive(value: unknown, unit: number): number {
 
 /** The part of `Socket` that sets. */
 export class SocketSettings extends SocketState {
-  private _noDelay = false;
-  private _keepAlive = false;
-  private _keepAliveSeconds = 0;
-  private _keepAliveInterval = 0;
-  private _keepAliveCount = 0;
-  private _userTimeout = 0;
-  private _finWait = 0;
-  private _typeOfService = 0;
-  private _corked = false;
+  private declare _noDelay: boolean;
+  private declare _keepAlive: boolean;
+  private declare _keepAliveSeconds: number;
+  private declare _keepAliveInterval: number;
+  private declare _keepAliveCount: number;
+  private declare _userTimeout: number;
+  private declare _finWait: number;
+  private declare _typeOfService: number;
+  private declare _corked: boolean;
 
   /** Takes options that were checked. @param seconds of silence before the first probe, as Node's servers keep it. */
-  protected _takeOptions(options: TcpOptions, seconds = positive(options.keepAliveInitialDelay, 1000)): void {
+  protected _initialiseSettings(options: TcpOptions, seconds = positive(options.keepAliveInitialDelay, 1000)): void {
+    this._finWait = 0;
+    this._corked = false;
     this._noDelay = Boolean(options.noDelay);
     this._keepAlive = Boolean(options.keepAlive);
     this._keepAliveSeconds = seconds;
@@ -106,6 +115,7 @@ export class SocketSettings extends SocketState {
 
   /** Turns the Nagle algorithm (RFC 9293 3.7.4) off, or on again. */
   setNoDelay(noDelay = true): this {
+    if (this._link === null) nodes.setNoDelay.call(this, noDelay);
     const changed = this._noDelay !== Boolean(noDelay);
     this._noDelay = Boolean(noDelay);
     if (changed) this._flow?.setNoDelay(this._noDelay);
@@ -125,6 +135,7 @@ export class SocketSettings extends SocketState {
     if (typeof first === 'object' && first !== null) {
       return this.setKeepAlive(first.enable ?? false, first.initialDelay, first.interval, first.count);
     }
+    if (this._link === null) nodes.setKeepAlive.call(this, first, initialDelay);
     const wanted = [positive(initialDelay, 1000), positive(interval, 1) || this._keepAliveInterval, positive(count, 1) || this._keepAliveCount] as const;
     const [seconds, every, probes] = wanted;
     const same = this._keepAliveSeconds === seconds && this._keepAliveInterval === every && this._keepAliveCount === probes;

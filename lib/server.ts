@@ -1,14 +1,15 @@
 /** `TcpServer`: the TCP server of a process, as the app starts it, looks at it and ends it; and how other threads join it. */
 import { EventEmitter } from 'node:events';
-import { currentPort, dismissUsers, findPortWith, usePort } from './attachment.js';
-import { TcpServerError } from './errors.js';
+import { dismissUsers, existingPort, findPortWith, usePort } from './attachment.js';
+import { environmentOptions } from './environment.js';
+import { TcpServerError, invalidValue } from './errors.js';
 import { checkOptions } from './options.js';
 import type { TcpServerOptions } from './options.js';
 import { AppPort, AttachError } from './runtime/app_port.js';
 import type { ServerConfig, ServerHandle } from './runtime/config.js';
 import { readCounters, readStatus } from './runtime/app_info.js';
 import type { ServerStatus, StackCounters } from './runtime/app_info.js';
-import { inheritedHandle, startServer } from './runtime/supervisor.js';
+import { inheritedHandle, launchServer, startServer } from './runtime/supervisor.js';
 import type { RunningServer } from './runtime/supervisor.js';
 
 /** The addresses that the loopback device answers to by name. */
@@ -21,7 +22,7 @@ let starting = false;
 let joined: AppPort | null = null;
 let joinedTo: ServerHandle | null = null;
 
-findPortWith(joinInherited);
+findPortWith(joinInherited, startByItself);
 
 const ATTACH_CODES = { ended: 'ERR_TCP_SERVER_CLOSED', full: 'ERR_TCP_SERVER_FULL', version: 'ERR_TCP_SERVER_VERSION' } as const;
 
@@ -61,6 +62,15 @@ function joinInherited(): AppPort | null {
 }
 
 /**
+ * Starts a TCP server for a thread that listens or connects without one, as the environment says; null where the app has one in hand.
+ *
+ * @throws TypeError, RangeError where the environment is not as it must be.
+ */
+function startByItself(): AppPort | null {
+  return starting || started !== null ? null : TcpServer.launch();
+}
+
+/**
  * Attaches the calling thread to a TCP server, so that its servers and sockets stand on it. Threads that were started after
  * `TcpServer.start`, from the thread that called it or one of its children, are attached by themselves when they first listen or
  * connect; they call this only to be attached earlier. Others give the `handle` of the `TcpServer`, which passes through
@@ -71,7 +81,7 @@ function joinInherited(): AppPort | null {
  */
 export function attach(handle?: ServerHandle): void {
   if (handle === undefined || (started?.listening === true && started.handle.memory === handle.memory)) {
-    currentPort();
+    existingPort();
     return;
   }
   if (joined?.alive === true && joinedTo?.memory === handle.memory) {
@@ -145,7 +155,8 @@ export class TcpServer extends EventEmitter {
   static async start(options: TcpServerOptions = {}): Promise<TcpServer> {
     const config = checkOptions(options);
     if (starting || started?.listening === true) {
-      const message = 'This thread has started a TCP server already. Close that one first: `await server.close()`';
+      const message = 'This thread has started a TCP server already, or its first listen or connect has. Start it before these, or close the other: ' +
+        '`await server.close()`';
       throw new TcpServerError('ERR_TCP_SERVER_ALREADY_STARTED', message);
     }
     starting = true;
@@ -156,6 +167,17 @@ export class TcpServer extends EventEmitter {
     }
     usePort(started.running.port);
     return started;
+  }
+
+  /** @internal As `start`, by the options of the environment; it comes up behind, in a thread of its own. */
+  static launch(): AppPort {
+    const config = checkOptions(environmentOptions());
+    if (config.thread === 'app') {
+      const mend = 'Await TcpServer.start() before the first listen or connect, or leave it out';
+      throw invalidValue('TCP_OFFLOAD_OPTIONS.thread', config.thread, 'is not for a TCP server that starts by itself', mend);
+    }
+    started = new TcpServer(launchServer(config), config);
+    return started.running.port;
   }
 
   /** It is up. */

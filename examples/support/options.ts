@@ -5,6 +5,9 @@ export const HELP = `npm start -- [options]
 
 Serves examples/http.ts on a network of its own: a namespace joined to this machine by a veth pair.
 
+  --app http|files|echo what is served over the TCP server: examples/http.ts (http), a folder's files (files) or what
+                        is sent to it (echo), both over MemNet
+  --root DIR            the folder of --app files (.)
   --net offload|kernel  whose TCP serves: the TCP server's (offload) or the kernel's, on the same network
   --workers N           app workers in a piscina pool, all on one port (kernel: processes of node:cluster);
                         0: the main thread is the app (0)
@@ -24,6 +27,9 @@ runs in a user namespace of its own, which nobody outside can reach, with a clie
 
 export interface StartOptions {
   readonly net: 'offload' | 'kernel';
+  readonly app: 'http' | 'files' | 'echo';
+  /** Folder that `files` serves. */
+  readonly root: string;
   readonly workers: number;
   readonly port: number;
   readonly thread: 'own' | 'app' | 'auto';
@@ -41,6 +47,8 @@ export function readOptions(args: readonly string[]): StartOptions {
     args: [...args],
     options: {
       net: { type: 'string', default: 'offload' },
+      app: { type: 'string', default: 'http' },
+      root: { type: 'string' },
       workers: { type: 'string', default: '0' },
       port: { type: 'string', default: '8080' },
       thread: { type: 'string' },
@@ -53,8 +61,11 @@ export function readOptions(args: readonly string[]): StartOptions {
       help: { type: 'boolean', default: false },
     },
   });
-  const { net, device, address, gateway, pcap, help } = values;
+  const { net, app, root, device, address, gateway, pcap, help } = values;
   if (net !== 'offload' && net !== 'kernel') throw new Error(`--net wants offload or kernel, not '${net}'`);
+  if (app !== 'http' && app !== 'files' && app !== 'echo') throw new Error(`--app wants http, files or echo, not '${app}'`);
+  if (app !== 'http' && (net === 'kernel' || values.workers !== '0')) throw new Error(`--app ${app} runs over the TCP server, in the main thread`);
+  if (root !== undefined && app !== 'files') throw new Error('--root goes with --app files');
   const alone = Object.entries({ device, thread: values.thread, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
     .find(([, value]) => net === 'kernel' && value !== undefined);
   if (alone !== undefined) throw new Error(`--${alone[0]} concerns the TCP server; --net kernel runs without one`);
@@ -67,6 +78,8 @@ export function readOptions(args: readonly string[]): StartOptions {
   if (!(loss >= 0 && loss < 1)) throw new Error(`--loss wants a share from 0 to below 1, not '${values.loss}'`);
   return {
     net,
+    app,
+    root: root ?? '.',
     workers: whole('workers', values.workers, 0, 64),
     port: whole('port', values.port, 1, 65535),
     thread,

@@ -28,8 +28,10 @@ const native = {
   eventfd: bindCall('eventfd', 'int', ['uint32_t', 'int']),
   read: bindCall('read', 'long', ['int', 'void *', 'size_t']),
   write: bindCall('write', 'long', ['int', 'void *', 'size_t']),
-  writev: bindCall('writev', 'long', ['int', 'void *', 'int']),
   pread: bindCall('pread64', 'long', ['int', 'uintptr_t', 'size_t', 'int64_t']),
+  preadv2: bindCall('syscall', 'long', ['long', 'long', 'void *', 'long', 'int64_t', 'long', 'long']),
+  readahead: bindCall('readahead', 'long', ['int', 'int64_t', 'size_t']),
+  writev: bindCall('writev', 'long', ['int', 'void *', 'int']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
   schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
@@ -125,7 +127,7 @@ export function getsockopt(fd: number, level: number, option: number, value: Arr
 
 const socketError = new Int32Array(1);
 
-/** Reads the error of a socket, which polls as one until somebody does. Returns false where it is no socket: its error stays. */
+/** Reads the error of a socket, which polls as one until somebody does. Returns false for what is no socket: nothing else can be cleared. */
 export function clearSocketError(fd: number): boolean {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, socketError) === 0;
 }
@@ -174,14 +176,38 @@ export function writev(fd: number, address: number, count: number): number {
   return result < 0 ? -errno() : result;
 }
 
+// --- files
+
+const SYS_PREADV2 = process.arch === 'x64' ? 327 : 286;
+const RWF_NOWAIT = 8;
+const TWO_TO_32 = 2 ** 32;
+/** struct iovec. */
+const vector = new Uint32Array(4);
+
 /**
- * Reads a file at `offset` to `length` bytes at `address`; the descriptor's own place in the file is left alone.
+ * Reads a file at `offset` to `length` bytes at `address`, and waits for the disk where it must; the descriptor's own place in the file is
+ * left alone.
  *
  * @returns how many bytes it read, 0 at the file's end, or -errno.
  */
 export function pread(fd: number, address: number, length: number, offset: number): number {
   const result = native.pread(fd, address, length, offset);
   return result < 0 ? -errno() : result;
+}
+
+/** As `pread`, of what is in the page cache: never waits. -EAGAIN where nothing is, -EOPNOTSUPP where the file system cannot tell. */
+export function preadCached(fd: number, address: number, length: number, offset: number): number {
+  vector[0] = address % TWO_TO_32;
+  vector[1] = Math.floor(address / TWO_TO_32);
+  vector[2] = length;
+  // On 64 bits the offset is the first of its two halves.
+  const result = native.preadv2(SYS_PREADV2, fd, vector, 1, offset, 0, RWF_NOWAIT);
+  return result < 0 ? -errno() : result;
+}
+
+/** Has the kernel read a part of a file into the page cache. What goes wrong, a read tells. */
+export function readAhead(fd: number, offset: number, length: number): void {
+  native.readahead(fd, offset, length);
 }
 
 export function close(fd: number): void {
@@ -255,11 +281,15 @@ export class Poller {
       const events = this.#entries[2 * i + 1]! >> 16;
       if (events === 0) continue;
       bits |= 1 << i;
-      // An error that stays would turn every later wait into a busy loop; reading a socket's clears it, what is no socket is left out.
-      if ((events & POLLERR) !== 0 && !clearSocketError(this.#entries[2 * i]!)) this.#entries[2 * i] = -1;
+      if ((events & POLLERR) !== 0) this.#clearError(i);
       if ((events & POLLNVAL) !== 0) throw new SystemError(9, 'ppoll', `descriptor ${this.#entries[2 * i]} is not open`);
     }
     return bits;
+  }
+
+  /** An error that stays would turn every later wait into a busy loop. Reading a socket's clears it; what is no socket is not looked at again. */
+  #clearError(i: number): void {
+    if (!clearSocketError(this.#entries[2 * i]!)) this.#entries[2 * i] = -1;
   }
 }
 

@@ -4,7 +4,7 @@ import { readInfo } from './app_info.js';
 import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
 import { FilePart } from './file_part.js';
-import { FILE_BYTES_MOST, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER,
+import { FILE_BYTES_MOST, FILE_QUIET, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER,
   FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_OPTIONS } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
 import type { TcpInfo } from '../tcp/conn/info.js';
@@ -38,6 +38,7 @@ const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, 
 class AppFile extends FilePart {
   descriptor = 0;
   offset = 0;
+  quiet = false;
   /** It is still to be submitted. */
   changed = false;
 }
@@ -196,15 +197,17 @@ export class ChannelFlow implements AppFlow {
    * Has the TCP server send bytes of a file behind everything written so far. The descriptor stays open, and the file as it is, until
    * `onSent` or the flow's end.
    *
-   * @param length 1 to FILE_BYTES_MOST. @returns false where another file is not acknowledged yet, or nothing more may be written.
+   * @param length 1 to FILE_BYTES_MOST. @param quiet the thread is not woken for `onSent`: it comes with what else there is to tell.
+   * @returns false where another file is not acknowledged yet, or nothing more may be written.
    */
-  sendFile(descriptor: number, offset: number, length: number): boolean {
+  sendFile(descriptor: number, offset: number, length: number, quiet = false): boolean {
     if (this.writesNoMore || this.sendingFile) return false;
     const file = (this.#file ??= new AppFile());
     file.at = this.#written;
     file.length = Math.min(length, FILE_BYTES_MOST);
     file.descriptor = descriptor;
     file.offset = offset;
+    file.quiet = quiet;
     file.pending = file.changed = true;
     this.#port.submitLater(this, true);
     return true;
@@ -293,7 +296,7 @@ export class ChannelFlow implements AppFlow {
   /** Fills in the entry that comes before the other where there is a file to send. */
   writeFile(words: Int32Array, at: number): void {
     const file = this.#file as AppFile;
-    words[at] = SUBMIT_FILE;
+    words[at] = file.quiet ? SUBMIT_FILE | FILE_QUIET : SUBMIT_FILE;
     words[at + 1] = this.index;
     words[at + 2] = this.generation;
     words[at + 3] = file.descriptor;

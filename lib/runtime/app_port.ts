@@ -17,7 +17,7 @@ import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
-  LAYOUT_VERSION, Layout, STATE_DEAD } from './layout.js';
+  LAYOUT_VERSION, Layout, STATE_DEAD, STATE_STARTING } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
   violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -28,6 +28,8 @@ const BATCH = 256;
 const WATCH_MS = 1000;
 /** How long an app waits that asks for a port before the TCP server has said it: far longer than that takes, unless it is held up. */
 const ANSWER_MS = 100;
+/** The same while the TCP server is still coming up. */
+const START_MS = 5000;
 /** How long a thread that leaves waits for room for what is still to be submitted: as long as a TCP server that stops goes on. */
 const DETACH_MS = 1000;
 
@@ -53,6 +55,8 @@ export class AppPort {
   readonly memory: AppMemory;
   readonly sendBuffer: number;
   readonly tcb: Tcb;
+  /** Why the TCP server did not come up. Writer: the supervisor, in its own thread. */
+  failure: Error | null = null;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #submissions: QueueProducer;
@@ -69,12 +73,15 @@ export class AppPort {
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
   /** Requests that found the queue full, in order; nothing overtakes them. */
   #waiting: Submission[] = [];
-  /** Flows to submit at the end of the tick; requests are pushed at once. */
-  #dirty: ChannelFlow[] = [];
+  /** Flows to submit at the end of the tick, the first so many of the list; requests are pushed at once. A list cut to nothing would be garbage. */
+  readonly #dirty: ChannelFlow[] = [];
+  #dirtyCount = 0;
   #called: ChannelFlow[] = [];
   /** Flows that found every block of the send arena taken, in the order they came. */
   #starved: ChannelFlow[] = [];
   #flushPlanned = false;
+  /** The event loop has been asked to flush. Where the thread waits itself it never comes to that, so it is asked once. */
+  #tickQueued = false;
   #urgent = false;
   #refs = 0;
   readonly #tie: ServerTie;
@@ -82,7 +89,10 @@ export class AppPort {
   readonly #watch: NodeJS.Timeout;
   #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
-  readonly #onFlush = (): void => this.#flush();
+  readonly #onTick = (): void => {
+    this.#tickQueued = false;
+    if (this.#flushPlanned) this.#flush();
+  };
 
   /**
    * Attaches the calling thread to a TCP server.
@@ -155,6 +165,8 @@ export class AppPort {
       this.#refuse(request, EINVAL);
       return flow;
     }
+    // As with the kernel, no address at all is this host's own.
+    if (isUnspecified(address, 0)) readAddress(flow.asIPv6 ? '::1' : '127.0.0.1', address);
     if (!isUnspecified(local, 0)) this.#submit(SUBMIT_BIND, 0, local, 0, 0);
     this.#submit(SUBMIT_CONNECT, request, address, (options.port << 16) | (options.localPort ?? 0), 0);
     return flow;
@@ -221,7 +233,7 @@ export class AppPort {
     if (urgent) this.#urgent = true;
     if (flow.dirty || flow.index < 0) return;
     flow.dirty = true;
-    this.#dirty.push(flow);
+    this.#dirty[this.#dirtyCount++] = flow;
     this.#planFlush();
   }
 
@@ -260,8 +272,8 @@ export class AppPort {
     const words = this.#words;
     const answers = (at: number): boolean => (words[at] & OP_MASK) === COMPLETE_REPLY && words[at + 1] === request;
     const headAt = this.#base + CH_COMPLETE_HEAD;
-    const until = performance.now() + ANSWER_MS;
-    while (this.#alive) {
+    const until = performance.now() + (Atomics.load(words, CTRL_STATE) === STATE_STARTING ? START_MS : ANSWER_MS);
+    while (this.#alive && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
       const head = Atomics.load(words, headAt);
       const at = this.#completions.find(answers);
       if (at >= 0) return Math.max(words[at + 2], 0);
@@ -294,12 +306,14 @@ export class AppPort {
   #planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    process.nextTick(this.#onFlush);
+    if (this.#tickQueued) return;
+    this.#tickQueued = true;
+    process.nextTick(this.#onTick);
   }
 
   /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
   #flushNow(): void {
-    if (this.#waiting.length > 0 || this.#dirty.length > 0 || this.#urgent) this.#flush();
+    if (this.#waiting.length > 0 || this.#dirtyCount > 0 || this.#urgent) this.#flush();
   }
 
   #flush(): void {
@@ -309,7 +323,8 @@ export class AppPort {
     if (!complete) {
       // The queue drains at the TCP server's next turn.
       this.#flushPlanned = true;
-      setImmediate(this.#onFlush);
+      if (!this.#tickQueued) setImmediate(this.#onTick);
+      this.#tickQueued = true;
     }
     if (this.#urgent || !complete) this.#tie.ring();
     this.#urgent = !complete;
@@ -322,7 +337,7 @@ export class AppPort {
     if (requests > 0) this.#waiting.splice(0, requests);
     const dirty = this.#dirty;
     let submitted = 0;
-    for (; submitted < dirty.length; submitted++) {
+    for (; submitted < this.#dirtyCount; submitted++) {
       const flow = dirty[submitted];
       if (flow.optionsChanged && !this.#pushOptions(flow)) break;
       if (flow.fileChanged && !this.#pushFile(flow)) break;
@@ -332,9 +347,9 @@ export class AppPort {
       flow.writeSubmission(this.#words, at);
     }
     this.#submissions.publish();
-    if (submitted < dirty.length) this.#dirty = dirty.slice(submitted);
-    else dirty.length = 0;
-    return this.#waiting.length === 0 && this.#dirty.length === 0;
+    if (submitted > 0) dirty.copyWithin(0, submitted, this.#dirtyCount);
+    this.#dirtyCount -= submitted;
+    return this.#waiting.length === 0 && this.#dirtyCount === 0;
   }
 
   #pushOptions(flow: ChannelFlow): boolean {
@@ -513,7 +528,7 @@ export class AppPort {
     process.removeListener('exit', this.#onExit);
     this.#flows.length = 0;
     this.#requests.clear();
-    this.#dirty.length = 0;
+    this.#dirty.length = this.#dirtyCount = 0;
     this.#starved.length = 0;
     this.#waiting.length = 0;
   }

@@ -22,10 +22,12 @@ export const SUBMIT_BIND = 5;
 /** [op, flow, generation, keepIdleMs, keepIntervalMs, keepCount | trafficClass << 8, userTimeoutMs, finWaitMs]; 0: the TCP server's own */
 export const SUBMIT_OPTIONS = 6;
 /**
- * [op, flow, generation, descriptor, offsetLow, offsetHigh, position, length] `length` bytes of a file stand in the send stream from
+ * [op|FILE_QUIET, flow, generation, descriptor, offsetLow, offsetHigh, position, length] `length` bytes of a file stand in the send stream from
  * `position` on, behind everything written before; the next SUBMIT_FLOW counts them in txWritten. One at a time until acknowledged.
  */
 export const SUBMIT_FILE = 7;
+/** The app thread is not woken to be told that the file was acknowledged. */
+export const FILE_QUIET = 0x100;
 /** Bytes of one SUBMIT_FILE at most: positions are compared by the sign of their difference. */
 export const FILE_BYTES_MOST = 0x40000000;
 

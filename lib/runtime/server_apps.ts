@@ -7,7 +7,7 @@ import { Tcb } from '../tcp/conn/tcb.js';
 import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_STATE, CH_TID, CLAIM_SHIFT, CTRL_CHANNELS,
   QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
-import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FILE_BYTES_MOST, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR,
+import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FILE_BYTES_MOST, FILE_QUIET, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR,
   FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT,
   SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_LISTEN, SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FILE, VIOLATION_FLOW,
   VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_STATE, VIOLATION_WRITTEN } from './messages.js';
@@ -55,8 +55,9 @@ export class ServerApps {
     for (let flow = 0; flow < layout.sizes.maxFlows; flow++) payload.reset(flow);
   }
 
-  /** True where an app thread could not be told everything: its queue was full. */
+  /** True where there is something to try again soon: an app thread could not be told everything, or a disk has something to bring. */
   get backlogged(): boolean {
+    if (this.#files.waiting) return true;
     for (let i = 0; i < this.#active.length; i++) if (this.#active[i].backlogged) return true;
     return false;
   }
@@ -336,7 +337,8 @@ export class ServerApps {
     const length = words[at + 7];
     if ((level & LEVEL_ENDED) !== 0 || ((position - flows.written[flow]) | 0) < 0) return VIOLATION_FILE;
     if (length < 1 || length > FILE_BYTES_MOST || high < 0 || high > OFFSET_HIGH_MOST) return VIOLATION_FILE;
-    return this.#files.add(flow, position, words[at + 3], high * TWO_TO_32 + (low >>> 0), length) ? 0 : VIOLATION_FILE;
+    const quiet = (words[at] & FILE_QUIET) !== 0;
+    return this.#files.add(flow, position, words[at + 3], high * TWO_TO_32 + (low >>> 0), length, quiet) ? 0 : VIOLATION_FILE;
   }
 
   /** What the app thread has written and read since it last said so. */

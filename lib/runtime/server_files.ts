@@ -7,11 +7,13 @@
  *                          ▲ first (oldest not acknowledged)  ▲ last
  * ```
  *
+ * Nobody waits for a disk: what is not in the page cache is asked for, and looked for again while the others go on.
+ *
  * Bounds: one file of a flow at a time; of it no more than what twice the congestion window holds is in memory; all files together hold a
  * quarter of the receive pool at most; and a turn reads no more than TURN_BYTES, of which one file gets FLOW_BYTES before the next has its turn.
  */
-import { EINTR } from '../nic/system_error.js';
-import { addressOf, pread } from '../nic/syscalls.js';
+import { EAGAIN, EINTR, EOPNOTSUPP } from '../nic/system_error.js';
+import { addressOf, pread, preadCached, readAhead } from '../nic/syscalls.js';
 import type { PayloadOutput } from '../tcp/payload.js';
 import type { BlockPool } from './block_pool.js';
 import { FilePart } from './file_part.js';
@@ -29,6 +31,16 @@ const AHEAD_BYTES = 1 << 18;
 /** Part of the receive pool that files may hold: one in so many blocks. */
 const POOL_SHARE = 4;
 
+/** Times that a file is looked at in vain, some ms apart, before the disk is waited for after all. */
+const LOOKS_MOST = 50;
+
+/** How files are read; the places of tests to stand in for a disk. */
+export interface FileReader {
+  readonly pread: typeof pread;
+  readonly preadCached: typeof preadCached;
+  readonly readAhead: typeof readAhead;
+}
+
 /** The file that a flow sends, or sent last. Offsets count from the first byte that was asked for. */
 class FileSend extends FilePart {
   flow = NONE;
@@ -39,8 +51,9 @@ class FileSend extends FilePart {
   counted = false;
   /** Bytes that were read. */
   read = 0;
-  /** Its last byte was acknowledged, and the app thread has not been told. */
+  /** Its last byte was acknowledged, and the app thread has not been woken for it; it need not be. */
   done = false;
+  quiet = false;
   /** Blocks: the oldest that is held, the one that was sent from last, with the offsets of their first bytes, and the newest. */
   first = NONE;
   firstAt = 0;
@@ -48,6 +61,10 @@ class FileSend extends FilePart {
   nextAt = 0;
   last = NONE;
   held = 0;
+  /** Times in a row that the page cache did not have what comes next. */
+  looks = 0;
+  /** Its file system cannot tell what it has in the page cache. */
+  uncertain = false;
   /** It waits for its turn to be read, and who comes after it. */
   queued = false;
   behind: FileSend | null = null;
@@ -69,16 +86,22 @@ export class ServerFiles {
   /** Blocks that all files hold. */
   #held = 0;
   readonly #most: number;
+  readonly #reader: FileReader;
+  /** Something was not in the page cache at the last look. */
+  waiting = false;
 
   /**
    * @param pool blocks that are handed out by their number, and `chains` their links.
    * @param blockBase byte of block 0 in `bytes`.
    */
-  constructor(pool: BlockPool, chains: Int32Array, bytes: Uint8Array, blockBase: number, maxFlows: number) {
+  constructor(
+    pool: BlockPool, chains: Int32Array, bytes: Uint8Array, blockBase: number, maxFlows: number, reader: FileReader = { pread, preadCached, readAhead },
+  ) {
     this.#pool = pool;
     this.#chains = chains;
     this.#address = addressOf(bytes);
     this.#blockBase = blockBase;
+    this.#reader = reader;
     this.#indexes = new Int32Array(maxFlows);
     this.#most = Math.max(1, Math.floor(pool.capacity / POOL_SHARE));
   }
@@ -100,7 +123,7 @@ export class ServerFiles {
     return send !== null && send.pending && send.counted && send.read < send.length;
   }
 
-  /** True once after the last byte of the flow's file was acknowledged. */
+  /** True once after the last byte of the flow's file was acknowledged, unless it is a quiet one. */
   takeDone(flow: number): boolean {
     const send = this.of(flow);
     if (send === null || !send.done) return false;
@@ -109,10 +132,12 @@ export class ServerFiles {
   }
 
   /**
-   * The app thread has asked for a file. @param at position in the stream of its first byte. @returns false where another is not
-   * acknowledged yet.
+   * The app thread has asked for a file.
+   *
+   * @param at position in the stream of its first byte. @param quiet the app thread is not woken when it was acknowledged.
+   * @returns false where another is not acknowledged yet.
    */
-  add(flow: number, at: number, descriptor: number, offset: number, length: number): boolean {
+  add(flow: number, at: number, descriptor: number, offset: number, length: number, quiet = false): boolean {
     const send = this.of(flow) ?? this.#open(flow);
     if (send.pending) return false;
     send.at = at;
@@ -120,8 +145,10 @@ export class ServerFiles {
     send.offset = offset;
     send.length = length;
     send.pending = true;
+    send.quiet = quiet;
+    send.uncertain = false;
     send.counted = send.done = false;
-    send.read = send.firstAt = send.nextAt = 0;
+    send.read = send.firstAt = send.nextAt = send.looks = 0;
     send.first = send.next = send.last = NONE;
     return true;
   }
@@ -185,6 +212,7 @@ export class ServerFiles {
   read(room: (flow: number) => number, progressed: (flow: number, errno: number) => void): number {
     let budget = TURN_BYTES;
     let pieces = 0;
+    this.waiting = false;
     // Who comes back to the end of the queue has had its turn.
     const last = this.#lastQueued;
     for (let send = this.#firstQueued; send !== null && budget > 0; send = send === last ? null : this.#firstQueued) {
@@ -209,14 +237,35 @@ export class ServerFiles {
     while (send.read < end) {
       const used = send.read & (BLOCK_BYTES - 1);
       if (used === 0 && send.read === send.firstAt + send.held * BLOCK_BYTES && !this.#append(send, room)) return 0;
-      const address = this.#address + this.#blockBase + (send.last << BLOCK_SHIFT) + used;
-      const count = pread(send.descriptor, address, Math.min(BLOCK_BYTES - used, send.length - send.read), send.offset + send.read);
+      const count = this.#readPiece(send, this.#blockBase + (send.last << BLOCK_SHIFT) + used, Math.min(BLOCK_BYTES - used, send.length - send.read));
       if (count === -EINTR) continue;
+      if (count === -EAGAIN) {
+        this.waiting = true;
+        break;
+      }
       if (count <= 0) return count === 0 ? ENODATA : -count;
       send.read += count;
     }
     if (send.read < send.length) this.#enqueue(send);
     return 0;
+  }
+
+  /** Reads what follows to place `to`. Returns how many bytes, 0 at the file's end, or -errno: -EAGAIN where the disk has been asked for it. */
+  #readPiece(send: FileSend, to: number, length: number): number {
+    const { pread, preadCached, readAhead } = this.#reader;
+    const at = send.offset + send.read;
+    if (!send.uncertain && send.looks < LOOKS_MOST) {
+      const count = preadCached(send.descriptor, this.#address + to, length, at);
+      if (count === -EAGAIN) {
+        if (send.looks++ === 0) readAhead(send.descriptor, at, Math.min(FLOW_BYTES, send.length - send.read));
+        return count;
+      }
+      send.looks = 0;
+      if (count !== -EOPNOTSUPP) return count;
+      send.uncertain = true;
+    }
+    send.looks = 0;
+    return pread(send.descriptor, this.#address + to, length, at);
   }
 
   #append(send: FileSend, room: number): boolean {
@@ -292,7 +341,7 @@ export class ServerFiles {
       send.nextAt = send.firstAt;
     }
     if (send.acknowledge(position)) {
-      send.done = true;
+      send.done = !send.quiet;
       this.#free(send);
     } else if (send.read < send.length) {
       this.#enqueue(send);

@@ -45,6 +45,7 @@ export async function startMerged(memory: SharedArrayBuffer, config: ServerConfi
 }
 
 export class MergedServer implements ServerHost {
+  readonly ready = Promise.resolve();
   readonly ended: Promise<Error | null>;
   readonly #words: Int32Array;
   readonly #server: OpenServer;

@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Poller } from '../nic/syscalls.js';
 import type { ServerConfig } from './config.js';
 import { ringEveryApp } from './doorbell.js';
-import { CTRL_STATE, Layout, STATE_DEAD } from './layout.js';
+import { CTRL_STATE, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
 import { place } from './placement.js';
 import { OpenServer } from './server_open.js';
 
@@ -20,10 +20,11 @@ const words = new Int32Array(memory);
 try {
   serve();
 } finally {
-  Atomics.store(words, CTRL_STATE, STATE_DEAD);
-  Atomics.notify(words, CTRL_STATE);
-  // The supervisor does the same, unless its thread is gone.
-  ringEveryApp(words, new Layout(config.sizes));
+  // The supervisor does the same, unless its thread is gone; where this one has not come up, it knows why, and is to say so first.
+  if (Atomics.compareExchange(words, CTRL_STATE, STATE_RUNNING, STATE_DEAD) === STATE_RUNNING) {
+    Atomics.notify(words, CTRL_STATE);
+    ringEveryApp(words, new Layout(config.sizes));
+  }
 }
 
 function serve(): void {

@@ -17,6 +17,8 @@ const DESCRIPTOR_GRACE_MS = 1000;
 
 /** What carries a TCP server: a thread of its own, or the event loop of this thread. */
 export interface ServerHost {
+  /** Fulfilled once it is up; rejected with what kept it from coming up. */
+  readonly ready: Promise<void>;
   /** Fulfilled once it has ended: with the error that ended it, where nobody had asked for its end. */
   readonly ended: Promise<Error | null>;
   /** It was told to stop, and somebody waits for its end. */
@@ -43,13 +45,25 @@ export class RunningServer {
     // The port's own exit handler comes first: what it still submits is sent before the TCP server stops.
     this.port = port;
     process.once('exit', this.#onProcessExit);
+    // Who waits for it is told; who does not hears of it from sockets and servers.
+    host.ready.catch((error: Error) => { port.failure = error; });
     void host.ended.then((error) => this.#tellEnd(error));
     setEnvironmentData(ENVIRONMENT_KEY, handle);
   }
 
-  /** Fulfilled once it has ended. */
+  /** Fulfilled once it has ended, whoever has ended it. */
   get ended(): Promise<unknown> {
     return this.#host.ended;
+  }
+
+  /** Fulfilled once it is up, and holds the event loop until then; @throws what kept it from coming up. */
+  async up(): Promise<void> {
+    this.port.ref();
+    try {
+      await this.#host.ready;
+    } finally {
+      this.port.unref();
+    }
   }
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */
@@ -91,15 +105,29 @@ export class RunningServer {
 
 /** A thread of its own. */
 class ThreadHost implements ServerHost {
+  readonly ready: Promise<void>;
   readonly ended: Promise<Error | null>;
   readonly #worker: Worker;
   readonly #words: Int32Array;
 
-  constructor(worker: Worker, words: Int32Array) {
+  constructor(workerData: ServerWorkerData) {
+    // Options of the process's own command line, such as --input-type, are not meant for this thread.
+    const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
     this.#worker = worker;
-    this.#words = words;
+    this.#words = new Int32Array(workerData.memory);
+    let isUp = false;
     let cause: Error | null = null;
-    worker.on('error', (error) => { cause = error; });
+    this.ready = new Promise((resolve, reject) => {
+      worker.once('message', () => {
+        isUp = true;
+        resolve();
+      });
+      worker.on('error', (error: Error) => {
+        if (isUp) cause = error;
+        reject(error);
+      });
+      worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
+    });
     this.ended = new Promise((resolve) => void worker.once('exit', () => resolve(cause)));
     worker.unref();
   }
@@ -115,54 +143,56 @@ class ThreadHost implements ServerHost {
   }
 }
 
-/**
- * Starts a TCP server.
- *
- * @throws the error that kept it from starting, as its thread raised it.
- */
-export async function startServer(config: ServerConfig): Promise<RunningServer> {
+function isRaw({ device }: ServerConfig): boolean {
+  return device.startsWith('raw:');
+}
+
+interface NewMemory {
+  readonly handle: ServerHandle;
+  readonly layout: Layout;
+}
+
+/** Memory for a TCP server, empty. */
+function newMemory(config: ServerConfig): NewMemory {
   const layout = new Layout(config.sizes);
   const memory = new SharedArrayBuffer(layout.byteLength);
-  const words = new Int32Array(memory);
-  words[CTRL_VERSION] = LAYOUT_VERSION;
-  const carrier = config.device.startsWith('raw:') ? (await import('./raw_carrier.js')).openRawCarrier(config, memory, layout) : null;
-  try {
-    const server = await runServer({ memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout, config);
-    void server.ended.then(() => carrier?.close());
-    return server;
-  } catch (error) {
-    carrier?.close();
-    throw error;
-  }
+  new Int32Array(memory)[CTRL_VERSION] = LAYOUT_VERSION;
+  return { handle: { memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout };
 }
 
-async function runServer(handle: ServerHandle, layout: Layout, config: ServerConfig): Promise<RunningServer> {
-  const { memory } = handle;
-  if (chooseThread(config) === 'app') {
-    // Only a thread that runs a TCP server loads it.
-    const { startMerged } = await import('./server_merged.js');
-    const host = await startMerged(memory, config);
-    return new RunningServer(handle, layout, host, new AppPort(handle));
-  }
-  const worker = await startThread({ memory, config });
-  try {
-    return new RunningServer(handle, layout, new ThreadHost(worker, new Int32Array(memory)), new AppPort(handle));
-  } catch (error) {
-    await worker.terminate();
-    throw error;
-  }
+function startThread(config: ServerConfig, { handle, layout }: NewMemory): RunningServer {
+  return new RunningServer(handle, layout, new ThreadHost({ memory: handle.memory, config }), new AppPort(handle));
 }
 
-async function startThread(workerData: ServerWorkerData): Promise<Worker> {
-  // Options of the process's own command line, such as --input-type, are not meant for this thread.
-  const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
-  await new Promise<void>((resolve, reject) => {
-    worker.once('message', () => resolve());
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
-  });
-  worker.removeAllListeners();
-  return worker;
+/**
+ * Starts a TCP server in a thread of its own, which comes up behind: what is submitted until then waits for it.
+ *
+ * @throws Error for a raw device, which takes time before that.
+ */
+export function launchServer(config: ServerConfig): RunningServer {
+  if (isRaw(config)) throw new Error('a raw device does not start by itself: await TcpServer.start() before the first listen or connect');
+  return startThread(config, newMemory(config));
+}
+
+/**
+ * Starts a TCP server, in the thread that is best for it. It is up when the promise is fulfilled.
+ *
+ * @throws what kept it from starting.
+ */
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const { handle, layout } = newMemory(config);
+  if (chooseThread(config) === 'own') {
+    // This thread carries the packets of a raw device; only one that does loads what it takes.
+    const carrier = isRaw(config) ? (await import('./raw_carrier.js')).openRawCarrier(config, handle.memory, layout) : null;
+    const running = startThread(config, { handle, layout });
+    if (carrier !== null) void running.ended.then(() => carrier.close());
+    await running.up();
+    return running;
+  }
+  // Only a thread that runs a TCP server loads it.
+  const { startMerged } = await import('./server_merged.js');
+  const host = await startMerged(handle.memory, config);
+  return new RunningServer(handle, layout, host, new AppPort(handle));
 }
 
 /** The TCP server that the thread inherited from the one that started it, or null. */

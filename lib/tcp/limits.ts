@@ -73,10 +73,15 @@ export interface StackLimits {
    */
   ackPolicy: 'second' | 'linux';
   /**
-   * While nothing waits to be read, the next segment in order is taken as a whole where only its end is beyond the window
-   * (Linux); else that end is cut off (RFC 9293 3.10.7.4). A segment that begins elsewhere is dropped then, not cut.
+   * While nothing waits to be read, a segment is taken as a whole where only its end is beyond the window (Linux); else that
+   * end is cut off (RFC 9293 3.10.7.4). While something waits, such a segment is dropped, not cut.
    */
   overrun: boolean;
+  /**
+   * Least segments of the steps (conn/push.ts) at whose ends PSH is set, and not only where nothing follows that was written; 0:
+   * only there (Linux: tcp_min_tso_segs).
+   */
+  pushSteps: number;
   /** A congestion window that is not used shrinks: after an idle time, and while less is sent (Linux: tcp_slow_start_after_idle). */
   idleRestart: boolean;
   /** A reset does not end TIME-WAIT (RFC 1337 3, F1; Linux: tcp_rfc1337); RFC 9293 3.10.7.4 has it end. */
@@ -133,6 +138,7 @@ const DEFAULTS: StackLimits = {
   timestampsRequired: true,
   ackPolicy: 'second',
   overrun: false,
+  pushSteps: 0,
   idleRestart: true,
   resetsPassTimeWait: false,
   synCookies: 'pressure',
@@ -167,6 +173,7 @@ export const LIMIT_RANGES: Readonly<Record<Numeric, readonly [least: number, mos
   rtoMaxMs: [1, 500_000],
   delayedAckMs: [1, 500],
   quickAcks: [0, 65_536],
+  pushSteps: [0, 65_536],
   timeWaitMs: [0, 3_600_000],
   finWait2Ms: [0, 3_600_000],
   keepIdleMs: [1, 86_400_000],

@@ -413,6 +413,12 @@ export class Stack implements TransportSink, TimerSink {
     if (t.rcvBuf > t.rcvBufMax) t.rcvBuf = t.rcvBufMax;
   }
 
+  /** Keeps `bytes` of the receive buffer out of the window: what the owner needs there besides the text. A window once offered stands. */
+  holdWindow(flow: number, bytes: number): void {
+    const t = this.#take(flow);
+    if (t !== null) t.rcvHeld = Math.max(bytes, 0);
+  }
+
   // ---- what IP and the wheel call
 
   segment(arrival: Arrival): void {

@@ -1,8 +1,10 @@
 /** MemNet: its events, views and room over a TCP server whose turns the test makes; then over one in a thread of its own. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { TcpServer, net } from '../../lib/index.js';
@@ -328,6 +330,17 @@ t.test('an app that throws at one event is told the others', async (t) => {
   t.match(await uncaught, { message: 'at the first' });
   process.setUncaughtExceptionCaptureCallback(null);
   end(it);
+});
+
+t.test('a hundred thousand requests and answers: the collector has nothing to do with each of them', async (t) => {
+  const program = fileURLToPath(new URL('./support/memnet_steady.js', import.meta.url));
+  const { stdout, status } = spawnSync(process.execPath, ['--trace-gc', program], { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+  t.equal(status, 0);
+  const lines = stdout.split('\n');
+  const collections = lines.slice(lines.indexOf('begin'), lines.indexOf('end')).filter((line) => /Scavenge|Mark-/.test(line));
+  t.comment(lines.at(-2) ?? '');
+  // What a turn of the TCP server makes (a double for its time) is allowed for; one object a request would be five collections.
+  t.ok(collections.length <= 2, `${collections.length} collections`);
 });
 
 /** Sends back what comes. */

@@ -12,14 +12,16 @@ const INDEX = new URL('../../lib/index.js', import.meta.url);
 const PATIENCE_MS = 20_000;
 
 /** Runs a program that may use `TcpServer`, `net`, `listen` and `http`; gives what it wrote, once it has ended by itself. */
-async function run(program: string, loading: 'import' | 'require' = 'import'): Promise<string> {
+async function run(program: string, env: Record<string, string> = {}, loading: 'import' | 'require' = 'import'): Promise<string> {
   const names = 'TcpServer, attach, listen, net';
   const head = loading === 'import'
     ? `import { ${names} } from '${INDEX.href}'; import http from 'node:http'; import { once } from 'node:events';`
     : `const { ${names} } = require('${INDEX.pathname}'); const http = require('node:http'); const { once } = require('node:events');`;
   const type = loading === 'import' ? 'module' : 'commonjs';
   const body = loading === 'import' ? program : `(async () => { ${program} })();`;
-  const child = spawn(process.execPath, [`--input-type=${type}`, '--no-warnings', '-e', head + body], { stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE_MS });
+  const child = spawn(process.execPath, [`--input-type=${type}`, '--no-warnings', '-e', head + body], {
+    stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE_MS, env: { ...process.env, ...env },
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
@@ -48,13 +50,23 @@ t.test('a process leaves by itself', { timeout: 60_000 }, async (t) => {
     net.connect(server.address().port).on('data', (text) => console.log(String(text))).on('close', () => server.close());
   `);
   t.equal(waiting, 'late\n', 'and not before what it waits for has come');
-  t.match(await run('net.connect(80)'), /ERR_TCP_SERVER_NOT_STARTED/);
+});
+
+t.test('a TCP server starts by itself', { timeout: 60_000 }, async (t) => {
+  t.equal(await run(`${ROUND_TRIP} server.close();`), 'served\n', 'at the first listen');
+  t.match(await run('net.connect(80)'), /connect ECONNREFUSED 127\.0\.0\.1:80/, 'at the first connect');
+  const program = 'await 0; net.createServer().listen(0).unref(); try { await TcpServer.start() } catch (error) { console.log(error.code) }';
+  t.equal(await run(program), 'ERR_TCP_SERVER_ALREADY_STARTED\n', 'and is the one that there is');
+  t.match(await run('attach()'), /ERR_TCP_SERVER_NOT_STARTED/, 'but not where another is looked for');
+  t.match(await run('net.connect(80).on("error", (error) => console.log(error.message, error.cause.code))', { TCP_OFFLOAD_DEVICE: 'packet:no-such-if', TCP_OFFLOAD_ADDRESS: '198.18.0.2/24' }),
+    /^The TCP server could not be started.*no-such-if.* ENODEV\n$/, 'where it cannot, sockets and servers tell why');
+  t.match(await run('net.connect(80)', { TCP_OFFLOAD_DEVICE: 'tap:x' }), /ERR_INVALID_ARG_VALUE/);
 });
 
 t.test('require gives what import gives', { timeout: 30_000 }, async (t) => {
-  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.close();`, 'require'), 'served\n');
+  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.close();`, {}, 'require'), 'served\n');
   const both = `const imported = await import('${INDEX.href}'); console.log(imported.TcpServer === TcpServer && imported.net.Socket === net.Socket)`;
-  t.equal(await run(both, 'require'), 'true\n');
+  t.equal(await run(both, {}, 'require'), 'true\n');
 });
 
 t.test('start, close and start again', async (t) => {

@@ -3,12 +3,13 @@
  * rules, and one that writes what it likes into its channel. That one is ended with a reason or served; the others never
  * notice, and nothing is left in the end.
  */
+import { openSync } from 'node:fs';
 import { LoopbackDevice } from '../../lib/nic/loopback.js';
 import { alias, deviceMemory } from '../../lib/nic/memory.js';
 import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_LEFT, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD,
   CH_VIOLATION, CTRL_CHANNELS, CTRL_SLEEP, CTRL_STATE, CTRL_VERSION, ENTRY_WORDS, Layout, LAYOUT_VERSION, QUEUE_ENTRIES,
   STATE_RUNNING } from '../../lib/runtime/layout.js';
-import { FLOW_CLOSE, FLOW_END, FLOW_RESET, SUBMIT_FLOW, SUBMIT_OPTIONS, violationText } from '../../lib/runtime/messages.js';
+import { FLOW_CLOSE, FLOW_END, FLOW_RESET, OP_MASK, SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_OPTIONS, violationText } from '../../lib/runtime/messages.js';
 import { ServerApps } from '../../lib/runtime/server_apps.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
 import { CLOSED, STATE_NAMES } from '../../lib/tcp/conn/state.js';
@@ -30,6 +31,9 @@ const PORT_BAD = 81;
 const PORT_OF_BAD = 82;
 const START = 1_000_000;
 const SECOND = 1_000_000;
+
+/** A file of some hundred kilobytes and more, which the bad one has the TCP server send. */
+const FILE = openSync(process.execPath, 'r');
 
 /** Places that the bad one writes to beside its queue. */
 const POKES = 12;
@@ -56,6 +60,8 @@ export class ChannelWorld implements World {
   /** Its links are not what it has made them. */
   #linked = false;
   #entries = 0;
+  /** 1 where some of a file was in memory at the end of a turn. */
+  #files = 0;
   #now = START;
 
   constructor(setting: number) {
@@ -127,9 +133,10 @@ export class ChannelWorld implements World {
         const { send, receive } = flow;
         entry.set([
           SUBMIT_FLOW | (source.word() & 0xf900) | (source.once(20) ? FLOW_END | FLOW_CLOSE : 0) | (source.once(20) ? FLOW_RESET : 0),
-          flow.index, flow.generation, send.written, receive.consumed, send.chainFirst, send.chainStart, 0,
+          flow.index, flow.generation, (send.written + flow.files) | 0, receive.consumed, send.chainFirst, send.chainStart, 0,
         ]);
-        this.#twist(source, receive.written);
+        if (source.once(8)) this.#makeFile(source);
+        else this.#twist(source, receive.written);
       } else if (source.once(2)) {
         entry[0] = SUBMIT_FLOW | (source.word() & 0xff00);
         entry[1] = source.below(LAYOUT.sizes.maxFlows);
@@ -139,6 +146,18 @@ export class ChannelWorld implements World {
       }
     }
     return new Uint8Array(entry.buffer);
+  }
+
+  /** The next entry of the flow counts the file, as long as nothing else is wrong. */
+  #makeFile(source: Source): void {
+    const entry = this.#entry;
+    const written = entry[3]!;
+    entry[0] = SUBMIT_FILE | (source.word() & 0xff00);
+    entry[3] = source.once(8) ? -1 : 0;
+    entry[4] = source.once(8) ? source.word() : source.below(100_000);
+    entry[5] = source.once(20) ? source.word() : 0;
+    entry[6] = source.once(20) ? source.word() : written;
+    entry[7] = source.once(8) ? source.word() : source.between(1, 100_000);
   }
 
   #twist(source: Source, received: number): void {
@@ -190,6 +209,15 @@ export class ChannelWorld implements World {
     const head = words[this.#bad.base + CH_SUBMIT_HEAD]!;
     const at = this.#bad.entries + (head & (QUEUE_ENTRIES - 1)) * ENTRY_WORDS;
     plain.bytes.set(bytes.subarray(0, 4 * ENTRY_WORDS), at * 4);
+    if ((words[at]! & OP_MASK) !== SUBMIT_FILE) return this.#publish(head);
+    // The descriptor is another one in each process.
+    if (words[at + 3]! >= 0) words[at + 3] = FILE;
+    const flow = this.#bad.flows.get(words[at + 1]!);
+    if (flow !== undefined) flow.files = (flow.files + words[at + 7]!) | 0;
+    this.#publish(head);
+  }
+
+  #publish(head: number): void {
     words[this.#bad.base + CH_SUBMIT_HEAD] = (head + 1) | 0;
   }
 
@@ -220,6 +248,7 @@ export class ChannelWorld implements World {
     this.#stack.transmit(now);
     this.#apps.takeChanges();
     this.#apps.publish();
+    if (this.#payload.files.blocksHeld > 0) this.#files = 1;
     for (const app of this.#good) this.#look(app);
     this.#lookAtBad();
     checkStack(this.#stack, this.#t, this.#states);
@@ -316,6 +345,7 @@ export class ChannelWorld implements World {
     const { stats } = this.#stack;
     for (let i = 0; i < stats.length; i++) coverage.add(STAT_NAMES[i]!, stats[i]!);
     for (let state = CLOSED; state < this.#states.length; state++) coverage.add(`state ${STATE_NAMES[state]}`, this.#states[state]!);
+    coverage.add('files sent', this.#files);
     for (const [name, count] of this.#steps) coverage.add(`step ${name}`, count);
     coverage.add(`channel ended: ${violationText(words[this.#bad.base + CH_VIOLATION]!)}`, 1);
   }

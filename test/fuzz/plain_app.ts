@@ -17,6 +17,8 @@ export interface PlainFlow {
   readonly generation: number;
   readonly send: SendStream;
   readonly receive: ReceiveStream;
+  /** Bytes of files that it has asked for: they count in what was written. */
+  files: number;
   /** Flags for the next entry. */
   flags: number;
   eof: boolean;
@@ -146,7 +148,7 @@ export class PlainApp {
     words[at] = SUBMIT_FLOW | flow.flags;
     words[at + 1] = flow.index;
     words[at + 2] = flow.generation;
-    words[at + 3] = flow.send.written;
+    words[at + 3] = (flow.send.written + flow.files) | 0;
     words[at + 4] = flow.receive.consumed;
     words[at + 5] = flow.send.chainFirst;
     words[at + 6] = flow.send.chainStart;
@@ -186,7 +188,7 @@ export class PlainApp {
   #open(index: number, generation: number, port: number): PlainFlow {
     if (this.flows.has(index)) throw new Finding(`flow ${index} is given twice`);
     const flow: PlainFlow = {
-      index, generation, send: new SendStream(this.memory, SEND_BUFFER), receive: new ReceiveStream(this.memory),
+      index, generation, send: new SendStream(this.memory, SEND_BUFFER), receive: new ReceiveStream(this.memory), files: 0,
       flags: 0, eof: false, errno: 0, over: false, closed: false, trusted: this.#trusts(port),
     };
     this.flows.set(index, flow);

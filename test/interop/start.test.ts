@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -83,6 +84,36 @@ for (const net of ['offload', 'kernel']) {
   });
 }
 
+t.test('--app files serves a folder, and nothing above it', { skip: missing('ip', 'curl') }, async (t) => {
+  const content = Buffer.from(Uint8Array.from({ length: 3_000_000 }, (_, place) => (place * 31) ^ (place >>> 8)));
+  const root = t.testdir({ 'index.html': '<h1>of the folder</h1>', empty: '', folder: {} });
+  writeFileSync(join(root, 'large'), content);
+  const started = await start(process.execPath, PROGRAM, '--app', 'files', '--root', root);
+  t.teardown(() => stop(started));
+  const { url } = started;
+  const urls = ['', 'large', 'empty', 'index.html', 'large'].map((name) => `${url}${name}`).join(' ');
+  // One connection for all of them; and each file is as it is on disk.
+  const wanted = await shell(`cd ${root} && cat index.html large empty index.html large | sha256sum`);
+  t.equal(await shell(`curl -sS -m 20 ${urls} | sha256sum`), wanted);
+  t.match(await shell(`curl -sS -m 20 -I ${url}large`), /200 OK[^]*Content-Length: 3000000/);
+  const status = (args: string): Promise<string> => shell(`curl -sS -m 20 -o /dev/null -w '%{http_code}' --path-as-is ${args}`);
+  t.equal(await status(`${url}../../../../../../etc/passwd`), '404');
+  t.equal(await status(`${url}%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd`), '404');
+  t.equal(await status(`${url}folder`), '404');
+  t.equal(await status(`-d x ${url}index.html`), '405');
+  t.equal(await status(`-H 'x: ${'y'.repeat(17_000)}' ${url}index.html`), '431');
+  t.equal(await shell(`curl -sS -m 20 --http1.0 ${url}index.html`), '<h1>of the folder</h1>');
+  t.equal(await stop(started), 0);
+});
+
+t.test('--app echo sends back what comes', { skip: missing('ip', 'nc') }, async (t) => {
+  const started = await start(process.execPath, PROGRAM, '--app', 'echo');
+  t.teardown(() => stop(started));
+  const { hostname, port } = new URL(/tcp:\S+/.exec(started.said())?.[0] ?? '');
+  t.equal(await shell(`seq 300000 | nc -N -w 20 ${hostname} ${port} | sha256sum`), await shell('seq 300000 | sha256sum'));
+  t.equal(await stop(started), 0);
+});
+
 t.test('what a killed one left is removed at the next start', { skip: missing('ip', 'curl') }, async (t) => {
   const killed = await start(process.execPath, PROGRAM);
   killed.child.kill('SIGKILL');
@@ -120,6 +151,9 @@ t.test('refusals name the option and the mend', (t) => {
     [['--port', '0'], /--port wants a whole number from 1/],
     [['--thread', 'mine'], /--thread wants own, app or auto/],
     [['--loss', '2'], /--loss wants a share/],
+    [['--app', 'chess'], /--app wants http, files or echo/],
+    [['--app', 'files', '--net', 'kernel'], /--app files runs over the TCP server/],
+    [['--root', '/'], /--root goes with --app files/],
     [['--device', 'eth0'], /--device wants an --address/],
     [['--net', 'kernel', '--pcap', 'x'], /--pcap concerns the TCP server/],
     [['--nonsense'], /nonsense/],

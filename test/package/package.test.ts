@@ -74,11 +74,33 @@ t.test('a TCP server that one half of a program started serves the other half', 
   t.equal(stdout, 'hello\n');
 });
 
+t.test('tcp-offload/net is what node:net is, and tcp-offload/register puts it there', async (t) => {
+  const names = 'Object.keys(require("node:net")).filter((name) => !(name in net))';
+  const required = await program('net.cjs', `const net = require('tcp-offload/net'); console.log(${names}, net.default.Socket === net.Socket)`);
+  t.equal(required.stdout, '[] true\n');
+  const imported = await program('net.mjs', `
+    import net, { Server, createServer } from 'tcp-offload/net';
+    import { createRequire } from 'node:module';
+    const require = createRequire(import.meta.url);
+    console.log(${names}, net.Server === Server, require('tcp-offload/net').createServer === createServer);
+  `);
+  t.equal(imported.stdout, '[] true true\n');
+  writeFileSync(join(folder, 'app.cjs'), 'console.log(require("net").Socket === require("tcp-offload/net").Socket)');
+  const { stdout } = await run(process.execPath, ['--import', 'tcp-offload/register', 'app.cjs'], { cwd: folder });
+  t.equal(stdout, 'true\n');
+});
+
 const consumer = `
   import * as http from 'node:http';
   import { TcpServer, attach, listen, net } from 'tcp-offload';
   import { MemNet } from 'tcp-offload/memnet';
   import type { MemNetFlow } from 'tcp-offload/memnet';
+  import * as dropIn from 'tcp-offload/net';
+  import 'tcp-offload/register';
+
+  export class Talker extends dropIn.Socket {
+    talk(): void { this.connect({ port: 7, host: 'localhost', autoSelectFamily: true }); }
+  }
 
   export async function serve(): Promise<TcpServer> {
     const server: TcpServer = await TcpServer.start({ device: 'packet:eth0', address: '198.18.0.2/24', gateway: '198.18.0.1', cpu: 0 });

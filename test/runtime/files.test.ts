@@ -7,16 +7,17 @@ import type { ChannelFlow } from '../../lib/runtime/app_flow.js';
 import { FilePart } from '../../lib/runtime/file_part.js';
 import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CH_VIOLATION, ENTRY_WORDS, Layout, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
 import { SUBMIT_FILE, SUBMIT_FLOW, violationText } from '../../lib/runtime/messages.js';
-import { ENODATA } from '../../lib/runtime/server_files.js';
+import { ENODATA, ServerFiles } from '../../lib/runtime/server_files.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
-import { eventfd } from '../../lib/nic/syscalls.js';
+import { addressOf, eventfd, pread, preadCached, readAhead } from '../../lib/nic/syscalls.js';
+import { EAGAIN, EBADF, EOPNOTSUPP } from '../../lib/nic/system_error.js';
+import { BlockPool } from '../../lib/runtime/block_pool.js';
 import { ECONNRESET } from '../../lib/tcp/errno.js';
 import { randomOf } from '../support/random.js';
 import { connect, pair } from '../support/recorder.js';
 import type { Recorder } from '../support/recorder.js';
 import { Turns } from '../support/turns.js';
 
-const EBADF = 9;
 const EISDIR = 21;
 const ESPIPE = 29;
 const MiB = 1 << 20;
@@ -174,6 +175,63 @@ t.test('a file that is asked for before the connection is open', async (t) => {
   t.ok(await turns.until(() => accepting.accepted[1]?.length === 100_000));
   t.ok(Buffer.concat(accepting.accepted[1]!.chunks).equals(CONTENT.subarray(7, 100_007)));
   turns.end();
+});
+
+t.test('a disk is not waited for as long as others may go on', async (t) => {
+  const pool = new BlockPool(0, 64);
+  const bytes = new Uint8Array(64 * BLOCK_BYTES);
+  const asked: string[] = [];
+  let cached = 0;
+  let supported = true;
+  const files = new ServerFiles(pool, new Int32Array(64), bytes, 0, 4, {
+    pread: (_descriptor, _address, length) => (asked.push('waited'), length),
+    preadCached: (_descriptor, _address, length, offset) => (!supported ? -EOPNOTSUPP : offset < cached ? Math.min(length, cached - offset) : -EAGAIN),
+    readAhead: (_descriptor, offset, length) => void asked.push(`asked for ${length} at ${offset}`),
+  });
+  const read = (): number => files.read(() => 0, () => {});
+  files.add(0, 0, 1, 0, 100_000);
+  files.count(files.of(0)!);
+  t.equal(read(), 0);
+  t.equal(files.waiting, true);
+  for (let i = 0; i < 10; i++) read();
+  t.same(asked, ['asked for 100000 at 0'], 'it is asked once, and looked for again');
+  cached = 20_000;
+  t.equal(read(), 1);
+  t.equal(files.available(0, 100_000), 20_000, 'what is there is sent');
+  files.add(1, 0, 2, 0, 10_000);
+  files.count(files.of(1)!);
+  t.equal(read(), 1, 'another file goes on meanwhile');
+  t.same(asked, ['asked for 100000 at 0', 'asked for 80000 at 20000']);
+  for (let i = 0; i < 51; i++) read();
+  t.equal(asked[2], 'waited', 'a disk that does not bring it is waited for in the end');
+  cached = 100_000;
+  read();
+  t.equal(files.available(0, 100_000), 100_000);
+  asked.length = 0;
+  supported = false;
+  files.add(2, 0, 3, 0, 40_000);
+  files.count(files.of(2)!);
+  t.equal(read(), 1);
+  t.same(asked, ['waited', 'waited', 'waited'], 'as is a file system that knows no other way');
+  t.equal(files.waiting, false);
+  for (const flow of [0, 1, 2]) files.drop(flow);
+  t.equal(pool.available, 64);
+});
+
+t.test('what is in no cache is read as well', async (t) => {
+  const cold = join(t.testdir({ cold: CONTENT }), 'cold');
+  const descriptor = openSync(cold, 'r');
+  t.teardown(() => closeSync(descriptor));
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  readAhead(descriptor, 0, CONTENT.length);
+  t.equal(pread(descriptor, addressOf(bytes), 1000, 5), 1000);
+  const count = preadCached(descriptor, addressOf(bytes) + 1000, 1000, 1005);
+  if (count !== -EOPNOTSUPP) {
+    t.equal(count, 1000);
+    t.ok(CONTENT.subarray(5, 2005).equals(bytes.subarray(0, 2000)), 'each at its place');
+  }
+  t.equal(pread(descriptor, addressOf(bytes), 1, CONTENT.length), 0, 'the end');
+  t.equal(preadCached(1_000_000, addressOf(bytes), 1, 0), -EBADF);
 });
 
 t.test('a peer that does not read: files hold a bounded part of the memory, and other connections are served', async (t) => {

@@ -52,9 +52,10 @@ t.test('it sleeps while nothing is to be done, until its timers are due', async 
   const [error] = await once(socket, 'error').catch((reason: unknown) => [reason]) as [NodeJS.ErrnoException];
   t.equal(error.code, 'ETIMEDOUT');
   t.equal(tcp.counters.TcpRetransSegs, 2);
-  const { turns, sleeps } = tcp.status;
-  t.ok(sleeps > before.sleeps, 'it slept');
-  t.ok(turns - before.turns < 200, `${turns - before.turns} turns in 350 ms in which little happened`);
+  const turns = tcp.status.turns - before.turns;
+  const sleeps = tcp.status.sleeps - before.sleeps;
+  // What else the thread does makes the event loop go round, and each round is a turn.
+  t.ok(turns - sleeps <= 20, `${sleeps} of ${turns} turns found nothing to do, and let the event loop sleep`);
 });
 
 t.test('other threads are attached to it, and wake it', { timeout: 30_000 }, async (t) => {

@@ -90,6 +90,9 @@ t.test('RFC 9438 4.8, 4.9: after a timeout slow start to 0.7 of the window; undo
   t.equal(tcb.ssthresh, 70 * MSS);
   rounds(cubic, tcb, 0, 600, 100);
   t.ok(tcb.cwnd >= 64 * MSS && tcb.cwnd <= 71 * MSS, 'doubled each round trip, up to ssthresh');
+  rounds(cubic, tcb, 600, 2000, 100);
+  const inSearch = tcb.cwnd;
+  t.ok(inSearch < 85 * MSS, `${inSearch / MSS}: no faster than Reno at first, not back to the 100 of before`);
 });
 
 t.test('RFC 9406 4.2: slow start goes on at a quarter of its pace where the delay grows, and ends after five rounds', async (t) => {

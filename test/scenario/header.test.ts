@@ -238,6 +238,48 @@ t.test('MUST-61, SHLD-27: the last segment of what is queued has PSH, and only t
   `);
 });
 
+t.test('PSH at the end of each step as well, where that is asked for: half a window or a millisecond, of two segments or more', async (t) => {
+  const opened = (pushSteps: number): Trace => {
+    const p = new Trace(t, { limits: { pushSteps, timestamps: false } });
+    p.script(`
+      listen
+      < S 0 mss 500 sackOK
+      > SA 0
+      +60ms
+      < A 1 ack 1
+    `);
+    return p;
+  };
+  opened(2).script(`
+    write 6500
+    > A 1:501                              # ten segments in 60 ms: a step is two
+    > PA 501:1001
+    > A 1001:1501
+    > PA 1501:2001
+    > A 2001:2501
+    > PA 2501:3001
+    > A 3001:3501
+    > PA 3501:4001
+    > A 4001:4501
+    > PA 4501:5001
+    < A 1 ack 501                          # which makes room for two
+    > A 5001:5501
+    > PA 5501:6001
+    < A 1 ack 6001
+    > PA 6001:6501                         # the last of all
+  `);
+  opened(4).script(`
+    write 3001
+    > A 1:501
+    > A 501:1001
+    > A 1001:1501
+    > PA 1501:2001                         # four at least
+    > A 2001:2501
+    > A 2501:3001
+    > PA 3001:3002
+  `);
+});
+
 t.test('MUST-60: text is never held back for ever: by an acknowledgement at the latest, or by the end of the stream', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });

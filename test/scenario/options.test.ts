@@ -158,7 +158,7 @@ t.test('MAY-16: what is written with more to come waits for it, for an acknowled
   p.inject({ flags: 'A', seq: 1, ack: 2851 });
   more(10);
   t.equal(Math.round(p.untilSent(1000)), 200);
-  p.expect({ flags: 'A', seq: 2851, data: 10 });
+  p.expect({ flags: 'PA', seq: 2851, data: 10 }, 'pushed: nothing more has come');
 
   p.inject({ flags: 'A', seq: 1, ack: 2861 });
   p.stack.setCork(p.flow, true);

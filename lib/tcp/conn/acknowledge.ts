@@ -36,6 +36,8 @@ export function takeAck(core: Core, t: Tcb): boolean {
   t.probes = 0;
   const windowBefore = t.sndWnd;
   if (!before(ack, t.sndUna)) updateWindow(t, segment.seq, ack, segment.window);
+  // Before what it acknowledges: that is no reason to grow, but the first of what the reduction lets go.
+  if (t.ecn !== 0 && (segment.flags & ECE) !== 0 && t.recovery === RECOVERY_OPEN && !before(ack, t.sndUna)) congestionTold(core, t);
   if (t.has(SACK_ON)) {
     takeScored(core, t, ack);
   } else if (after(ack, t.sndUna)) {
@@ -43,7 +45,6 @@ export function takeAck(core: Core, t: Tcb): boolean {
   } else if (ack === t.sndUna && isDuplicate(core, t, windowBefore)) {
     duplicate(core, t);
   }
-  if (t.ecn !== 0 && (segment.flags & ECE) !== 0 && t.recovery === RECOVERY_OPEN) congestionTold(core, t);
   if (t.recovery !== RECOVERY_OPEN || hasUnsent(t)) {
     t.hold &= ~HOLD_MORE;
     core.flows.touch(t);

@@ -95,6 +95,10 @@ export class Core {
   congested = false;
   /** Bytes that a flow that is paced may still send in this step. */
   paceLeft = 0;
+  /** Of the step at hand (push.ts): its bytes, and those that are left of it. The text that leaves next is pushed. */
+  step = 0;
+  stepLeft = 0;
+  push = false;
   /** The congestion window held the send decision at hand back. */
   cwndLimited = false;
   /** Segments wait in the devices for a flush. */

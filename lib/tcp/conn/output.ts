@@ -120,7 +120,7 @@ export function sendText(core: Core, t: Tcb, seq: number, length: number, fin: b
   let flags = ACK;
   const last = ((position + sent - t.written) | 0) === 0;
   // RFC 9293 3.9.1.2: PSH where nothing follows that was written (MUST-61).
-  if (last && sent > 0 && (t.hold & UNPUSHED) === 0) flags |= PSH;
+  if (sent > 0 && (core.push || (last && (t.hold & UNPUSHED) === 0))) flags |= PSH;
   const ends = fin && last && t.has(FIN_QUEUED);
   if (ends) flags |= FIN;
   if (t.ecn !== 0) flags |= textBits(t, seq, sent);

@@ -59,10 +59,8 @@ function trim(core: Core, t: Tcb): boolean {
       ackAtOnce(core, t);
       return false;
     }
-    if (segment.seq === t.rcvNxt) {
-      t.rcvAdv = (segment.seq + segment.textLength) | 0;
-      return true;
-    }
+    if (segment.seq === t.rcvNxt) t.rcvAdv = (segment.seq + segment.textLength) | 0;
+    return true;
   }
   if (beyond > 0) {
     segment.textLength = Math.max(segment.textLength - beyond, 0);
@@ -122,6 +120,7 @@ function acceptOutOfOrder(core: Core, t: Tcb): void {
       t.ranges = ranges.insert(t.ranges, start, end);
       t.rangeCount += ranges.change;
       core.stats[stat.OFO_QUEUE]++;
+      noteSize(core, t, segment.wireLength);
     } else {
       core.stats[stat.RCV_DROP]++;
       segment.flags &= ~FIN;
@@ -137,10 +136,11 @@ function acceptOutOfOrder(core: Core, t: Tcb): void {
 
 /** Learns how large the peer's full segments are (RFC 9293 3.8.6.3 counts in them). */
 function noteSize(core: Core, t: Tcb, length: number): void {
-  // What is larger than the peer may send was coalesced on the way.
-  if (length > t.rcvMss) t.rcvMss = Math.min(length, announcedMss(core, t));
+  if (length <= t.rcvMss) return;
+  const most = announcedMss(core, t);
+  // What is larger than the peer may send was coalesced on the way; most send no larger segments than they take.
+  t.rcvMss = length > most ? Math.max(t.rcvMss, Math.min(most, t.mssMost)) : length;
 }
-
 
 /** Remembers a FIN, and acts on it when everything before it is there. */
 function noteFin(core: Core, t: Tcb): void {

@@ -12,7 +12,7 @@ import { repairOnTimeout } from './repair.js';
 import { report } from './report.js';
 import {
   NONE, PERSISTING, PROBING, RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN, RELEASED, RETRANSMIT_NOW, RTT_TIMING, SACK_ON,
-  SWS_OVERRIDE, TIMER_RETRANSMIT, TLP_OUT,
+  SWS_OVERRIDE, TIMER_RETRANSMIT, TLP_OUT, UNPUSHED,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { armIn, disarm } from './timers.js';
@@ -190,6 +190,8 @@ function probeWindow(core: Core, t: Tcb): void {
   if (t.sndWnd > 0) {
     // The window is open, though so little that it was better to wait: not for ever (RFC 9293 3.8.6.2.1).
     t.mark(SWS_OVERRIDE);
+    // What was to follow has not come.
+    t.hold &= ~UNPUSHED;
     core.flows.touch(t);
   } else {
     core.stats[stat.WIN_PROBE]++;

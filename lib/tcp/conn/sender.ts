@@ -9,6 +9,7 @@ import { TICK_US, TICKS_PER_MS } from './core.js';
 import type { Core } from './core.js';
 import { tryLarger } from './mtu.js';
 import { ipHeader, sendAck, sendText } from './output.js';
+import { endsStep } from './push.js';
 import { armPersist, armRetransmit } from './rto.js';
 import { LOST, pipe, PROBE, RETRANS } from './runs.js';
 import { after, before, later } from './seq.js';
@@ -164,7 +165,9 @@ function sendNew(core: Core, t: Tcb): void {
   if (t.mtuState !== MTU_FIXED && tryLarger(core, t, unsent)) return;
   core.cwndLimited = false;
   core.paceLeft = 0;
+  core.stepLeft = 0;
   fill(core, t);
+  core.push = false;
   noteUsage(core, t, core.cwndLimited || t.cwnd - pipe(t) < t.sndMss);
 }
 
@@ -180,6 +183,7 @@ function fill(core: Core, t: Tcb): void {
     const window = (t.sndUna + t.sndWnd - t.sndNxt) | 0;
     const fin = length === unsent && length < window;
     if (length === 0 && !fin) return;
+    if (core.limits.pushSteps > 0) core.push = endsStep(core, t, length, mayLeave(t, unsent));
     const sent = sendText(core, t, t.sndNxt, length, fin);
     if (sent === NO_ROOM) core.flows.touch(t);
     if (sent <= 0) return;
@@ -258,6 +262,14 @@ function choose(core: Core, t: Tcb, unsent: number): number {
   // Less than a segment fits: worth sending where it is much of what this peer ever offers, or the wait was long.
   if (window <= congestion && (window >= t.sndWndMax >> 1 || t.has(SWS_OVERRIDE))) return usable;
   return 0;
+}
+
+/** Bytes that may leave now, in any number of packets, of `unsent`. */
+function mayLeave(t: Tcb, unsent: number): number {
+  const inFlight = flight(t);
+  const usable = Math.min(t.sndWnd - inFlight, congestionRoom(t, inFlight));
+  const tail = Math.min(usable, unsent) % t.sndMss;
+  return unsent <= usable ? unsent - (tail === 0 || mayGoSmall(t) ? 0 : tail) : usable - tail;
 }
 
 /** What the congestion window leaves, limited transmit (RFC 3042) included: SACK blocks make that room by themselves. */

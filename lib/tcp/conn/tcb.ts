@@ -6,7 +6,7 @@ import {
   LISTENER, LISTENER_GENERATION, LOCAL_ADDRESS, LOCAL_PORT, LOST, LOST_COUNT, MAX_SEGMENT, MIN_RTT, MIN_RTT_AT,
   MSS_MOST, MTU_AT, MTU_STATE, PACE_AT, PACE_DUE, PACING, PERSIST_BACKOFF, PROBES, PROBE_END, PROBE_HIGH, PROBE_SIZE,
   PRR_DELIVERED, PRR_FLIGHT, PRR_OUT, QUEUE_NEXT, QUEUE_PREVIOUS, QUICK_ACKS, RACK_AT, RACK_END, RACK_FACK, RACK_RTT,
-  RANGES, RANGE_COUNT, RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_MSS, RCV_NXT, RCV_RTT, RCV_RTT_AT, RCV_RTT_MARK, RCV_SPACE,
+  RANGES, RANGE_COUNT, RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_HELD, RCV_MSS, RCV_NXT, RCV_RTT, RCV_RTT_AT, RCV_RTT_MARK, RCV_SPACE,
   RCV_SPACE_AT, RCV_SPACE_FROM, RCV_UP, RCV_WND_SHIFT, RECEIVED, RECOVER, RECOVERY, REMOTE_ADDRESS, REMOTE_PORT,
   REORDERINGS, REORDER_AT, REO_DEGREE, REO_MULT, REO_PERSIST, REO_ROUND, RETRANSMITTED, RETRANSMIT_AT, RETRANS_OUT,
   RETRANS_STAMP, RETRIES, RTO, RTTVAR, RTT_AT, RTT_SEQ, RTX_HIGH, RTX_NXT, RUNS, RUN_COUNT, RUN_TAIL, SACKED, SENT_AT,
@@ -174,6 +174,8 @@ export class Tcb {
   set rcvBuf(value: number) { this.words[this.base + RCV_BUF] = value; }
   get rcvBufMax(): number { return this.words[this.base + RCV_BUF_MAX]; }
   set rcvBufMax(value: number) { this.words[this.base + RCV_BUF_MAX] = value; }
+  get rcvHeld(): number { return this.words[this.base + RCV_HELD]; }
+  set rcvHeld(value: number) { this.words[this.base + RCV_HELD] = value; }
   get rcvRttMark(): number { return this.words[this.base + RCV_RTT_MARK]; }
   set rcvRttMark(value: number) { this.words[this.base + RCV_RTT_MARK] = value; }
   get rcvMss(): number { return this.words[this.base + RCV_MSS]; }

@@ -363,3 +363,7 @@ export const PROBE_SIZE = 158;
 export const PROBE_END = 159;
 /** With MTU_TOLD and MTU_FOUND: when to look again, in s of the core's clock. */
 export const MTU_AT = 160;
+
+// What the owner keeps back of the receive buffer.
+/** Bytes of it that are not offered to the peer. */
+export const RCV_HELD = 161;

@@ -50,7 +50,7 @@ export function advertise(core: Core, t: Tcb): number {
   const current = rcvWnd(t);
   const space = room(t);
   const step = Math.min(t.rcvBuf >> 1, t.rcvMss);
-  const wanted = space - current >= step ? space : current;
+  const wanted = space - current >= step ? space - t.rcvHeld : current;
   const unit = 1 << shift;
   let field = wanted >>> shift;
   const kept = (current + unit - 1) >>> shift;
@@ -69,6 +69,6 @@ export function advertise(core: Core, t: Tcb): number {
 /** True where the reader has made so much room that the peer should hear of it: the window would at least double. */
 export function updateDue(t: Tcb): boolean {
   const current = rcvWnd(t);
-  const space = Math.min(room(t), FIELD_MAX << shiftOf(t));
+  const space = Math.min(room(t) - t.rcvHeld, FIELD_MAX << shiftOf(t));
   return space - current >= Math.min(t.rcvBuf >> 1, t.rcvMss) && space >= 2 * current;
 }

@@ -62,6 +62,8 @@ export class Cubic implements CongestionControl {
   timeout(t: Tcb, _flight: number, first: boolean): void {
     if (first) this.lost(t);
     t.cc3 = 0;
+    // RFC 9438 4.8: what the path carried says nothing any more. The window is looked for from where congestion avoidance begins.
+    t.cc2 = 0;
     t.cwnd = t.sndMss;
   }
 

@@ -43,7 +43,7 @@ export function notePaced(core: Core, t: Tcb, sent: number): void {
 }
 
 /** Bytes in a µs; Infinity while no round trip is measured. */
-function rate(t: Tcb): number {
+export function rate(t: Tcb): number {
   const bound = t.pacing > BY_WINDOW ? t.pacing / 1e6 : Infinity;
   if (t.srtt === 0) return bound;
   const window = Math.max(t.cwnd, (t.sndNxt - t.sndUna) | 0);

@@ -1,0 +1,69 @@
+/**
+ * TLS over sockets of the TCP server. Node's `TLSSocket` takes any stream, and asks the kernel's handle below it for addresses and
+ * settings; where the stream is a socket of the TCP server it is given what answers in the handle's place.
+ */
+import tls from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { isIP } from 'node:net';
+import { netArguments } from './net_connect.js';
+import type { ConnectOptions } from './net_connect.js';
+import { carriesConnect } from './net_rules.js';
+import { Socket } from './net_socket.js';
+import { SocketStream } from './net_socket_stream.js';
+
+/** What wraps a stream for TLS, and what stands for a handle in it. */
+interface StreamWrap {
+  _handle: Record<string, unknown>;
+}
+
+interface TlsInternals {
+  connecting: boolean;
+  _init(socket: unknown, wrap: StreamWrap | null): void;
+}
+
+/** Fills in the address, as the kernel's handles do. */
+function report(address: object, out: object): number {
+  Object.assign(out, address);
+  return 0;
+}
+
+function lend(socket: SocketStream, { _handle: handle }: StreamWrap): void {
+  handle.getpeername = (out: object) => report(socket._getpeername(), out);
+  handle.getsockname = (out: object) => report(socket._getsockname(), out);
+  handle.setNoDelay = (on: boolean) => void socket.setNoDelay(on);
+  handle.setKeepAlive = (on: boolean, seconds: number) => void socket.setKeepAlive(on, seconds * 1000);
+  handle.ref = () => void socket.ref();
+  handle.unref = () => void socket.unref();
+}
+
+const prototype = tls.TLSSocket.prototype as unknown as TlsInternals;
+const { _init: nodeInit } = prototype;
+
+prototype._init = function _init(this: TlsInternals, socket, wrap) {
+  nodeInit.call(this, socket, wrap);
+  if (!(socket instanceof SocketStream) || wrap === null) return;
+  lend(socket, wrap);
+  // Node takes a socket without a handle for one that has yet to connect.
+  this.connecting = socket.pending;
+};
+
+const { connect: nodeConnect } = tls;
+
+/** `tls.connect` with its connection on the TCP server, where the rules give it that. */
+export function connectTls(...args: unknown[]): TLSSocket {
+  const { options: sorted, listener } = netArguments(args);
+  const more = args.slice(1, 3).find((each) => typeof each === 'object' && each !== null);
+  const options = { ...sorted, ...more } as Record<string, unknown> & ConnectionOptions;
+  const host = options.host || 'localhost';
+  const kernel = options.socket || options.path || (isIP(host) !== 0 && !carriesConnect(host, Number(options.port)));
+  if (kernel) return (nodeConnect as (...args: unknown[]) => TLSSocket)(...args);
+  const { timeout, signal: _signal, onread: _onread, ...tcp } = options;
+  const socket = new Socket(tcp as object);
+  const secure = nodeConnect({ ...options, socket: socket as unknown as NonNullable<ConnectionOptions['socket']> }, listener ?? undefined);
+  if (timeout) secure.setTimeout(timeout);
+  for (const event of ['lookup', 'connectionAttempt', 'connectionAttemptFailed', 'connectionAttemptTimeout', 'ready']) {
+    socket.on(event, (...details: unknown[]) => secure.emit(event, ...details));
+  }
+  socket.connect(tcp as unknown as ConnectOptions);
+  return secure;
+}
