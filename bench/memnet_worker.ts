@@ -1,5 +1,9 @@
-/** A worker that serves over MemNet and waits itself, so that its event loop never has a turn while it serves; and the thread that started it. */
+/**
+ * A thread that serves over MemNet and waits itself, so that its event loop has next to no turn while it serves: a worker, or the main thread
+ * where that runs the TCP server.
+ */
 import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { GCProfiler } from 'node:v8';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -15,8 +19,10 @@ interface WaitingData {
   readonly told: Int32Array;
 }
 
-/** How long the worker waits at most before it looks whether it was told something, ms. */
+/** How long the thread waits at most before it looks whether it was told something, ms. */
 const LOOK_MS = 50;
+/** Batches of events between two turns of the main thread's event loop. */
+const BATCHES = 5000;
 
 export async function startWaiting(app: string, port: number): Promise<{ thread: number; control: Control }> {
   const told = new Int32Array(new SharedArrayBuffer(4));
@@ -49,6 +55,18 @@ async function wait({ app, port, told }: WaitingData): Promise<void> {
       parentPort?.postMessage(profiler.stop().statistics.length);
       profiler = null;
     }
+  }
+}
+
+/** Serves in the main thread, until the TCP server ends. */
+export async function waitHere(app: string, port: number, onListening: () => void): Promise<void> {
+  const memnet = new MemNet();
+  const take = serve(app, memnet);
+  await memnet.listen({ port });
+  onListening();
+  while (memnet.alive) {
+    for (let batch = 0; batch < BATCHES && memnet.wait(LOOK_MS); batch++) take(memnet.events);
+    await setImmediate();
   }
 }
 

@@ -57,9 +57,13 @@ async function serveOffload(): Promise<void> {
     await memnet.listen({ port });
     ready(threadId(), serverThread);
   } else {
-    const { startWaiting } = await import('./memnet_worker.js');
-    const { thread, control } = await startWaiting(app, port);
-    ready(thread, server.threadId, control);
+    const { startWaiting, waitHere } = await import('./memnet_worker.js');
+    if (serverThread === null) {
+      await waitHere(app, port, () => ready(threadId(), null));
+    } else {
+      const { thread, control } = await startWaiting(app, port);
+      ready(thread, serverThread, control);
+    }
   }
 }
 

@@ -50,6 +50,8 @@ export interface ReceiveState {
   shift: number;
   /** Size of the peer's segments. */
   segment: number;
+  /** The window may be smaller than what was told before (tcp_shrink_window). */
+  shrinks: boolean;
 }
 
 export class ReceiveQueue {
@@ -142,12 +144,12 @@ export class ReceiveQueue {
     this.#clamp = this.whole;
   }
 
-  /** The window to offer, in bytes; what was offered is never taken back for it. */
-  offer({ told, shift, segment }: ReceiveState): number {
+  /** The window to offer, in bytes. */
+  offer({ told, shift, segment, shrinks }: ReceiveState): number {
     const whole = Math.min(this.#clamp, this.whole);
     const unit = 1 << shift;
     let { free } = this;
-    if (free < whole >> 1) {
+    if (free < whole >> 1 || (shrinks && shift > 0)) {
       free -= free % unit;
       if (free < Math.floor(this.whole / NEARLY_FULL) || free < segment) return 0;
     }

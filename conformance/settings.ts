@@ -41,7 +41,7 @@ const NUMBERS = new Map<string, [keyof StackLimits, number]>([
 ]);
 const SWITCHES = new Map<string, keyof StackLimits>([
   ['tcp_sack', 'sack'], ['tcp_timestamps', 'timestamps'], ['tcp_window_scaling', 'windowScaling'],
-  ['tcp_slow_start_after_idle', 'idleRestart'], ['tcp_rfc1337', 'resetsPassTimeWait'],
+  ['tcp_slow_start_after_idle', 'idleRestart'], ['tcp_shrink_window', 'windowShrinks'], ['tcp_rfc1337', 'resetsPassTimeWait'],
 ]);
 
 /** tcp_ecn by number; those above 2 are of accurate ECN, and what is left of them without it. */

@@ -101,7 +101,8 @@ export class StackLink implements Link {
     if (!this.#begun()) return;
     const tcb = this.#tcb;
     const end = (position + length) | 0;
-    const segment = length > this.#announced ? Math.min(this.#announced, tcb.mssMost) : length;
+    // What is larger than the peer takes itself counts as several that were coalesced.
+    const segment = Math.min(length, this.#announced, tcb.mssMost);
     this.#received.add(end, length, packet, segment, this.#announced);
     this.#offer(position === tcb.received ? end : tcb.received, tcb.consumed);
   }
@@ -129,7 +130,9 @@ export class StackLink implements Link {
     // The stack has made room for a fast reader.
     if (tcb.rcvBuf > this.#buffer) this.#received.grow(tcb.rcvBuf);
     const shift = tcb.has(SCALING_ON) ? tcb.rcvWndShift : 0;
-    const offered = this.#received.offer({ told: Math.max((tcb.rcvAdv - tcb.lastAckSent) | 0, 0), shift, segment: tcb.rcvMss });
+    const offered = this.#received.offer({
+      told: Math.max((tcb.rcvAdv - tcb.lastAckSent) | 0, 0), shift, segment: tcb.rcvMss, shrinks: this.#network.stack.limits.windowShrinks,
+    });
     this.#buffer = Math.max(this.#received.whole, this.#bufferLeast);
     tcb.rcvBuf = this.#buffer;
     this.#network.stack.holdWindow(this.#flow, this.#buffer - ((received - consumed) | 0) - offered);

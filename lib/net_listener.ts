@@ -1,4 +1,5 @@
 /** A listener and the sockets that it brings, for every kind of server: the package's own, and `node:http`'s. */
+import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
 import { addUser, removeUser } from './attachment.js';
@@ -36,6 +37,8 @@ export class Listener implements ListenHandler, PortUser {
   private readonly owner: ListenOwner;
   readonly port: Port;
   private listener: AppListener | null = null;
+  /** Of the call of `listen`: connections come in it, as in Node. */
+  private readonly context = new AsyncResource('TCP_SERVER_LISTENER', { requireManualDestroy: true });
   private host: string;
   private portNumber: number;
   private listening = false;
@@ -95,7 +98,7 @@ export class Listener implements ListenHandler, PortUser {
     this.portNumber = port;
     this.listening = true;
     this.settle();
-    if (this.listener !== null) this.owner.emit('listening');
+    if (this.listener !== null) this.context.runInAsyncScope(this.owner.emit, this.owner, 'listening');
   }
 
   onConnection(flow: AppFlow): void {
@@ -111,7 +114,7 @@ export class Listener implements ListenHandler, PortUser {
     const link = socket._adopt(flow, this.port, owner.pauseOnConnect);
     owner._connections++;
     try {
-      owner.emit('connection', socket);
+      this.context.runInAsyncScope(owner.emit, owner, 'connection', socket);
       if (accepted.hasSubscribers) accepted.publish({ socket });
     } finally {
       // As in Node, a connection that the app has thrown at lives on.
@@ -133,7 +136,7 @@ export class Listener implements ListenHandler, PortUser {
     this.listener = null;
     this.settle();
     if (this.owner._handle === this) this.owner._handle = null;
-    this.owner.emit('error', error);
+    this.context.runInAsyncScope(this.owner.emit, this.owner, 'error', error);
   }
 
   private settle(): void {

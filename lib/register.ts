@@ -10,13 +10,16 @@ import http from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import tls from 'node:tls';
+import { isMainThread } from 'node:worker_threads';
 import './server.js';
-import { environmentRules } from './environment.js';
+import { currentPort } from './attachment.js';
+import { environmentOptions, environmentRules } from './environment.js';
 import { connect } from './net.js';
 import type { ListeningServer } from './net_listen.js';
 import { useRules } from './net_rules.js';
 import { listen2 } from './net_server.js';
 import { Socket } from './net_socket.js';
+import { checkOptions } from './options.js';
 import { connectTls } from './tls_sockets.js';
 
 const { listen, connect: connects } = environmentRules();
@@ -32,3 +35,9 @@ if (agents.createConnection === modules.createConnection) agents.createConnectio
 Object.assign(modules, { Socket, Stream: Socket, connect, createConnection: connect });
 Object.assign(tls, { connect: connectTls });
 syncBuiltinESMExports();
+
+// What is wrong with the environment is told here, and not at the first listen.
+const { device } = checkOptions(environmentOptions());
+// A loopback of its own is in nobody's way, so it comes up while the app is still being loaded. An interface is another matter: this may
+// be a process that another one has started and that has nothing to do with the network.
+if (isMainThread && device === 'loopback') currentPort();

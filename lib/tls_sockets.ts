@@ -1,6 +1,6 @@
 /**
- * TLS over sockets of the TCP server. Node's `TLSSocket` takes any stream, and asks the kernel's handle below it for addresses and
- * settings; where the stream is a socket of the TCP server it is given what answers in the handle's place.
+ * TLS and HTTP/2 over sockets of the TCP server. Node puts them on any stream, in a wrap that passes for a socket with a handle, and asks
+ * that handle for addresses and settings; where the stream is a socket of the TCP server it is made to answer.
  */
 import tls from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
@@ -10,6 +10,7 @@ import type { ConnectOptions } from './net_connect.js';
 import { carriesConnect } from './net_rules.js';
 import { Socket } from './net_socket.js';
 import { SocketStream } from './net_socket_stream.js';
+import { NodeSocket } from './node_own.js';
 
 /** What wraps a stream for TLS, and what stands for a handle in it. */
 interface StreamWrap {
@@ -46,6 +47,15 @@ prototype._init = function _init(this: TlsInternals, socket, wrap) {
   // Node takes a socket without a handle for one that has yet to connect.
   this.connecting = socket.pending;
 };
+
+/** A socket of Node's own that wraps a stream has the addresses of that, where it has any. */
+for (const name of ['_getpeername', '_getsockname'] as const) {
+  const wraps = NodeSocket.prototype as unknown as Record<typeof name, (this: { stream?: unknown }) => object>;
+  const own = wraps[name];
+  wraps[name] = function address() {
+    return this.stream instanceof SocketStream ? this.stream[name]() : own.call(this);
+  };
+}
 
 const { connect: nodeConnect } = tls;
 

@@ -4,10 +4,11 @@
  * Submissions are gathered and leave once, at the end of the tick they were made in. Completions are taken a batch at a time. How the
  * thread rings and hears of the TCP server is app_tie.ts's.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { existsSync, readlinkSync } from 'node:fs';
 import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
-import { ECONNRESET, EINVAL } from '../tcp/errno.js';
+import { ECONNREFUSED, ECONNRESET, EINVAL } from '../tcp/errno.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
 import type { AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
 import { ChannelFlow } from './app_flow.js';
@@ -21,6 +22,9 @@ import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNE
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
   violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
+
+/** What the pump runs in: else it would be the asynchronous context of whoever happened to submit something when it was planned. */
+const outside = new AsyncResource('TCP_SERVER', { requireManualDestroy: true });
 
 /** Completions taken before the event loop gets its turn. */
 const BATCH = 256;
@@ -163,6 +167,11 @@ export class AppPort {
     const local = new Int32Array(4);
     if (!readAddress(options.host, address) || (options.localAddress !== undefined && !readAddress(options.localAddress, local))) {
       this.#refuse(request, EINVAL);
+      return flow;
+    }
+    // Port 0 is nobody's (RFC 6335 6), and a SYN to it has no answer here.
+    if (options.port === 0) {
+      this.#refuse(request, ECONNREFUSED);
       return flow;
     }
     // As with the kernel, no address at all is this host's own.
@@ -368,6 +377,10 @@ export class AppPort {
 
   /** Takes a batch of what the TCP server tells, and finds out where it is no more. Returns how much there was. */
   pump(): number {
+    return outside.runInAsyncScope(this.#pump, this);
+  }
+
+  #pump(): number {
     if (!this.#alive || this.#isOver()) return 0;
     if (this.onBatch === null) return this.#take();
     // No tick is planned for what is submitted meanwhile: it leaves below.

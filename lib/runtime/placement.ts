@@ -33,12 +33,9 @@ export function chooseThread({ thread, device, cpu, spinUs }: ThreadWishes, cpus
   if (thread === 'app' && !canWatchDescriptors) {
     throw new Error("options.thread: 'app' is for the main thread of Node.js, whose event loop can watch a NIC. Write 'own', or start the TCP server there");
   }
-  if (thread === 'app' && device.startsWith('raw:')) {
-    throw new Error("options.thread: 'app' is not for a raw device, whose packets the main thread carries to the TCP server. Write 'own'");
-  }
   if (thread !== 'auto') return thread;
-  // The loopback has no packets to be early for, and its app is not to be held up by itself; a raw device has the main thread as its carrier.
-  if (!canWatchDescriptors || device === 'loopback' || device.startsWith('raw:') || typeof cpu === 'number' || spinUs !== 'auto') return 'own';
+  // The loopback has no packets to be early for, and its app is not to be held up by itself.
+  if (!canWatchDescriptors || device === 'loopback' || typeof cpu === 'number' || spinUs !== 'auto') return 'own';
   return cpus < CPUS_FOR_ONE_OF_ITS_OWN ? 'app' : 'own';
 }
 

@@ -180,16 +180,22 @@ export function launchServer(config: ServerConfig): RunningServer {
  * @throws what kept it from starting.
  */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
-  const { handle, layout } = newMemory(config);
-  if (chooseThread(config) === 'own') {
-    // This thread carries the packets of a raw device; only one that does loads what it takes.
-    const carrier = isRaw(config) ? (await import('./raw_carrier.js')).openRawCarrier(config, handle.memory, layout) : null;
-    const running = startThread(config, { handle, layout });
-    if (carrier !== null) void running.ended.then(() => carrier.close());
+  const place = newMemory(config);
+  // This thread carries the packets of a raw device; only one that does loads what it takes.
+  const carrier = isRaw(config) ? (await import('./raw_carrier.js')).openRawCarrier(config, place.handle.memory, place.layout) : null;
+  try {
+    const running = chooseThread(config) === 'own' ? startThread(config, place) : await startHere(config, place);
     await running.up();
+    if (carrier !== null) void running.ended.then(() => carrier.close());
     return running;
+  } catch (error) {
+    carrier?.close();
+    throw error;
   }
-  // Only a thread that runs a TCP server loads it.
+}
+
+/** Only a thread that runs a TCP server loads it. */
+async function startHere(config: ServerConfig, { handle, layout }: NewMemory): Promise<RunningServer> {
   const { startMerged } = await import('./server_merged.js');
   const host = await startMerged(handle.memory, config);
   return new RunningServer(handle, layout, host, new AppPort(handle));

@@ -77,6 +77,8 @@ export interface StackLimits {
    * end is cut off (RFC 9293 3.10.7.4). While something waits, such a segment is dropped, not cut.
    */
   overrun: boolean;
+  /** With window scaling a window may be smaller than what was told before (RFC 9293 3.8.6: SHOULD NOT; Linux: tcp_shrink_window). */
+  windowShrinks: boolean;
   /**
    * Least segments of the steps (conn/push.ts) at whose ends PSH is set, and not only where nothing follows that was written; 0:
    * only there (Linux: tcp_min_tso_segs).
@@ -138,6 +140,7 @@ const DEFAULTS: StackLimits = {
   timestampsRequired: true,
   ackPolicy: 'second',
   overrun: false,
+  windowShrinks: false,
   pushSteps: 0,
   idleRestart: true,
   resetsPassTimeWait: false,

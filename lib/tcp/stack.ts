@@ -288,7 +288,7 @@ export class Stack implements TransportSink, TimerSink {
     t.consumed = position;
     rightSize(this.#core, t);
     if (t.state < ESTABLISHED) return;
-    if (updateDue(t)) ackNow(this.#core, t);
+    if (updateDue(this.#core, t)) ackNow(this.#core, t);
     else acknowledgeRead(this.#core, t);
   }
 

@@ -1,4 +1,5 @@
 /** Active opens: names with several addresses, where to connect from, and what Node says to what cannot be. Each as with `node:net`. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { inherits } from 'node:util';
 import t from 'tap';
@@ -79,6 +80,7 @@ const scripts: Record<string, Script> = {
   'one that is found is no address': (net) => attempt(net, { port: 1, family: 4, lookup: finds({ address: 'x', family: 4 }) }),
   'one that is found is of no family': (net) => attempt(net, { port: 1, family: 4, lookup: finds({ address: '127.0.0.1', family: 5 }) }),
   'no address at all': (net) => attempt(net, { port: 1, host: '0.0.0.0' }),
+  'no port': (net) => attempt(net, { port: 0, host: '127.0.0.1' }),
   'from an address': to({ host: '127.0.0.1', localAddress: '127.0.0.2' }),
   'from an address that is not ours': to({ host: '127.0.0.1', localAddress: '192.0.2.1' }),
   'from an address of the other family': to({ host: '127.0.0.1', localAddress: '::1' }),
@@ -132,6 +134,27 @@ const scripts: Record<string, Script> = {
       await next(server, 'close');
     }
     return facts;
+  },
+
+  'asynchronous contexts': async (net) => {
+    const context = new AsyncLocalStorage<string>();
+    const seen: Record<string, unknown> = {};
+    const note = (name: string) => (): void => void (seen[name] = context.getStore());
+    const server = net.createServer((socket) => {
+      note('connection')();
+      context.run('another', () => socket.write('hello'));
+      socket.resume();
+    });
+    context.run('server', () => server.listen(0, '127.0.0.1', note('listening')));
+    await next(server, 'listening');
+    const socket = context.run('client', () => net.connect(portOf(server), '127.0.0.1'));
+    for (const event of ['connect', 'data', 'end', 'close']) socket.on(event, note(event));
+    await next(socket, 'data');
+    context.run('yet another', () => socket.end());
+    await next(socket, 'close');
+    server.close();
+    await next(server, 'close');
+    return seen;
   },
 
   'the prototype is open': async (net) => {

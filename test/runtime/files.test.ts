@@ -5,7 +5,7 @@ import t from 'tap';
 import { AppMemory, SendStream } from '../../lib/runtime/app_streams.js';
 import type { ChannelFlow } from '../../lib/runtime/app_flow.js';
 import { FilePart } from '../../lib/runtime/file_part.js';
-import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CH_VIOLATION, ENTRY_WORDS, Layout, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
+import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CH_VIOLATION, ENTRY_WORDS, Layout, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
 import { SUBMIT_FILE, SUBMIT_FLOW, violationText } from '../../lib/runtime/messages.js';
 import { ENODATA, ServerFiles } from '../../lib/runtime/server_files.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
@@ -149,6 +149,30 @@ t.test('many files on one connection, and writes between them', async (t) => {
   }
   t.ok(all());
   t.ok(Buffer.concat(far.chunks).equals(Buffer.concat(wanted)));
+  turns.end();
+});
+
+t.test('a quiet file wakes nobody when it is through: that is told with what comes next', async (t) => {
+  const turns = new Turns();
+  const [near, far] = await pair(turns, turns.attach(), turns.attach());
+  let sent = 0;
+  Object.assign(near, { onSent: () => sent++ });
+  const sleepAt = turns.layout.channelBase(1) + CH_SLEEP;
+  flowOf(near).sendFile(file, 0, 100_000, true);
+  t.ok(await turns.until(() => far.length === 100_000));
+  await turns.until(() => false, 10);
+  t.equal(turns.words[sleepAt], 1);
+  // The last acknowledgement is a delayed one.
+  turns.pass(300_000);
+  t.equal(turns.words[sleepAt], 1, 'it goes on sleeping');
+  far.flow!.write(Buffer.from('next'), 0, 4);
+  t.ok(await turns.until(() => sent === 1));
+  flowOf(near).sendFile(file, 0, 100_000);
+  for (let i = 0; i < 10 && sent === 1; i++) {
+    await turns.until(() => sent === 2, 50);
+    turns.pass(50_000);
+  }
+  t.equal(sent, 2, 'another is told of at once');
   turns.end();
 });
 

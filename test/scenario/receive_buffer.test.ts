@@ -144,3 +144,17 @@ t.test('SHLD-14: memory runs short: the buffer gets smaller, and the window that
   t.equal((p.stack.tcb.at(p.flow).rcvNxt - p.irs) | 0, seq);
   t.equal(p.stat('TcpExtTCPRcvQDrop'), 0);
 });
+
+t.test('a window may get smaller where that is asked for; what was offered once is taken all the same', async (t) => {
+  const p = new Trace(t, { limits: { receiveBuffer: MiB, receiveBufferInitial: 64_000, windowShrinks: true } });
+  p.accept({ mss: 1460, ws: 7 });
+  p.inject({ flags: 'PA', seq: 1, ack: 1, data: 1000 });
+  p.expect({ flags: 'A', ack: 1001, win: 63_000 >> 5 });
+  p.stack.setReceiveBuffer(p.flow, 16_000);
+  p.inject({ flags: 'PA', seq: 1001, ack: 1, data: 1000 });
+  p.expect({ flags: 'A', ack: 2001, win: 14_000 >> 5 }, 'the buffer is a smaller one');
+  p.inject({ flags: 'PA', seq: 2001, ack: 1, data: 14_500 });
+  p.expect({ flags: 'A', ack: 16_501, win: 0 }, 'more than was last offered, and less than at first');
+  p.read(3000);
+  p.expect({ flags: 'A', ack: 16_501, win: 2500 >> 5 }, 'counted from what was told last');
+});

@@ -114,6 +114,7 @@ export function agree(core: Core, t: Tcb): void {
     t.tsRecentAt = core.seconds;
   }
   t.rcvAdv = (t.rcvNxt + firstWindow(core, t)) | 0;
+  t.rcvTold = t.rcvAdv;
   t.sndWndShift = t.has(SCALING_ON) ? options.windowScale : 0;
   t.sndWnd = segment.window;
   t.sndWndMax = segment.window;

@@ -7,7 +7,7 @@ import {
   MSS_MOST, MTU_AT, MTU_STATE, PACE_AT, PACE_DUE, PACING, PERSIST_BACKOFF, PROBES, PROBE_END, PROBE_HIGH, PROBE_SIZE,
   PRR_DELIVERED, PRR_FLIGHT, PRR_OUT, QUEUE_NEXT, QUEUE_PREVIOUS, QUICK_ACKS, RACK_AT, RACK_END, RACK_FACK, RACK_RTT,
   RANGES, RANGE_COUNT, RCV_ADV, RCV_BUF, RCV_BUF_MAX, RCV_HELD, RCV_MSS, RCV_NXT, RCV_RTT, RCV_RTT_AT, RCV_RTT_MARK, RCV_SPACE,
-  RCV_SPACE_AT, RCV_SPACE_FROM, RCV_UP, RCV_WND_SHIFT, RECEIVED, RECOVER, RECOVERY, REMOTE_ADDRESS, REMOTE_PORT,
+  RCV_SPACE_AT, RCV_SPACE_FROM, RCV_TOLD, RCV_UP, RCV_WND_SHIFT, RECEIVED, RECOVER, RECOVERY, REMOTE_ADDRESS, REMOTE_PORT,
   REORDERINGS, REORDER_AT, REO_DEGREE, REO_MULT, REO_PERSIST, REO_ROUND, RETRANSMITTED, RETRANSMIT_AT, RETRANS_OUT,
   RETRANS_STAMP, RETRIES, RTO, RTTVAR, RTT_AT, RTT_SEQ, RTX_HIGH, RTX_NXT, RUNS, RUN_COUNT, RUN_TAIL, SACKED, SENT_AT,
   SND_MSS, SND_NXT, SND_SML, SND_UNA, SND_UP, SND_WL1, SND_WL2, SND_WND, SND_WND_MAX, SND_WND_SHIFT, SOFT_ERROR, SRTT,
@@ -176,6 +176,8 @@ export class Tcb {
   set rcvBufMax(value: number) { this.words[this.base + RCV_BUF_MAX] = value; }
   get rcvHeld(): number { return this.words[this.base + RCV_HELD]; }
   set rcvHeld(value: number) { this.words[this.base + RCV_HELD] = value; }
+  get rcvTold(): number { return this.words[this.base + RCV_TOLD]; }
+  set rcvTold(value: number) { this.words[this.base + RCV_TOLD] = value; }
   get rcvRttMark(): number { return this.words[this.base + RCV_RTT_MARK]; }
   set rcvRttMark(value: number) { this.words[this.base + RCV_RTT_MARK] = value; }
   get rcvMss(): number { return this.words[this.base + RCV_MSS]; }

@@ -367,3 +367,5 @@ export const MTU_AT = 160;
 // What the owner keeps back of the receive buffer.
 /** Bytes of it that are not offered to the peer. */
 export const RCV_HELD = 161;
+/** Where windows may shrink: right edge of the window as last told; rcvAdv is the rightmost ever told. */
+export const RCV_TOLD = 162;

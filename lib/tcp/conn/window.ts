@@ -47,6 +47,7 @@ export function rcvWnd(t: Tcb): number {
  */
 export function advertise(core: Core, t: Tcb): number {
   const shift = shiftOf(t);
+  if (shift > 0 && core.limits.windowShrinks) return advertiseRoom(t, shift);
   const current = rcvWnd(t);
   const space = room(t);
   const step = Math.min(t.rcvBuf >> 1, t.rcvMss);
@@ -66,9 +67,18 @@ export function advertise(core: Core, t: Tcb): number {
   return field;
 }
 
+/** The same where windows may shrink: what there is room for, be it less than was told before. That is taken all the same. */
+function advertiseRoom(t: Tcb, shift: number): number {
+  const field = Math.min(Math.max(room(t) - t.rcvHeld, 0) >>> shift, FIELD_MAX);
+  t.rcvTold = (t.rcvNxt + (field << shift)) | 0;
+  if (after(t.rcvTold, t.rcvAdv)) t.rcvAdv = t.rcvTold;
+  return field;
+}
+
 /** True where the reader has made so much room that the peer should hear of it: the window would at least double. */
-export function updateDue(t: Tcb): boolean {
-  const current = rcvWnd(t);
+export function updateDue(core: Core, t: Tcb): boolean {
+  const shrinks = core.limits.windowShrinks && t.has(SCALING_ON);
+  const current = shrinks ? Math.max((t.rcvTold - t.rcvNxt) | 0, 0) : rcvWnd(t);
   const space = Math.min(room(t) - t.rcvHeld, FIELD_MAX << shiftOf(t));
   return space - current >= Math.min(t.rcvBuf >> 1, t.rcvMss) && space >= 2 * current;
 }
