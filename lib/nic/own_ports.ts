@@ -18,9 +18,8 @@ export class OwnPorts {
   readonly #holders = new Int32Array(PORTS).fill(NONE);
 
   /**
-   * The calling thread is in the namespace of the address now; later it need not be.
-   *
-   * @param address of IPv4, one of the kernel's. @param mark as `ResetFilter` has it. @param netns the namespace; null: that of the thread.
+   * @param address of IPv4, one of the kernel's. @param mark as `ResetFilter` has it.
+   * @param netns the namespace of the address, which the calling thread is in now and need not be later; null: the thread's own.
    * @throws SystemError EADDRNOTAVAIL where the kernel does not have it, and as `ResetFilter`.
    */
   constructor(address: Uint8Array, mark: number, netns: string | null) {
@@ -41,7 +40,7 @@ export class OwnPorts {
 
   /** Takes a port. Returns 0, or -errno: EADDRINUSE where a program of the kernel's has it. */
   claim(port: number): number {
-    const holder = this.#netns === null ? this.#hold(port) : inNamespace(this.#netns, () => this.#hold(port));
+    const holder = this.#hold(port);
     if (holder < 0) return holder;
     const result = this.#filter.add(port);
     if (result < 0) {
@@ -64,20 +63,28 @@ export class OwnPorts {
     this.#filter.close();
   }
 
-  /** A socket that is bound to the port, not to be shared, and neither listens nor connects; or -errno. */
+  /** Descriptor of a socket that holds the port, or -errno. */
   #hold(port: number): number {
-    const local = new Uint8Array(16);
-    new DataView(local.buffer).setUint16(0, AF_INET, true);
-    new DataView(local.buffer).setUint16(2, port);
-    local.set(this.#address, 4);
-    let fd = NONE;
     try {
-      fd = socket(AF_INET, SOCK_STREAM, 0, 'cannot hold a port');
-      bind(fd, local, 'cannot hold a port');
-      return fd;
+      return this.#netns === null ? openHolder(this.#address, port) : inNamespace(this.#netns, () => openHolder(this.#address, port));
     } catch (error) {
-      if (fd >= 0) close(fd);
       return (error as SystemError).errno;
     }
+  }
+}
+
+/** A socket that is bound to the port, not to be shared, and neither listens nor connects. */
+function openHolder(address: Uint8Array, port: number): number {
+  const local = new Uint8Array(16);
+  new DataView(local.buffer).setUint16(0, AF_INET, true);
+  new DataView(local.buffer).setUint16(2, port);
+  local.set(address, 4);
+  const fd = socket(AF_INET, SOCK_STREAM, 0, 'cannot hold a port');
+  try {
+    bind(fd, local, 'cannot hold a port');
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
   }
 }

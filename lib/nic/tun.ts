@@ -4,6 +4,8 @@
  *
  * Its descriptor takes one frame a call: a `read` for each that is received, a `writev` for each that is sent. With its offloads a frame
  * carries up to 64 KB of TCP, cut into segments by nobody, its checksum left out: so the calls are few where there is much to carry.
+ * Measured on a small virtual machine, CPU of the thread: to receive a small frame costs 3 µs, over a packet socket's ring 0.2; one of 60 KB
+ * 10 µs, over the packet socket 11 to 15; to send, about the same by both.
  *
  * ```
  * device region: │ tx slots and their vectors │ buffer for a received frame │
