@@ -2,6 +2,19 @@
 import t from 'tap';
 import { ROUND_TRIP, runUsing } from './program.js';
 
+const ECHO = new URL('../../examples/echo.js', import.meta.url).href;
+
+t.test('examples/echo.ts', { timeout: 60_000 }, async (t) => {
+  t.match(await runUsing(`
+    const { server } = await import('${ECHO}');
+    await once(server, 'listening');
+    const socket = net.connect(server.address().port);
+    socket.end('there and back');
+    for await (const chunk of socket) console.log(String(chunk));
+    server.close();
+  `), /^listening on port \d+\nthere and back\n$/);
+});
+
 t.test('a TCP server starts by itself', { timeout: 60_000 }, async (t) => {
   t.equal(await runUsing(`${ROUND_TRIP} server.close();`), 'served\n', 'at the first listen');
   t.match(await runUsing('net.connect(80)'), /connect ECONNREFUSED 127\.0\.0\.1:80/, 'at the first connect');
