@@ -52,6 +52,8 @@ class ThreadTie implements ServerTie {
   readonly #port: Pumped;
   #looks = 0;
   #asleep = false;
+  /** The event loop has been asked for a turn. Where the thread waits itself it never comes to that, so it is asked once. */
+  #planned = false;
   readonly #onTurn = (): void => this.#turn();
   // The turn is a tick, so that what a callback throws is an uncaught exception and not an unhandled rejection.
   readonly #onWake = (): void => {
@@ -75,6 +77,8 @@ class ThreadTie implements ServerTie {
   }
 
   pumpSoon(): void {
+    if (this.#planned) return;
+    this.#planned = true;
     setImmediate(this.#onTurn);
   }
 
@@ -91,6 +95,7 @@ class ThreadTie implements ServerTie {
 
   /** Takes a batch; then looks again, goes on, or sleeps. */
   #turn(): void {
+    this.#planned = false;
     let taken = 1;
     try {
       taken = this.#port.pump();
@@ -102,7 +107,7 @@ class ThreadTie implements ServerTie {
 
   #goOn(taken: number): void {
     if (taken > 0) this.#looks = LOOKS;
-    if (taken > 0 || this.#looks-- > 0) setImmediate(this.#onTurn);
+    if (taken > 0 || this.#looks-- > 0) this.pumpSoon();
     else this.#sleep();
   }
 
@@ -113,12 +118,12 @@ class ThreadTie implements ServerTie {
     Atomics.store(this.#words, this.#sleepAt, 1);
     if (!this.#port.isQuiet) {
       Atomics.store(this.#words, this.#sleepAt, 0);
-      if (this.#port.alive) setImmediate(this.#onTurn);
+      if (this.#port.alive) this.pumpSoon();
       return;
     }
     const wait = Atomics.waitAsync(this.#words, this.#sleepAt, 1);
     this.#asleep = wait.async;
     if (wait.async) void wait.value.then(this.#onWake);
-    else setImmediate(this.#onTurn);
+    else this.pumpSoon();
   }
 }

@@ -1,9 +1,8 @@
 /** Packages that many servers are built of, in a program that is started with `--import tcp-offload/register`; bytes are counted and hashed. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import t from 'tap';
 import { CERTIFICATE, KEY } from './certificate.js';
+import { runNode } from './program.js';
 
 const REGISTER = new URL('../../lib/register.js', import.meta.url).href;
 const { resolve } = createRequire(import.meta.url);
@@ -22,13 +21,7 @@ const HEAD = `
 /** Runs a program with some packages, which has its servers on the TCP server only; gives what it wrote, once it has ended by itself. */
 async function run(packages: Record<string, string>, program: string): Promise<string> {
   const loads = Object.entries(packages).map(([names, name]) => `const ${names} = require(${JSON.stringify(resolve(name))});`).join(' ');
-  const child = spawn(process.execPath, ['--no-warnings', '--import', REGISTER, '-e', `${HEAD} ${loads} (async () => { ${program} })();`], {
-    stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE_MS,
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  return code === 0 ? output : `${output} exit ${code} ${signal}`;
+  return runNode(['--import', REGISTER, '-e', `${HEAD} ${loads} (async () => { ${program} })();`]);
 }
 
 t.test('ws: messages both ways, clear and over TLS', { timeout: PATIENCE_MS }, async (t) => {

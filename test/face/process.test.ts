@@ -1,49 +1,18 @@
 /** The package as a process meets it: started and ended, in other threads, loaded both ways, and leaving by itself. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as http from 'node:http';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { TcpServer, attach, net } from '../../lib/index.js';
+import { INDEX, ROUND_TRIP, runUsing } from './program.js';
 import { portOf } from './subjects.js';
 
-const INDEX = new URL('../../lib/index.js', import.meta.url);
-/** Longer than anything here takes: a process that is still there hangs. */
-const PATIENCE_MS = 20_000;
-
-/** Runs a program that may use `TcpServer`, `net`, `listen` and `http`; gives what it wrote, once it has ended by itself. */
-async function run(program: string, env: Record<string, string> = {}, loading: 'import' | 'require' = 'import'): Promise<string> {
-  const names = 'TcpServer, attach, listen, net';
-  const head = loading === 'import'
-    ? `import { ${names} } from '${INDEX.href}'; import http from 'node:http'; import { once } from 'node:events';`
-    : `const { ${names} } = require('${INDEX.pathname}'); const http = require('node:http'); const { once } = require('node:events');`;
-  const type = loading === 'import' ? 'module' : 'commonjs';
-  const body = loading === 'import' ? program : `(async () => { ${program} })();`;
-  const child = spawn(process.execPath, [`--input-type=${type}`, '--no-warnings', '-e', head + body], {
-    stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE_MS, env: { ...process.env, ...env },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  if (signal !== null) output += ` ended by ${signal}`;
-  return code === 0 || code === null ? output : `${output} exit ${code}`;
-}
-
-const ROUND_TRIP = `
-  const server = http.createServer((request, response) => response.end('served'));
-  listen(server, { port: 0 });
-  await once(server, 'listening');
-  const request = http.get({ port: server.address().port, host: '127.0.0.1', createConnection: (to) => net.connect(to) });
-  const [response] = await once(request, 'response');
-  for await (const chunk of response) console.log(String(chunk));
-`;
-
 t.test('a process leaves by itself', { timeout: 60_000 }, async (t) => {
-  t.equal(await run('await TcpServer.start(); console.log("up")'), 'up\n', 'with a TCP server and nothing on it');
-  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.close();`), 'served\n', 'when its server is closed');
-  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.unref();`), 'served\n', 'when its server has no reference');
-  t.equal(await run(`const tcp = await TcpServer.start(); ${ROUND_TRIP} await tcp.close();`), 'served\n', 'when its TCP server is closed');
-  const waiting = await run(`
+  t.equal(await runUsing('await TcpServer.start(); console.log("up")'), 'up\n', 'with a TCP server and nothing on it');
+  t.equal(await runUsing(`await TcpServer.start(); ${ROUND_TRIP} server.close();`), 'served\n', 'when its server is closed');
+  t.equal(await runUsing(`await TcpServer.start(); ${ROUND_TRIP} server.unref();`), 'served\n', 'when its server has no reference');
+  t.equal(await runUsing(`const tcp = await TcpServer.start(); ${ROUND_TRIP} await tcp.close();`), 'served\n', 'when its TCP server is closed');
+  const waiting = await runUsing(`
     await TcpServer.start();
     const server = net.createServer((socket) => setTimeout(() => socket.end('late'), 200)).listen(0);
     await once(server, 'listening');
@@ -52,21 +21,10 @@ t.test('a process leaves by itself', { timeout: 60_000 }, async (t) => {
   t.equal(waiting, 'late\n', 'and not before what it waits for has come');
 });
 
-t.test('a TCP server starts by itself', { timeout: 60_000 }, async (t) => {
-  t.equal(await run(`${ROUND_TRIP} server.close();`), 'served\n', 'at the first listen');
-  t.match(await run('net.connect(80)'), /connect ECONNREFUSED 127\.0\.0\.1:80/, 'at the first connect');
-  const program = 'await 0; net.createServer().listen(0).unref(); try { await TcpServer.start() } catch (error) { console.log(error.code) }';
-  t.equal(await run(program), 'ERR_TCP_SERVER_ALREADY_STARTED\n', 'and is the one that there is');
-  t.match(await run('attach()'), /ERR_TCP_SERVER_NOT_STARTED/, 'but not where another is looked for');
-  t.match(await run('net.connect(80).on("error", (error) => console.log(error.message, error.cause.code))', { TCP_OFFLOAD_DEVICE: 'packet:no-such-if', TCP_OFFLOAD_ADDRESS: '198.18.0.2/24' }),
-    /^The TCP server could not be started.*no-such-if.* ENODEV\n$/, 'where it cannot, sockets and servers tell why');
-  t.match(await run('net.connect(80)', { TCP_OFFLOAD_DEVICE: 'tap:x' }), /ERR_INVALID_ARG_VALUE/);
-});
-
 t.test('require gives what import gives', { timeout: 30_000 }, async (t) => {
-  t.equal(await run(`await TcpServer.start(); ${ROUND_TRIP} server.close();`, {}, 'require'), 'served\n');
+  t.equal(await runUsing(`await TcpServer.start(); ${ROUND_TRIP} server.close();`, 'require'), 'served\n');
   const both = `const imported = await import('${INDEX.href}'); console.log(imported.TcpServer === TcpServer && imported.net.Socket === net.Socket)`;
-  t.equal(await run(both, {}, 'require'), 'true\n');
+  t.equal(await runUsing(both, 'require'), 'true\n');
 });
 
 t.test('start, close and start again', async (t) => {
@@ -136,7 +94,7 @@ t.test('worker threads are attached by themselves, share a port, and leave', { t
 });
 
 t.test('what a callback of the app throws keeps nothing else from it', { timeout: 30_000 }, async (t) => {
-  const output = await run(`
+  const output = await runUsing(`
     process.on('uncaughtException', (error) => console.log('thrown', error.message));
     await TcpServer.start();
     const server = net.createServer((socket) => {
@@ -187,8 +145,8 @@ t.test('the thread that started the TCP server ends, and takes it along: the oth
     await once(socket, 'close').catch(() => once(socket, 'close'));
     try { net.connect(port); } catch (error) { console.log(error.code); }
   `;
-  t.equal(await run(PROGRAM('worker.postMessage("leave")')), 'hello\nclosed\nERR_TCP_SERVER_CLOSED\n', 'as an orderly end, where the thread leaves');
-  t.equal(await run(PROGRAM('worker.terminate()')), 'hello\nERR_TCP_SERVER_DIED\nclosed\nERR_TCP_SERVER_CLOSED\n', 'as its death, where the thread is killed');
+  t.equal(await runUsing(PROGRAM('worker.postMessage("leave")')), 'hello\nclosed\nERR_TCP_SERVER_CLOSED\n', 'as an orderly end, where the thread leaves');
+  t.equal(await runUsing(PROGRAM('worker.terminate()')), 'hello\nERR_TCP_SERVER_DIED\nclosed\nERR_TCP_SERVER_CLOSED\n', 'as its death, where the thread is killed');
 });
 
 t.test('a place is wanting, or the TCP server is over', async (t) => {

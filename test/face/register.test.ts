@@ -1,12 +1,9 @@
 /** A program that knows nothing of the package, started with `--import tcp-offload/register`. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import t from 'tap';
 import { CERTIFICATE, KEY } from './certificate.js';
+import { runNode } from './program.js';
 
 const REGISTER = new URL('../../lib/register.js', import.meta.url).href;
-/** Longer than anything here takes: a process that is still there hangs. */
-const PATIENCE_MS = 30_000;
 const folder = t.testdir({ 'key.pem': KEY, 'certificate.pem': CERTIFICATE });
 
 const HEAD = `
@@ -24,14 +21,8 @@ const HEAD = `
 `;
 
 /** Gives what a program wrote, once it has ended by itself. */
-async function run(program: string, env: Record<string, string> = {}): Promise<string> {
-  const child = spawn(process.execPath, ['--no-warnings', '--import', REGISTER, '--input-type=module', '-e', HEAD + program], {
-    stdio: ['ignore', 'pipe', 'pipe'], timeout: PATIENCE_MS, cwd: folder, env: { ...process.env, ...env },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  return code === 0 ? output : `${output} exit ${code} ${signal}`;
+function run(program: string, env: Record<string, string> = {}): Promise<string> {
+  return runNode(['--import', REGISTER, '--input-type=module', '-e', HEAD + program], env);
 }
 
 t.test('what stands on node:net stands on the TCP server', { timeout: 60_000 }, async (t) => {
