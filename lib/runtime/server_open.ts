@@ -96,6 +96,7 @@ export class OpenServer {
       ringEveryApp: () => ringEveryApp(words, this.#layout),
     });
     Atomics.store(words, CTRL_STATE, STATE_RUNNING);
+    Atomics.notify(words, CTRL_STATE);
     return loop;
   }
 

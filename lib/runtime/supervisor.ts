@@ -4,7 +4,8 @@ import { getEnvironmentData, setEnvironmentData, Worker } from 'node:worker_thre
 import { AppPort } from './app_port.js';
 import type { ServerConfig, ServerHandle } from './config.js';
 import { ringEveryApp, ringServer } from './doorbell.js';
-import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD, STATE_RUNNING } from './layout.js';
+import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD, STATE_RUNNING,
+  STATE_STARTING } from './layout.js';
 import { chooseThread } from './placement.js';
 import type { ServerWorkerData } from './server_worker.js';
 
@@ -139,6 +140,8 @@ class ThreadHost implements ServerHost {
   }
 
   finish(): void {
+    // A thread that is cut off while it loads native code can take the process down with it.
+    Atomics.wait(this.#words, CTRL_STATE, STATE_STARTING, STOP_TIMEOUT_MS);
     if (Atomics.load(this.#words, CTRL_STATE) === STATE_RUNNING) Atomics.wait(this.#words, CTRL_STATE, STATE_RUNNING, STOP_TIMEOUT_MS);
   }
 }
