@@ -1,6 +1,8 @@
 /** What a socket asks of its flow, which node:net has no word for: back-pressure into shared memory, references, the end of the TCP server. */
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import * as http from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { dismissUsers, usePort } from '../../lib/attachment.js';
@@ -220,7 +222,10 @@ t.test('forms of listen and connect', async (t) => {
 });
 
 t.test('a path is the kernel\'s, with all that a socket can do', async (t) => {
-  const path = join(t.testdir(), 'socket');
+  // Not below the test's own folder: a path of a socket has 107 bytes.
+  const folder = mkdtempSync(join(tmpdir(), 'tcp-offload-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'socket');
   const server = net.createServer((socket) => socket.pipe(socket));
   await new Promise<void>((resolve) => void server.listen({ path }, resolve));
   t.equal(server.address() as unknown, path);
