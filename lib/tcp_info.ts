@@ -1,6 +1,6 @@
 /** `tcpInfo` of any socket, also of one that hides another. */
 import type { Socket as NodeSocket } from 'node:net';
-import { Socket } from './net_socket.js';
+import type { Socket } from './net_socket.js';
 import type { TcpInfo } from './tcp/conn/info.js';
 
 /** A socket that stands on another: `tls.TLSSocket` keeps what it stands on in its handle, and that keeps the stream. */
@@ -21,7 +21,7 @@ const DEEPEST = 8;
 export function tcpInfo(socket: Socket | NodeSocket): TcpInfo | null {
   let inner: unknown = socket;
   for (let depth = 0; depth < DEEPEST && typeof inner === 'object' && inner !== null; depth++) {
-    if (inner instanceof Socket) return inner.tcpInfo();
+    if ('tcpInfo' in inner) return (inner as Socket).tcpInfo();
     const { ssl, stream } = inner as Covering;
     inner = ssl?._parentWrap ?? stream;
   }

@@ -9,6 +9,9 @@ import { groups } from './members.js';
 import type { Group, Place } from './members.js';
 import { render } from './page.js';
 
+/** What later versions export and the TCP server has no use for: a socket of the kernel's that is bound before it listens or connects. */
+const LATER = ['BoundSocket'];
+
 /** 'socket.end([data])' as 'end'; what is written with a symbol stays. */
 function bare(name: string): string {
   return /^\w+\.(\w+)/.exec(name)?.[1] ?? name;
@@ -28,7 +31,7 @@ t.test('the page says what the table says', async (t) => {
 
 t.test('every member is there', async (t) => {
   t.same(namesOf('exports').filter((name) => typeof (net as Record<string, unknown>)[name] !== 'function'), []);
-  for (const name of Object.keys(kernel)) t.ok(name in net && name in net.default, `node:net exports ${name}`);
+  for (const name of Object.keys(kernel).filter((each) => !LATER.includes(each))) t.ok(name in net && name in net.default, `node:net exports ${name}`);
   const objects: [Place, object][] = [
     ['BlockList', new net.BlockList()], ['SocketAddress', new net.SocketAddress({})], ['Server', net.Server.prototype], ['Socket', net.Socket.prototype],
   ];
