@@ -47,7 +47,7 @@ ${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(8)} ${titl
   --warmup S        seconds of the same load before that (2)
   --connections N   connections of the load (64)
   --only SIDE       offload or kernel: one side alone
-  --thread NAME     thread of the TCP server: own, app, or auto, its own choice (auto)
+  --thread NAME     thread of the TCP server: own or app (own)
   --server-cpu N    CPU of the TCP server in a thread of its own; auto: its own choice
   --app-cpu LIST    CPUs of the app over the TCP server
   --kernel-cpu LIST CPUs of the app over kernel TCP

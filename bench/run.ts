@@ -161,7 +161,7 @@ function readSettings(): Settings {
   };
   const benches = benchNames(positionals);
   if (typeof benches === 'string') fail(benches);
-  if (!['own', 'app', 'auto'].includes(values.thread)) fail(`--thread wants own, app or auto, not '${values.thread}'`);
+  if (!['own', 'app'].includes(values.thread)) fail(`--thread wants own or app, not '${values.thread}'`);
   if (values.only !== undefined && values.only !== 'offload' && values.only !== 'kernel') fail(`--only wants offload or kernel, not '${values.only}'`);
   return {
     benches,
@@ -198,7 +198,7 @@ function parse() {
         warmup: { type: 'string', default: '2' },
         connections: { type: 'string', default: '64' },
         only: { type: 'string' },
-        thread: { type: 'string', default: 'auto' },
+        thread: { type: 'string', default: 'own' },
         'server-cpu': { type: 'string' },
         'app-cpu': { type: 'string' },
         'kernel-cpu': { type: 'string' },

@@ -44,7 +44,7 @@ else serveSockets();
 /** Kernel TCP's process carries nothing of this side. */
 async function serveOffload(): Promise<void> {
   const { TcpServer, listen } = await import('../lib/index.js');
-  const thread = (values.thread ?? 'auto') as 'own' | 'app' | 'auto';
+  const thread = (values.thread ?? 'own') as 'own' | 'app';
   const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
   const server = await TcpServer.start({ device, netns, address, thread, ...cpu });
   const serverThread = server.threadId === threadId() ? null : server.threadId;

@@ -63,10 +63,9 @@ export interface TcpServerOptions {
   gateway?: string | readonly string[] | null;
   /**
    * Which thread runs the TCP server: 'own', one of its own; or 'app', that of the app that starts it, which must be the main thread. In the
-   * app's a request costs least where CPUs are few, but while the app computes, nobody's packets are answered. Default 'auto': the app's where
-   * there are fewer than four CPUs, the device is an interface, and neither `cpu` nor `spin` asks for a thread of its own.
+   * app's thread there are no switches and no wake-ups between the two, but while the app computes, nobody's packets are answered. Default 'own'.
    */
-  thread?: 'own' | 'app' | 'auto';
+  thread?: 'own' | 'app';
   /**
    * CPU that the TCP server is pinned to in a thread of its own, counted from 0; null: none. Default 'auto': the last one where there are four or more,
    * else none.
@@ -215,9 +214,9 @@ function checkCpu(cpu: unknown): number | 'auto' | null {
 }
 
 function checkThread(thread: unknown): ServerConfig['thread'] {
-  if (thread === undefined) return 'auto';
-  if (thread === 'own' || thread === 'app' || thread === 'auto') return thread;
-  throw invalidValue('options.thread', thread, 'names no thread', "Write 'own', 'app' or 'auto'");
+  if (thread === undefined) return 'own';
+  if (thread === 'own' || thread === 'app') return thread;
+  throw invalidValue('options.thread', thread, 'names no thread', "Write 'own' or 'app'");
 }
 
 function checkPcap(pcap: unknown): string | null {

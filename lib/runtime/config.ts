@@ -23,8 +23,8 @@ export interface ServerConfig {
   readonly addresses: readonly string[];
   /** Routers, one for each family at most. */
   readonly gateways: readonly string[];
-  /** The thread that runs it: one of its own, the app's, or by the policy of placement.ts. */
-  readonly thread: 'own' | 'app' | 'auto';
+  /** The thread that runs it: one of its own, or the app's. */
+  readonly thread: 'own' | 'app';
   /** CPU to pin the TCP server to; 'auto': by the policy of placement.ts; null: not pinned. */
   readonly cpu: number | 'auto' | null;
   /** µs to look for work before sleeping; 'auto': by the policy. */

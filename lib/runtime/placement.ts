@@ -2,9 +2,8 @@
  * Which thread the TCP server runs in, on which CPU, and whether it spins.
  *
  * A TCP server that spins on a CPU that somebody else needs takes more than it gives: it may spin only where it has a CPU
- * to itself. With fewer than four CPUs the app threads and whatever else the machine does need them all. A thread of its own would
- * share the app's CPU there, and each batch of requests would cost switches between the two and the caches of both; so it runs in the
- * app's thread, unless asked otherwise. In a thread of its own it is not pinned there, and sleeps as soon as nothing is left to do.
+ * to itself. With fewer than four CPUs the app threads and whatever else the machine does need them all, so there it is not
+ * pinned unless asked, and sleeps as soon as nothing is left to do.
  */
 import { canWatchDescriptors } from '../nic/event_loop.js';
 import { getAffinity, setAffinity } from '../nic/syscalls.js';
@@ -14,29 +13,18 @@ const CPUS_FOR_ONE_OF_ITS_OWN = 4;
 /** Long enough to bridge the gap between requests of a busy server; a sleep and its wake-up cost about as much. */
 const SPIN_US = 50;
 
-/** What of its configuration decides on the thread. */
-export type ThreadWishes = Pick<ServerConfig, 'thread' | 'device' | 'cpu' | 'spinUs'>;
-
 export interface Placement {
   /** The CPU that the thread is pinned to, or -1. */
   readonly cpu: number;
   readonly spinUs: number;
 }
 
-/**
- * Which thread is to run the TCP server that the calling thread starts.
- *
- * @param cpus how many the calling thread may run on.
- * @throws Error where it cannot be the one that was asked for.
- */
-export function chooseThread({ thread, device, cpu, spinUs }: ThreadWishes, cpus = getAffinity().length): 'own' | 'app' {
+/** Which thread is to run the TCP server that the calling thread starts. @throws Error where it cannot be the one that was asked for. */
+export function chooseThread({ thread }: ServerConfig): 'own' | 'app' {
   if (thread === 'app' && !canWatchDescriptors) {
     throw new Error("options.thread: 'app' is for the main thread of Node.js, whose event loop can watch a NIC. Write 'own', or start the TCP server there");
   }
-  if (thread !== 'auto') return thread;
-  // The loopback has no packets to be early for, and its app is not to be held up by itself.
-  if (!canWatchDescriptors || device === 'loopback' || typeof cpu === 'number' || spinUs !== 'auto') return 'own';
-  return cpus < CPUS_FOR_ONE_OF_ITS_OWN ? 'app' : 'own';
+  return thread;
 }
 
 /** Places the calling thread. @throws SystemError where the CPU is not there or not allowed. */

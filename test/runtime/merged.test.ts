@@ -7,24 +7,10 @@ import t from 'tap';
 import { TcpServer, listen, net } from '../../lib/index.js';
 import { MemNet } from '../../lib/memnet.js';
 import type { MemNetEvents } from '../../lib/memnet.js';
-import { chooseThread } from '../../lib/runtime/placement.js';
-import type { ThreadWishes } from '../../lib/runtime/placement.js';
 import { threadId } from '../../examples/support/threads.js';
 import { portOf } from '../face/subjects.js';
 
 const INDEX = new URL('../../lib/index.js', import.meta.url).href;
-
-t.test('the thread is chosen by the CPUs that there are, and by what is asked for', async (t) => {
-  const wishes: ThreadWishes = { thread: 'auto', device: 'packet:eth1', cpu: 'auto', spinUs: 'auto' };
-  t.equal(chooseThread(wishes, 2), 'app', 'it would share the app\'s CPU');
-  t.equal(chooseThread(wishes, 4), 'own');
-  t.equal(chooseThread({ ...wishes, device: 'loopback' }, 2), 'own');
-  t.equal(chooseThread({ ...wishes, cpu: 1 }, 2), 'own', 'who names a CPU wants a thread on it');
-  t.equal(chooseThread({ ...wishes, cpu: null }, 2), 'app');
-  t.equal(chooseThread({ ...wishes, spinUs: 0 }, 2), 'own');
-  t.equal(chooseThread({ ...wishes, thread: 'own' }, 2), 'own');
-  t.equal(chooseThread({ ...wishes, thread: 'app' }, 64), 'app');
-});
 
 t.test('it serves, is looked at, ends, and starts again', async (t) => {
   for (const text of ['once', 'again']) {
