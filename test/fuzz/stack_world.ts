@@ -235,18 +235,18 @@ export class StackWorld implements World {
       packet.raw(source, source.between(0, source.once(3) ? 1514 : 80));
       return { a: 1, segment: 0 };
     }
-    this.#write(source);
+    const lies = this.#write(source) ? 1 : 0;
     if (packet.ipAt > 0 && source.once(40)) this.#cut(source);
     if (source.chance(profile.damaged)) {
       packet.length = damage(source, packet.bytes, packet.ipAt, packet.length);
       return { a: 1 | (source.once(4) ? 2 : 0), segment: 0 };
     }
     const coalesced = this.#link.segmentation > 0 && packet.length > 1000 && source.once(3);
-    return { a: source.once(10) ? 2 : 0, segment: coalesced ? source.between(100, 1460) : 0 };
+    return { a: lies | (source.once(10) ? 2 : 0), segment: coalesced ? source.between(100, 1460) : 0 };
   }
 
-  /** One valid packet of some kind. */
-  #write(source: Source): void {
+  /** One valid packet of some kind. Returns whether its bytes may lie. */
+  #write(source: Source): boolean {
     const packet = this.#packet;
     const at = source.below(PEERS.length);
     const own = OWN[at & 1]!;
@@ -254,21 +254,22 @@ export class StackWorld implements World {
     const draw = source.below(1000);
     if (packet.ipAt > 0 && draw < 40) {
       this.#writeNeighbour(source);
-      return;
+      return false;
     }
     if (draw < 55) {
       const rest = source.below(source.once(4) ? 1400 : 60);
       const types = packet.six ? [128, 128, 129, 130, 133, 200, 100] : [8, 8, 8, 0, 13, 5, 200];
       packet.icmp(source.pick(types), 0, source.word(), rest);
-      return;
+      return false;
     }
     if (draw < 62) {
+      // What is in it is left of the packets before: behind an extension header perhaps a segment with another's text.
       packet.ip(source.pick([17, 47, 0, 43, 44, 59, 60, 255]), source.below(100), 0, 0, 0);
-      return;
+      return true;
     }
     if (draw < 70 && this.#answers.length > 0) {
       this.#writeAnswer(source);
-      return;
+      return false;
     }
     const flow = this.#anyFlow(source);
     if (flow === NONE || draw < 62 + this.#wish()) {
@@ -281,6 +282,7 @@ export class StackWorld implements World {
       writeSegment(source, this.stack.core, this.#t.at(flow), packet, this.#profile.bold, this.#calm);
     }
     if (packet.six && source.once(20)) packet.extend(source);
+    return false;
   }
 
   /** The third segment of a handshake, to a SYN-ACK that was sent lately: of a half-open flow, or one that nothing is kept of. */
