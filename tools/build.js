@@ -1,20 +1,40 @@
 // Builds the package into dist/: the compiler's output, and the declarations once more for CommonJS consumers.
 // The code itself is not doubled: `require` loads the same ES modules, so both ways share one state.
-import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { inlineConstants } from './inline_constants.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
+const lib = join(root, 'lib/');
 
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-const compiled = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit' });
-if (compiled.status !== 0) process.exit(compiled.status ?? 1);
-
+compile();
 removeStale();
 declareForCommonJs();
+
+/** As `tsc --incremental`; then the library's code once more, all of it: a constant that a file has inlined may have changed in another. */
+function compile() {
+  const { options, fileNames, errors } = ts.getParsedCommandLineOfConfigFile(join(root, 'tsconfig.json'), {}, {
+    ...ts.sys, onUnRecoverableConfigFileDiagnostic: (diagnostic) => fail([diagnostic]),
+  });
+  const builder = ts.createIncrementalProgram({ rootNames: fileNames, options });
+  fail([...errors, ...builder.getSyntacticDiagnostics(), ...builder.getSemanticDiagnostics()]);
+  fail(builder.emit().diagnostics);
+  const library = ts.createProgram(fileNames.filter((name) => name.startsWith(lib)), { ...options, incremental: false, tsBuildInfoFile: undefined, declaration: false, noCheck: true });
+  const { diagnostics } = library.emit(undefined, undefined, undefined, false, { before: [inlineConstants(library)] });
+  fail(diagnostics);
+}
+
+/** Ends the build where there is something to complain of. */
+function fail(diagnostics) {
+  if (diagnostics.length === 0) return;
+  process.stderr.write(ts.formatDiagnosticsWithColorAndContext(diagnostics, {
+    getCanonicalFileName: (name) => name, getCurrentDirectory: ts.sys.getCurrentDirectory, getNewLine: () => '\n',
+  }));
+  process.exit(1);
+}
 
 /** Removes output whose source is gone, so that a deleted test does not run on. */
 function removeStale() {
