@@ -36,6 +36,8 @@ export interface OnRead {
 export interface FlowOwner {
   readonly destroyed: boolean;
   push(chunk: Uint8Array | null): boolean;
+  /** As `push`, where the stream has not asked for bytes just now. */
+  _pushNews(chunk: Uint8Array): boolean;
   read(size?: number): unknown;
   destroy(error?: Error): unknown;
   /** Bytes moved: the idle time begins anew. */
@@ -250,7 +252,7 @@ export class SocketFlow implements FlowHandler, PortUser {
   }
 
   onReadable(): void {
-    if (this.reading && !this.held) this.pump();
+    if (this.reading && !this.held) this.pump(true);
   }
 
   onWritable(): void {
@@ -310,15 +312,15 @@ export class SocketFlow implements FlowHandler, PortUser {
     callback(transferError(this.failed, 'write'));
   }
 
-  /** Hands over what waits in shared memory for as long as the stream wants it. */
-  private pump(): void {
+  /** Hands over what waits in shared memory for as long as the stream wants it. @param news it has come just now, and nobody has asked for it. */
+  private pump(news = false): void {
     const flow = this.flow;
     if (flow === null) return;
     const waiting = flow.readableLength > 0;
     if (waiting || flow.ended) this.owner._touch();
     let more = true;
     try {
-      while (more && this.reading) more = this.onread === null ? this.pushChunk(flow) : this.fillBuffer(flow, this.onread);
+      while (more && this.reading) more = this.onread === null ? this.pushChunk(flow, news) : this.fillBuffer(flow, this.onread);
     } finally {
       // The app has thrown at a chunk: what lies behind it, the end included, is told all the same.
       if (more && this.reading) setImmediate(pumpAgain, this);
@@ -337,11 +339,11 @@ export class SocketFlow implements FlowHandler, PortUser {
     this.owner.read(0);
   }
 
-  private pushChunk(flow: AppFlow): boolean {
+  private pushChunk(flow: AppFlow, news: boolean): boolean {
     const chunk = flow.read(CHUNK);
     if (chunk === null) return false;
     this.bytesRead += chunk.length;
-    if (!this.owner.push(chunk)) this.stop();
+    if (!(news ? this.owner._pushNews(chunk) : this.owner.push(chunk))) this.stop();
     return true;
   }
 
@@ -359,6 +361,11 @@ export class SocketFlow implements FlowHandler, PortUser {
     if (typeof chunk !== 'string') {
       this.handedOver += chunk.length;
       return this.putBytes(chunk, 0, chunk.length);
+    }
+    const taken = this.flow === null ? -1 : this.flow.writeText(chunk, encoding);
+    if (taken > 0) {
+      this.handedOver += taken;
+      return true;
     }
     // A UTF-16 unit takes at most three bytes in any encoding.
     if (chunk.length * 3 > scratch.length) {

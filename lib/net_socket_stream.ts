@@ -221,6 +221,13 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
     else this._link.start();
   }
 
+  /** @internal A stream that flows and holds nothing would do no more with a chunk than this, but by a longer way. */
+  _pushNews(chunk: Uint8Array): boolean {
+    if (this.readableFlowing !== true || this.readableLength > 0 || !this.readableDidRead || this.readableEncoding !== null) return this.push(chunk);
+    this.emit('data', chunk);
+    return true;
+  }
+
   /** @internal */
   override _write(chunk: Uint8Array | string, encoding: BufferEncoding, callback: WriteCallback): void {
     if (this._link === null) nodes._write.call(this, chunk, encoding, callback);

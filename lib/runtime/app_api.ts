@@ -47,6 +47,11 @@ export interface AppFlow {
    * Returns the bytes taken: fewer than `length` where the buffer is at its bound, and `onWritable` follows.
    */
   write(bytes: Uint8Array, offset: number, length: number): number;
+  /**
+   * Encodes text into the send buffer, with nothing in between. Returns its bytes; -1 where it may not lie there in one piece, and nothing
+   * was written.
+   */
+  writeText(text: string, encoding: BufferEncoding): number;
   /** FIN after everything written. */
   end(): void;
   /** RST: the flow is over at once, on both sides. */

@@ -168,6 +168,13 @@ export class ChannelFlow implements AppFlow {
     return taken;
   }
 
+  writeText(text: string, encoding: BufferEncoding): number {
+    if (text.length === 0 || this.writesNoMore) return -1;
+    const length = this.#send.writeText(text, encoding);
+    if (length > 0) this.#port.submitLater(this, true);
+    return length;
+  }
+
   /**
    * Room for at most `length` bytes in one piece, from `roomAt` on: fewer where a block ends. It stands until `commit`, `write` or the next
    * `reserve`. 0 where the buffer is at its bound, and `onWritable` follows; or where nothing more may be written.

@@ -28,6 +28,9 @@ export class AppMemory {
 /** Of a part of an array so many bytes are copied one by one: `set` wants an array of its own for them, which is garbage at once. */
 const LOOPED_BYTES = 256;
 
+/** A UTF-16 unit takes at most so many bytes, in any encoding. */
+const BYTES_A_UNIT = 3;
+
 /** Bytes that may wait for acknowledgement on a flow whose congestion window is still small. */
 export const SEND_BUFFER_INITIAL = 1 << 20;
 
@@ -94,6 +97,15 @@ export class SendStream {
       this.written = (this.written + count) | 0;
     }
     return taken;
+  }
+
+  /** Encodes text in where the most that it may take is room in one piece. Returns its bytes, or -1. */
+  writeText(text: string, encoding: BufferEncoding): number {
+    const most = text.length * BYTES_A_UNIT;
+    const room = this.reserve(most);
+    const length = room === most ? this.#memory.bytes.write(text, this.roomAt, most, encoding) : 0;
+    this.commit(length);
+    return length > 0 ? length : -1;
   }
 
   /**

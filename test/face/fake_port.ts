@@ -155,6 +155,12 @@ export class FakeFlow implements AppFlow {
     return taken;
   }
 
+  writeText(text: string, encoding: BufferEncoding): number {
+    const bytes = Buffer.from(text, encoding);
+    if (bytes.length > this.owner.sendBuffer - this.unacknowledged) return -1;
+    return this.write(bytes, 0, bytes.length) || -1;
+  }
+
   end(): void {
     this.calls.push('end');
     this.finish();

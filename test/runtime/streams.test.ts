@@ -38,7 +38,9 @@ t.test('the send stream: what is gathered is what was written, first time and ag
     for (let step = 0; step < 1000; step++) {
       const wanted = random() % (random() % 8 === 0 ? 3 * BLOCK_BYTES : 700);
       const source = pattern(stream.written, wanted);
-      stream.write(source, 0, random() % 2 === 0 ? wanted : wanted >> 1);
+      const text = random() % 3 === 0 ? stream.writeText(Buffer.from(source).toString('latin1'), 'latin1') : -1;
+      if (text >= 0 && text !== wanted) t.fail(`seed ${seed}: ${text} bytes of ${wanted} of a text were taken`);
+      if (text < 0) stream.write(source, 0, random() % 2 === 0 ? wanted : wanted >> 1);
       if (random() % 2 === 0) {
         if (!payload.written(0, stream.written, stream.chainFirst, stream.chainStart)) t.fail(`seed ${seed}: the TCP server does not take it`);
         told = stream.written;
