@@ -3,6 +3,7 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import ts from 'typescript';
 import { inlineConstants } from './inline_constants.js';
 
@@ -12,6 +13,7 @@ const lib = join(root, 'lib/');
 
 compile();
 removeStale();
+bundleServer();
 declareForCommonJs();
 
 /** As `tsc --incremental`; then the library's code once more, all of it: a constant that a file has inlined may have changed in another. */
@@ -25,6 +27,14 @@ function compile() {
   const library = ts.createProgram(fileNames.filter((name) => name.startsWith(lib)), { ...options, incremental: false, tsBuildInfoFile: undefined, declaration: false, noCheck: true });
   const { diagnostics } = library.emit(undefined, undefined, undefined, false, { before: [inlineConstants(library)] });
   fail(diagnostics);
+}
+
+/** The TCP server's thread loads one file, and not eighty as ES modules: it is up in half the time. */
+function bundleServer() {
+  buildSync({
+    entryPoints: [join(dist, 'lib/runtime/server_worker.js')], outfile: join(dist, 'lib/runtime/server_worker.cjs'),
+    bundle: true, packages: 'external', platform: 'node', format: 'cjs', target: 'node20', sourcemap: true, sourcesContent: false, logLevel: 'warning',
+  });
 }
 
 /** Ends the build where there is something to complain of. */

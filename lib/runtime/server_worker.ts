@@ -1,6 +1,6 @@
 /**
  * Entry of the TCP server's thread: takes its place, opens the TCP server on the shared memory, says that it is there, and stays in the
- * loop until it is stopped.
+ * loop until it is stopped. The build makes one file of it and all that it loads, server_worker.cjs.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Poller } from '../nic/syscalls.js';

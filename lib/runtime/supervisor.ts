@@ -113,7 +113,7 @@ class ThreadHost implements ServerHost {
 
   constructor(workerData: ServerWorkerData) {
     // Options of the process's own command line, such as --input-type, are not meant for this thread.
-    const worker = new Worker(new URL('./server_worker.js', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
+    const worker = new Worker(new URL('./server_worker.cjs', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
     this.#worker = worker;
     this.#words = new Int32Array(workerData.memory);
     let isUp = false;
