@@ -41,6 +41,8 @@ export class ServerApps {
   readonly #channels: (ServerChannel | undefined)[];
   readonly #address = new Int32Array(4);
   #channelsSeen = 0;
+  /** Flows whose apps hear in the next turn that they are connected. */
+  readonly #late: number[] = [];
 
   constructor(layout: Layout, words: Int32Array, stack: Stack, payload: ServerPayload) {
     this.#layout = layout;
@@ -62,8 +64,9 @@ export class ServerApps {
     return false;
   }
 
-  /** True where an app thread has submitted something or come or gone. */
+  /** True where an app thread has submitted something or come or gone, or is still to hear of a connection. */
   get pending(): boolean {
+    if (this.#late.length > 0) return true;
     if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) return true;
     for (let i = 0; i < this.#active.length; i++) {
       if (!this.#active[i].held && this.#active[i].submissions.available() !== 0) return true;
@@ -78,6 +81,21 @@ export class ServerApps {
     // From the last one, because a channel that ends goes out of the list.
     for (let i = this.#active.length - 1; i >= 0; i--) if (!this.#active[i].held) taken += this.#takeFrom(this.#active[i]);
     return taken + this.#files.read(this.#fileRoom, this.#fileProgressed);
+  }
+
+  /**
+   * As `takeChanges`, for the frames of a turn. Where both ends of a connection are here, who has opened it hears a turn later that it is
+   * open: who has accepted it hears first, as with the kernel, and may stop listening at once.
+   */
+  takeArrivals(): void {
+    const due = this.#late.length;
+    this.takeChanges();
+    if (due === 0) return;
+    for (let i = 0; i < due; i++) {
+      const owner = this.#flows.owner[this.#late[i]];
+      if (owner !== NONE) this.#mark(this.#channels[owner]!, this.#late[i], true);
+    }
+    this.#late.splice(0, due);
   }
 
   /** Turns what the stack has to report into what app threads are to be told. */
@@ -465,6 +483,10 @@ export class ServerApps {
     }
     this.#flows.level[flow] |= level;
     if ((level & LEVEL_OVER) !== 0) this.#files.stop(flow);
+    if (level === LEVEL_CONNECTED && this.#stack.hasPeer(flow)) {
+      this.#late.push(flow);
+      return;
+    }
     const channel = this.#channels[owner]!;
     const sent = (events & EV_ACKED) !== 0 && this.#files.takeDone(flow);
     if (level !== 0 || sent || (events & EV_READABLE) !== 0) this.#mark(channel, flow, true);

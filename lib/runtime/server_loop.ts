@@ -90,7 +90,8 @@ export class ServerLoop {
     const work = stack.receive(now, FRAME_BUDGET);
     if (stack.pollAt() <= now) stack.advance(now);
     // The apps hear first: on another CPU they begin while this one sends.
-    this.#tell();
+    this.#apps.takeArrivals();
+    this.#apps.publish();
     return work;
   }
 
@@ -99,17 +100,13 @@ export class ServerLoop {
     const apps = this.#apps;
     const work = apps.takeSubmissions();
     this.#stack.transmit(now);
-    this.#tell();
+    this.#apps.takeChanges();
+    this.#apps.publish();
     if (now >= this.#nextReap) {
       this.#nextReap = now + REAP_INTERVAL_US;
       apps.reap(threadAlive);
     }
     return work;
-  }
-
-  #tell(): void {
-    this.#apps.takeChanges();
-    this.#apps.publish();
   }
 
   /** Nothing is there to take in or to carry out. */

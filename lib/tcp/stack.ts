@@ -267,6 +267,13 @@ export class Stack implements TransportSink, TimerSink {
     return connect(this.#core, remote, remotePort, local, localPort);
   }
 
+  /** True where the other end of the flow's connection is a flow of this stack, too. */
+  hasPeer(flow: number): boolean {
+    const core = this.#core;
+    const t = core.t.at(flow);
+    return core.demux.find(core.words, t.remoteAt, t.localAt, t.remotePort, t.localPort) !== NONE;
+  }
+
   /**
    * The owner's stream now reaches `position`. After `shutdown` nothing more is taken.
    *

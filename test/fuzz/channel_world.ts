@@ -244,7 +244,7 @@ export class ChannelWorld implements World {
     this.#stack.receive(now, 256);
     this.#apps.takeSubmissions();
     this.#stack.advance(now);
-    this.#apps.takeChanges();
+    this.#apps.takeArrivals();
     this.#stack.transmit(now);
     this.#apps.takeChanges();
     this.#apps.publish();
@@ -312,7 +312,7 @@ export class ChannelWorld implements World {
       this.#stack.receive(this.#now, 256);
       this.#apps.takeSubmissions();
       this.#stack.advance(this.#now);
-      this.#apps.takeChanges();
+      this.#apps.takeArrivals();
       this.#stack.transmit(this.#now);
       this.#apps.takeChanges();
       this.#apps.publish();

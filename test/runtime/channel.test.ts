@@ -39,6 +39,24 @@ t.test('a connection: bytes both ways, half-close, end, and nothing is left', as
   turns.end();
 });
 
+t.test('an app that stops listening when its own client is connected has the connection accepted already', async (t) => {
+  const turns = new Turns();
+  const app = turns.attach();
+  const accepting = new Accepting();
+  const listener = app.listen({ host: null, port: 0, backlog: 511 }, accepting);
+  await turns.until(() => accepting.port > 0);
+  const near = connect(app, accepting.port);
+  near.onConnect = (): void => {
+    near.events.push(`connect, ${accepting.accepted.length} accepted`);
+    listener.close();
+  };
+  t.ok(await turns.until(() => accepting.events.includes('close')), 'it has stopped');
+  near.flow!.write(Buffer.from('after all'), 0, 9);
+  t.ok(await turns.until(() => accepting.accepted[0]?.length === 9), 'and the connection lives');
+  t.strictSame(near.events.filter((event) => event !== 'drained'), ['connect, 1 accepted']);
+  turns.end();
+});
+
 t.test('an app that does not read holds its peer back, and bounded memory', async (t) => {
   const turns = new Turns({}, 1 << 20);
   const [server, client] = [turns.attach(), turns.attach()];

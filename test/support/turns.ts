@@ -58,7 +58,7 @@ export class Turns {
     this.stack.receive(this.now, 256);
     this.apps.takeSubmissions();
     this.stack.advance(this.now);
-    this.apps.takeChanges();
+    this.apps.takeArrivals();
     this.stack.transmit(this.now);
     this.apps.takeChanges();
     this.apps.publish();
