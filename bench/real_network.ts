@@ -7,7 +7,7 @@
  * A host's TCP is its namespace's kernel's, with CUBIC, or a TCP server's on the same interface. No interface coalesces or
  * segments, so a loss takes one segment, whoever has sent it. Everything is removed by `close`.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
@@ -49,8 +49,9 @@ export class RealNetwork {
   readonly #names = { sender: `tcpn-${process.pid}-s`, middle: `tcpn-${process.pid}-m`, receiver: `tcpn-${process.pid}-r` };
   readonly #children = new Set<ChildProcess>();
 
-  /** @throws Error with what the system says where it cannot be built. */
+  /** @throws Error with what the system says where it cannot be built, or the command that is missing. */
   constructor() {
+    for (const command of ['ip', 'ethtool', 'sysctl']) checkCommand(command);
     removeLeftovers();
     const { sender, middle, receiver } = this.#names;
     try {
@@ -131,6 +132,12 @@ export class RealNetwork {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
+}
+
+function checkCommand(command: string): void {
+  const { error } = spawnSync(command, ['--version'], { stdio: 'ignore' });
+  if (error === undefined) return;
+  throw new Error(`the comparison with the kernel needs the command ${command}, which is not here: install it (Debian: apt-get install iproute2 ethtool procps), or leave the comparison out with --simulated`);
 }
 
 /** A veth pair. The middle's end has the link address of the far host, so that frames to that host are to it. */
