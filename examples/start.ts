@@ -12,7 +12,6 @@ import { serveEcho } from './echo.js';
 import type { FilesTask } from './files_worker.js';
 import { app } from './http.js';
 import { startPool } from './pool.js';
-import type { ServingPool } from './pool.js';
 import { serveOverKernel } from './support/kernel.js';
 import { startMonitor } from './support/monitor.js';
 import type { Monitor } from './support/monitor.js';
@@ -23,6 +22,7 @@ import type { StartOptions } from './support/options.js';
 import { threadId } from './support/threads.js';
 import { TcpServer, listen } from '../lib/index.js';
 import type { TcpServerOptions } from '../lib/index.js';
+import type { Pool, PoolWorker } from '../lib/pool.js';
 
 /** Set in the process that runs in a user namespace of its own. */
 const ISOLATED = 'TCP_OFFLOAD_ISOLATED';
@@ -72,7 +72,7 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
   const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
   const addServer = (): void => monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
-  let pool: ServingPool | null = null;
+  let pool: Pool | null = null;
   try {
     if (workers > 0) {
       addServer();
@@ -129,14 +129,15 @@ async function serveHttp(port: number, onRequest: () => void): Promise<void> {
   await new Promise<void>((done, reject) => server.once('listening', done).once('error', reject));
 }
 
-async function servePool(port: number, workers: number, requests: Int32Array, monitor: Monitor): Promise<ServingPool> {
-  return startPool({
-    workers,
-    port,
-    requests,
-    onListening: ({ index, thread }) => monitor.add({ name: `app ${index}`, pid: process.pid, thread }),
-    onDeath: (index, error) => monitor.say(`app ${index} died and is replaced: ${error.message}`),
+async function servePool(port: number, workers: number, requests: Int32Array, monitor: Monitor): Promise<Pool> {
+  const watch = ({ index, threadId: thread }: PoolWorker): void => monitor.add({ name: `app ${index}`, pid: process.pid, thread });
+  const pool = await startPool(workers, port, requests);
+  pool.workers.forEach(watch);
+  pool.on('online', watch);
+  pool.on('exit', ({ index }: PoolWorker, error: Error | null) => {
+    if (error !== null) monitor.say(`app ${index} died and is replaced: ${error.message}`);
   });
+  return pool;
 }
 
 function announce(name: StartOptions['app'], tcp: string, url: string, threads: string): { kill(): void } | null {

@@ -1,6 +1,7 @@
 /** Which TCP server the faces of this thread stand on. Every thread has a module instance, and so an attachment, of its own. */
 import { TcpServerError } from './errors.js';
 import type { AppFlow, AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './runtime/app_api.js';
+import type { Distribution } from './runtime/messages.js';
 
 /** This thread's end of a TCP server, as the faces use it. */
 export interface Port {
@@ -86,4 +87,15 @@ export function existingPort(): Port {
     );
   }
   return attached;
+}
+
+let distribution: Distribution = 'least-connections';
+
+/** The distribution of those servers of this thread that name none. */
+export function threadDistribution(): Distribution {
+  return distribution;
+}
+
+export function useDistribution(of: Distribution): void {
+  distribution = of;
 }

@@ -3,6 +3,7 @@
  * (`code`, `errno`, `syscall`, `address`, `port`) and read the same, so that code written for Node needs no new case.
  */
 import { inspect, getSystemErrorMap } from 'node:util';
+import { EINVAL } from './tcp/errno.js';
 
 /** An error of a socket or listener, with the fields that `node:net` gives to its own. */
 export interface NetError extends Error {
@@ -134,6 +135,13 @@ export function listenError(errno: number, address: string, port: number): NetEr
   const error = netError(`listen ${systemErrorName(errno)}: ${systemErrorText(errno)} ${place}`, errno, 'listen');
   error.address = address;
   if (port > 0) error.port = port;
+  return error;
+}
+
+/** A listener with another distribution than that of who listens there already. */
+export function distributionRefused(address: string, port: number): NetError {
+  const error = listenError(EINVAL, address, port);
+  error.message += ': another thread listens there with another distribution. All of them must name the same one';
   return error;
 }
 

@@ -7,9 +7,10 @@
  */
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { Server as NodeServer } from 'node:net';
-import { currentPort } from './attachment.js';
+import { currentPort, threadDistribution } from './attachment.js';
 import { DEFAULT_BACKLOG, Listener } from './net_listener.js';
 import type { ListenOwner } from './net_listener.js';
+import type { Distribution } from './runtime/messages.js';
 
 /** UV_TCP_IPV6ONLY of libuv. */
 const IPV6_ONLY = 1;
@@ -21,6 +22,7 @@ export type ListenPlace = [address: string | null, port: number, addressType: nu
 export type ListeningServer = NodeServer & ListenOwner & {
   _listen2(...place: ListenPlace): void;
   _unref: boolean;
+  distribution?: Distribution;
   _connectionKey: string;
 };
 
@@ -37,8 +39,13 @@ export function isTcpPlace(server: ListeningServer, [, port, addressType, , fd]:
  * @throws TcpServerError where this thread can have no TCP server.
  */
 export function listenOnTcpServer(server: ListeningServer, [address, port, addressType, backlog, , flags = 0]: ListenPlace): void {
-  const ipv6Only = address !== null && (flags & IPV6_ONLY) !== 0;
-  const listener = new Listener(server, currentPort(), address, port, backlog || DEFAULT_BACKLOG, ipv6Only);
+  const listener = new Listener(server, currentPort(), {
+    host: address,
+    port,
+    backlog: backlog || DEFAULT_BACKLOG,
+    ipv6Only: address !== null && (flags & IPV6_ONLY) !== 0,
+    distribution: server.distribution ?? threadDistribution(),
+  });
   server._handle = listener;
   server._connectionKey = `${address === null ? 6 : addressType}:${address ?? '::'}:${port}`;
   if (server._unref) listener.unref();

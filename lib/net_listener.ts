@@ -4,10 +4,11 @@ import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
 import { addUser, removeUser } from './attachment.js';
 import type { Port, PortUser } from './attachment.js';
-import { listenError, serverEnded } from './errors.js';
+import { distributionRefused, listenError, serverEnded } from './errors.js';
 import { acceptedSocket } from './net_socket.js';
 import type { AcceptOptions, SocketServer } from './net_socket_stream.js';
-import type { AppFlow, AppListener, ListenHandler } from './runtime/app_api.js';
+import type { AppFlow, AppListener, ListenHandler, ListenOptions } from './runtime/app_api.js';
+import { EINVAL } from './tcp/errno.js';
 
 /** Node's own channel for those who watch the sockets that servers accept. */
 const accepted = channel('net.server.socket');
@@ -44,19 +45,16 @@ export class Listener implements ListenHandler, PortUser {
   private listening = false;
   private holdsRef = false;
   private wantsRef = true;
+  /** Somebody waits in `drain`. */
+  private drained: (() => void) | null = null;
 
-  /**
-   * Starts to listen; 'listening' or 'error' of the owner follows.
-   *
-   * @param host address, or null for every one that the TCP server has.
-   * @param portNumber 0: the TCP server chooses.
-   */
-  constructor(owner: ListenOwner, port: Port, host: string | null, portNumber: number, backlog: number, ipv6Only = false) {
+  /** Starts to listen; 'listening' or 'error' of the owner follows. */
+  constructor(owner: ListenOwner, port: Port, options: ListenOptions) {
     this.owner = owner;
     this.port = port;
-    this.host = host ?? '::';
-    this.portNumber = portNumber;
-    this.listener = port.listen({ host: this.host, port: portNumber, backlog, ipv6Only }, this);
+    this.host = options.host ?? '::';
+    this.portNumber = options.port;
+    this.listener = port.listen(options, this);
     addUser(this);
     this.settle();
   }
@@ -71,6 +69,18 @@ export class Listener implements ListenHandler, PortUser {
 
   dismiss(): void {
     this.owner.close();
+  }
+
+  /**
+   * The TCP server gives it no more connections; those that it has given still come, and the promise is fulfilled when they have. All else
+   * stays as it is until `close`.
+   */
+  drain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.drained = resolve;
+      if (this.listener === null || !this.port.alive) resolve();
+      else this.listener.close();
+    });
   }
 
   ref(): void {
@@ -123,10 +133,14 @@ export class Listener implements ListenHandler, PortUser {
   }
 
   onError(errno: number): void {
-    this.fail(listenError(errno, this.host, this.portNumber));
+    this.fail(errno === EINVAL ? distributionRefused(this.host, this.portNumber) : listenError(errno, this.host, this.portNumber));
   }
 
   onClose(): void {
+    if (this.drained !== null) {
+      this.drained();
+      if (this.port.alive) return;
+    }
     // Nobody asked for it: the TCP server is no more.
     this.fail(serverEnded(this.port.failure));
   }

@@ -9,6 +9,7 @@ import type { Socket } from './net_socket.js';
 import { checkTcpOptions } from './net_socket_settings.js';
 import type { TcpOptions } from './net_socket_settings.js';
 import { NodeServer } from './node_own.js';
+import type { Distribution } from './runtime/messages.js';
 
 /** Options of `new Server`; each holds for every socket that it accepts. */
 export interface ServerOptions extends TcpOptions {
@@ -51,6 +52,12 @@ interface ServerMethods {
   maxConnections?: number;
   /** Whether connections beyond `maxConnections` are refused in a cluster too, as in Node. */
   dropMaxConnection?: boolean;
+  /**
+   * Which of the threads that listen on one address and port gets a connection; set before `listen`, to the same in all of them, else it is
+   * EINVAL. 'least-connections': the one that holds the fewest. 'round-robin': each in its turn. 'source-hash': for one remote address
+   * always the same, as long as these threads stay the same. Default 'least-connections'.
+   */
+  distribution?: Distribution;
   readonly listening: boolean;
   /**
    * Listens: `listen(port?, host?, backlog?, listener?)`, `listen(options, listener?)`, or `listen(path, backlog?, listener?)` for a Unix
@@ -86,7 +93,7 @@ interface ServerMethods {
  * A server for TCP connections: `node:net`'s `Server`, on the TCP server of this thread.
  *
  * Events: 'listening', 'connection', 'drop' (more than `maxConnections`), 'error' (EADDRINUSE, EADDRNOTAVAIL), 'close' once it
- * no longer listens and every connection has ended. Several threads may listen on one port: connections go to the least loaded.
+ * no longer listens and every connection has ended. Several threads may listen on one port: `distribution` says which gets a connection.
  */
 export interface Server extends ServerMethods, ServerEvents, Omit<EventEmitter, keyof ServerEvents> {}
 

@@ -90,9 +90,18 @@ export function attach(handle?: ServerHandle): void {
   }
   const before = joined;
   usePort(join(handle));
-  if (before?.alive !== true) return;
-  dismissUsers(before);
-  before.detach();
+  leave(before);
+}
+
+/** @internal This thread leaves the TCP server that it did not start: its sockets and servers there are closed, what they wrote is still sent. */
+export function leaveInherited(): void {
+  leave(joined);
+}
+
+function leave(port: AppPort | null): void {
+  if (port?.alive !== true) return;
+  dismissUsers(port);
+  port.detach();
 }
 
 /** The TCP server that this thread has started, was attached to or has inherited; null where there is none. */

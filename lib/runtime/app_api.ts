@@ -3,6 +3,7 @@
  * it runs on the app thread's own event loop. Errors are Linux errno numbers, positive; the faces turn them into Node's.
  */
 import type { TcpInfo } from '../tcp/conn/info.js';
+import type { Distribution } from './messages.js';
 
 /** Callbacks of one flow. */
 export interface FlowHandler {
@@ -88,7 +89,7 @@ export interface AppListener {
    * 0 where there is none.
    */
   port(): number;
-  /** Stops listening; `onClose` follows. Connections that were handed over live on. */
+  /** Stops listening; `onClose` follows, behind the `onConnection` of every connection that was given to it. These live on. */
   close(): void;
 }
 
@@ -101,6 +102,8 @@ export interface ListenOptions {
   port: number;
   /** Connections that may wait for this app thread, half-open ones included. */
   backlog: number;
+  /** How connections are given to the threads that listen there: EINVAL where another one says otherwise. Default 'least-connections'. */
+  distribution?: Distribution;
 }
 
 export interface ConnectOptions {

@@ -19,8 +19,8 @@ import type { ServerHandle } from './config.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
   LAYOUT_VERSION, Layout, STATE_DEAD, STATE_STARTING } from './layout.js';
-import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_LISTEN, SUBMIT_UNLISTEN,
-  violationText } from './messages.js';
+import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, DISTRIBUTIONS, LISTEN_DISTRIBUTION_SHIFT, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT,
+  SUBMIT_LISTEN, SUBMIT_UNLISTEN, violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
 
 /** What the pump runs in: else it would be the asynchronous context of whoever happened to submit something when it was planned. */
@@ -153,8 +153,9 @@ export class AppPort {
       this.#refuse(request, EINVAL);
       return { port: () => 0, close: () => {} };
     }
-    const operation = options.ipv6Only === true ? SUBMIT_LISTEN | LISTEN_IPV6_ONLY : SUBMIT_LISTEN;
-    this.#submit(operation, request, address, options.port, options.backlog);
+    const family = options.ipv6Only === true ? LISTEN_IPV6_ONLY : 0;
+    const distribution = DISTRIBUTIONS.indexOf(options.distribution ?? 'least-connections') << LISTEN_DISTRIBUTION_SHIFT;
+    this.#submit(SUBMIT_LISTEN | family | distribution, request, address, options.port, options.backlog);
     return { port: () => this.#awaitPort(request), close: () => this.#unlisten(request) };
   }
 

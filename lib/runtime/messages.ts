@@ -11,9 +11,12 @@ export const OP_MASK = 0xff;
 // App thread to TCP server.
 /** [op|flags, flow, generation, txWritten, rxConsumed, txChainFirst, txChainStart, 0]; bytes of files count in txWritten, in txChainStart they do not */
 export const SUBMIT_FLOW = 1;
-/** [op|LISTEN_IPV6_ONLY, request, a0, a1, a2, a3, port, backlog] */
+/** [op|LISTEN_IPV6_ONLY|distribution << LISTEN_DISTRIBUTION_SHIFT, request, a0, a1, a2, a3, port, backlog] */
 export const SUBMIT_LISTEN = 2;
-/** [op, listener, 0 …] listener is the app thread's own number of it, the request it was opened with */
+/**
+ * [op, listener, 0 …] listener is the app thread's own number of it, the request it was opened with. It gets no new connection; the answer
+ * comes behind every connection that it was given.
+ */
 export const SUBMIT_UNLISTEN = 3;
 /** [op, request, a0, a1, a2, a3, remotePort << 16 | localPort, 0]; the local address is the one of the last SUBMIT_BIND */
 export const SUBMIT_CONNECT = 4;
@@ -33,6 +36,13 @@ export const FILE_BYTES_MOST = 0x40000000;
 
 /** :: takes IPv6 alone. */
 export const LISTEN_IPV6_ONLY = 0x100;
+/** Where the listener's place in DISTRIBUTIONS stands, two bits. */
+export const LISTEN_DISTRIBUTION_SHIFT = 9;
+export const LISTEN_DISTRIBUTION_MASK = 3;
+
+/** How the TCP server gives connections to the app threads that listen on one address and port. */
+export const DISTRIBUTIONS = ['least-connections', 'round-robin', 'source-hash'] as const;
+export type Distribution = (typeof DISTRIBUTIONS)[number];
 
 /** Nothing more will be written: FIN after `txWritten`. */
 export const FLOW_END = 0x100;

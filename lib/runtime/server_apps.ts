@@ -8,14 +8,14 @@ import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL
   QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, FILE_BYTES_MOST, FILE_QUIET, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR,
-  FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT,
-  SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_LISTEN, SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FILE, VIOLATION_FLOW,
+  FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER, FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, LISTEN_DISTRIBUTION_MASK, LISTEN_DISTRIBUTION_SHIFT, LISTEN_IPV6_ONLY,
+  OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT, SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_LISTEN, SUBMIT_OPTIONS, SUBMIT_UNLISTEN, VIOLATION_BLOCK, VIOLATION_CONSUMED, VIOLATION_FILE, VIOLATION_FLOW,
   VIOLATION_OPERATION, VIOLATION_QUEUE, VIOLATION_STATE, VIOLATION_WRITTEN } from './messages.js';
 import { ServerChannel } from './server_channel.js';
 import { LEVEL_ACCEPT, LEVEL_CONNECTED, LEVEL_CORK, LEVEL_DIRTY, LEVEL_ENDED, LEVEL_EOF, LEVEL_ERROR, LEVEL_FILE_ERROR, LEVEL_FREED, LEVEL_KEEP_ALIVE, LEVEL_NO_DELAY,
   LEVEL_OVER, LEVEL_RELEASED, LEVEL_UNTAKEN, LEVEL_URGENT, LEVEL_WAITING, ServerFlows } from './server_flows.js';
 import type { ServerFiles } from './server_files.js';
-import { ServerListeners } from './server_listeners.js';
+import { ServerListeners, hashOf } from './server_listeners.js';
 import type { ServerPayload } from './server_payload.js';
 
 const NONE = -1;
@@ -264,7 +264,7 @@ export class ServerApps {
         return 0;
       case SUBMIT_UNLISTEN:
         this.#listeners.unlisten(channel, words[at + 1]);
-        this.#reply(channel, words[at + 1], 0, 0);
+        channel.closings.push(words[at + 1]);
         return 0;
       case SUBMIT_BIND:
         this.#copyAddress(at + 2, channel.bindAddress);
@@ -438,7 +438,8 @@ export class ServerApps {
   #listen(channel: ServerChannel, at: number): number {
     const words = this.#words;
     const ipv6Only = (words[at] & LISTEN_IPV6_ONLY) !== 0;
-    return this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7], ipv6Only);
+    const distribution = (words[at] >>> LISTEN_DISTRIBUTION_SHIFT) & LISTEN_DISTRIBUTION_MASK;
+    return this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7], ipv6Only, distribution);
   }
 
   #bind(channel: ServerChannel, flow: number, generation: number, level: number, listener: number): void {
@@ -494,7 +495,7 @@ export class ServerApps {
   }
 
   #accept(flow: number, listener: number, generation: number): void {
-    const member = this.#listeners.give(listener);
+    const member = this.#listeners.give(listener, hashOf(this.#words, this.#tcb.at(flow).remoteAt));
     if (member === undefined) {
       this.#stack.abort(flow);
       return;
@@ -550,7 +551,15 @@ export class ServerApps {
       flows.level[flow] &= ~(LEVEL_DIRTY | LEVEL_URGENT);
       this.#writeFlow(channel, at, flow);
     }
+    if (channel.closings.length > 0 && channel.dirtyFirst === NONE) this.#tellClosings(channel);
     channel.publish();
+  }
+
+  /** Nothing more comes by the listeners that the app thread has closed. */
+  #tellClosings(channel: ServerChannel): void {
+    for (const request of channel.closings) this.#reply(channel, request, 0, 0);
+    channel.closings.length = 0;
+    this.#tellReplies(channel);
   }
 
   /** The app thread is gone: only what is over matters. */

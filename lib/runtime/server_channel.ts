@@ -36,6 +36,8 @@ export class ServerChannel {
   dirtyLast = NONE;
   /** Answers to requests that found the queue full, in order: triples of request, result, detail. */
   readonly replies: number[] = [];
+  /** Listeners that it has closed, by request: answered once it was told of every connection that they were given. */
+  readonly closings: number[] = [];
   /** A flow of the app thread found every block of the send arena taken: what is acknowledged next is urgent, once. */
   starved = false;
   #pushed = false;
@@ -55,7 +57,7 @@ export class ServerChannel {
 
   /** Its submissions stay where they are: it has left, or does not take the answers to those before. */
   get held(): boolean {
-    return this.left || this.replies.length >= REPLIES_MOST;
+    return this.left || this.replies.length + 3 * this.closings.length >= REPLIES_MOST;
   }
 
   /** Something is still to be told. */

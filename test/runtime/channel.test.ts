@@ -4,9 +4,9 @@ import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEA
 import { SUBMIT_FLOW, SUBMIT_OPTIONS } from '../../lib/runtime/messages.js';
 import { KEEP_ALIVE } from '../../lib/tcp/conn/state.js';
 import * as stats from '../../lib/tcp/stats.js';
-import { EADDRINUSE, ECONNREFUSED, ECONNRESET } from '../../lib/tcp/errno.js';
+import { EADDRINUSE, ECONNREFUSED, ECONNRESET, EINVAL } from '../../lib/tcp/errno.js';
 import { randomOf } from '../support/random.js';
-import { Accepting, connect, pair } from '../support/recorder.js';
+import { Accepting, Recorder, connect, pair } from '../support/recorder.js';
 import { Turns } from '../support/turns.js';
 
 t.test('a connection: bytes both ways, half-close, end, and nothing is left', async (t) => {
@@ -170,6 +170,50 @@ t.test('several app threads on one port: new connections go to the one with the 
   servers[1].detach();
   for (let i = 0; i < 10; i++) connect(client, 8000);
   t.ok(await turns.until(() => accepting[0].accepted.length + accepting[2].accepted.length === 30), 'who has left gets none');
+  turns.end();
+});
+
+t.test('distributions: in turn, and by the source; who joins must name the same one', async (t) => {
+  for (const distribution of ['round-robin', 'source-hash'] as const) {
+    const turns = new Turns();
+    const servers = [turns.attach(), turns.attach(), turns.attach()];
+    const client = turns.attach();
+    const accepting = servers.map(() => new Accepting());
+    const place = { host: null, port: 8000, backlog: 100 };
+    const listener = servers[0].listen({ ...place, distribution }, accepting[0]);
+    servers[1].listen({ ...place, distribution }, accepting[1]);
+    await turns.until(() => accepting[0].port + accepting[1].port === 16_000);
+    servers[2].listen(place, accepting[2]);
+    t.ok(await turns.until(() => accepting[2].events.includes(`error ${EINVAL}`)));
+    for (let i = 0; i < 40; i++) client.connect({ host: '127.0.0.1', port: 8000, localAddress: `127.0.1.${i % 20}` }, new Recorder());
+    t.ok(await turns.until(() => accepting[0].accepted.length + accepting[1].accepted.length === 40));
+    const sources = accepting.map(({ accepted }) => accepted.map(({ flow }) => flow!.remoteAddress));
+    if (distribution === 'round-robin') t.same(sources.map((each) => each.length), [20, 20, 0]);
+    else {
+      t.ok(sources[0].length > 0 && sources[1].length > 0);
+      t.notOk(sources[0].some((address) => sources[1].includes(address)), 'a source has one app thread');
+    }
+    listener.close();
+    client.connect({ host: '127.0.0.1', port: 8000 }, new Recorder());
+    t.ok(await turns.until(() => accepting[1].accepted.length === sources[1].length + 1), 'who has stopped gets none');
+    turns.end();
+  }
+});
+
+t.test('a listener that is closed is told of every connection that it was given, and only then that it is closed', async (t) => {
+  const turns = new Turns();
+  const [server, client] = [turns.attach(), turns.attach()];
+  const accepting = new Accepting();
+  const listener = server.listen({ host: null, port: 8000, backlog: 100 }, accepting);
+  await turns.until(() => accepting.port === 8000);
+  for (let i = 0; i < 5; i++) connect(client, 8000);
+  await new Promise((resolve) => process.nextTick(resolve));
+  // The event loop does not get a turn: the connections are given, and the app thread has not seen them when it closes.
+  turns.pass(50_000);
+  t.equal(accepting.accepted.length, 0);
+  listener.close();
+  t.ok(await turns.until(() => accepting.events.includes('close')));
+  t.equal(accepting.accepted.length, 5);
   turns.end();
 });
 

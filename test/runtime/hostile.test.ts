@@ -183,14 +183,14 @@ t.test('a connection counts in the backlog of the listener it came by, not of on
   const channel = { flows: 0 } as ServerChannel;
   const listeners = new ServerListeners(stack as unknown as Stack);
   listeners.listen(channel, 1, new Int32Array(4), 80, 1);
-  const { group } = listeners.give(0)!;
+  const { group } = listeners.give(0, 0)!;
   listeners.unlisten(channel, 1);
   listeners.listen(channel, 2, new Int32Array(4), 80, 1);
-  const second = listeners.give(0)!;
+  const second = listeners.give(0, 0)!;
   listeners.taken(group, channel);
-  t.equal(listeners.give(0), undefined, 'the one before it makes no room here');
+  t.equal(listeners.give(0, 0), undefined, 'the one before it makes no room here');
   t.equal(stack.stats[LISTEN_OVERFLOWS], 1);
   listeners.taken(second.group, channel);
-  t.equal(listeners.give(0)?.request, 2);
+  t.equal(listeners.give(0, 0)?.request, 2);
   t.end();
 });
