@@ -96,6 +96,8 @@ export interface ListenOptions {
   port: number;
   /** Connections that may wait for this app thread, half-open ones included. */
   backlog: number;
+  /** A connection waits until `ChannelFlow.take`. Default false: until `onConnection`. */
+  untilTaken?: boolean;
 }
 
 export interface ConnectOptions {
