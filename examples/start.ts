@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { serveEcho } from './echo.js';
 import type { FilesTask } from './files_worker.js';
+import type { SyncEchoTask } from './sync_echo.js';
 import { app } from './http.js';
 import { startPool } from './pool.js';
 import { serveOverKernel } from './support/kernel.js';
@@ -82,7 +83,7 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
       monitor.add({ name: thread === server.threadId ? 'app, TCP server' : 'app', pid: process.pid, thread });
       if (thread !== server.threadId) addServer();
     }
-    const url = `${options.app === 'echo' ? 'tcp' : 'http'}://${server.address}:${port}/`;
+    const url = `${options.app.endsWith('echo') ? 'tcp' : 'http'}://${server.address}:${port}/`;
     const place = server.threadId === threadId() ? 'the main thread' : 'a thread of its own';
     const client = announce(options.app, `a TCP server in ${place}`, url, monitor.describe());
     await stopped;
@@ -107,15 +108,16 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
 /** The app in the main thread, or in one of its own. @returns the kernel's number of that thread. */
 async function serveHere({ app: name, root, port }: StartOptions, requests: Int32Array): Promise<number> {
   const count = (): void => { requests[0]!++; };
-  if (name === 'files') return startFiles({ root: resolve(root), port, requests });
+  if (name === 'files') return startWorker('files_worker', { root: resolve(root), port, requests });
+  if (name === 'sync_echo') return startWorker('sync_echo', { port, connections: requests });
   if (name === 'echo') await serveEcho(port, count);
   else await serveHttp(port, count);
   return threadId();
 }
 
 /** A thread of its own, which ends with the TCP server. */
-async function startFiles(task: FilesTask): Promise<number> {
-  const worker = new Worker(new URL('./files_worker.js', import.meta.url), { workerData: task });
+async function startWorker(program: string, task: FilesTask | SyncEchoTask): Promise<number> {
+  const worker = new Worker(new URL(`./${program}.js`, import.meta.url), { workerData: task });
   const [thread] = await once(worker, 'message') as [number];
   return thread;
 }
@@ -143,7 +145,7 @@ async function servePool(port: number, workers: number, requests: Int32Array, mo
 function announce(name: StartOptions['app'], tcp: string, url: string, threads: string): { kill(): void } | null {
   process.stdout.write(`Serving examples/${name}.ts over ${tcp}: ${url}\n${threads}`);
   if (!isIsolated()) {
-    process.stdout.write(`${name === 'echo' ? `Try: nc ${new URL(url).host.replace(':', ' ')}.` : `Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser.`} Ctrl-C ends it.\n`);
+    process.stdout.write(`${name.endsWith('echo') ? `Try: nc ${new URL(url).host.replace(':', ' ')}.` : `Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser.`} Ctrl-C ends it.\n`);
     return null;
   }
   process.stdout.write('Without root it runs in a user namespace of its own: only the built-in client reaches it. Ctrl-C ends it.\n');

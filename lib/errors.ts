@@ -3,7 +3,7 @@
  * (`code`, `errno`, `syscall`, `address`, `port`) and read the same, so that code written for Node needs no new case.
  */
 import { inspect, getSystemErrorMap } from 'node:util';
-import { EINVAL } from './tcp/errno.js';
+import { EAGAIN, EINVAL } from './tcp/errno.js';
 
 /** An error of a socket or listener, with the fields that `node:net` gives to its own. */
 export interface NetError extends Error {
@@ -17,6 +17,8 @@ export interface NetError extends Error {
   port?: number;
   localAddress?: string;
   localPort?: number;
+  /** Of a blocking `write` whose time was over: bytes that the send buffer has taken all the same. */
+  bytesWritten?: number;
 }
 
 /** Codes of a `TcpServerError`. */
@@ -78,6 +80,14 @@ function netError(message: string, errno: number, syscall: string): NetError {
  */
 export function transferError(errno: number, syscall: 'read' | 'write'): NetError {
   return netError(`${syscall} ${systemErrorName(errno)}`, errno, syscall);
+}
+
+/**
+ * A blocking call whose time was over, as `read EAGAIN: not done within 100 ms`: what read(2) gives with SO_RCVTIMEO. ETIMEDOUT is a connection
+ * that is dead; this one is as good as before.
+ */
+export function timeOver(syscall: 'accept' | 'read' | 'write', ms: number): NetError {
+  return netError(`${syscall} EAGAIN: not done within ${ms} ms`, EAGAIN, syscall);
 }
 
 /**
@@ -221,9 +231,10 @@ export function badPort(name: string, value: unknown): RangeError & { code: stri
   return codedRangeError('ERR_SOCKET_BAD_PORT', `${name} should be >= 0 and < 65536. Received ${received(value)}.`);
 }
 
-/** ERR_INVALID_IP_ADDRESS. */
-export function invalidAddress(value: unknown): TypeError & { code: string } {
-  return codedTypeError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${String(value)}`);
+/** ERR_INVALID_IP_ADDRESS. @param mend what to write instead, as a sentence. */
+export function invalidAddress(value: unknown, mend = ''): TypeError & { code: string } {
+  const message = `Invalid IP address: ${String(value)}`;
+  return codedTypeError('ERR_INVALID_IP_ADDRESS', mend === '' ? message : `${message}. ${mend}`);
 }
 
 /** ERR_MISSING_ARGS of `connect`. */

@@ -25,13 +25,13 @@
  * }
  * ```
  */
-import { isIP } from 'node:net';
-import { TcpServerError, badPort, invalidAddress, invalidType, listenError } from './errors.js';
+import { TcpServerError, listenError } from './errors.js';
 import { EventQueue } from './memnet_events.js';
 import { MemFlow } from './memnet_flow.js';
 import type { FlowOwner } from './memnet_flow.js';
 import type { MemNetConnectOptions, MemNetEvents, MemNetFlow, MemNetListener, MemNetListenOptions } from './memnet_api.js';
-import type { AppListener, ListenHandler } from './runtime/app_api.js';
+import { connectPlace, listenPlace } from './places.js';
+import type { AppListener, ListenHandler, ListenOptions } from './runtime/app_api.js';
 import type { ChannelFlow } from './runtime/app_flow.js';
 import type { AppPort } from './runtime/app_port.js';
 import type { ServerHandle } from './runtime/config.js';
@@ -39,8 +39,6 @@ import { openPort } from './server.js';
 
 export type { MemNetConnectOptions, MemNetEvents, MemNetEventType, MemNetFlow, MemNetListener, MemNetListenOptions } from './memnet_api.js';
 export { POISON } from './memnet_debug.js';
-
-const DEFAULT_BACKLOG = 511;
 
 /** Options of `new MemNet`. */
 export interface MemNetOptions {
@@ -101,14 +99,12 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
    *   as a rejection EADDRINUSE, EADDRNOTAVAIL.
    */
   listen(options: MemNetListenOptions = {}): Promise<MemNetListener> {
-    const { port = 0, host = '::', backlog = DEFAULT_BACKLOG, ipv6Only = false } = options;
-    checkPort('options.port', port);
-    checkAddress(host);
+    const place = listenPlace(options);
     this.checkAlive();
     return new Promise((resolve, reject) => {
-      const listener = new Listener(this, host, port, resolve, reject);
+      const listener = new Listener(this, place.host, place.port, resolve, reject);
       this.hold();
-      listener.open(this.port, backlog, ipv6Only);
+      listener.open(this.port, place);
     });
   }
 
@@ -118,15 +114,11 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
    * @throws TypeError, RangeError where an option is not as it must be; TcpServerError where the TCP server has ended.
    */
   connect(options: MemNetConnectOptions): MemNetFlow<Context> {
-    const { port, host = '127.0.0.1', localAddress, localPort = 0 } = options;
-    checkPort('options.port', port);
-    checkPort('options.localPort', localPort);
-    checkAddress(host);
-    if (localAddress !== undefined) checkAddress(localAddress);
+    const place = connectPlace(options);
     this.checkAlive();
     const flow = new MemFlow<Context>(this, null);
     this.hold();
-    flow._connect(this.port.connect({ host, port, localPort, ...localAddress === undefined ? {} : { localAddress } }, flow), host, port);
+    flow._connect(this.port.connect(place, flow), place.host, place.port);
     return flow;
   }
 
@@ -228,8 +220,8 @@ class Listener<Context> implements MemNetListener, ListenHandler<ChannelFlow> {
     this.reject = reject;
   }
 
-  open(port: AppPort, backlog: number, ipv6Only: boolean): void {
-    this.listener = port.listen({ host: this.address, port: this.port, backlog, ipv6Only }, this);
+  open(port: AppPort, place: ListenOptions): void {
+    this.listener = port.listen(place, this);
   }
 
   close(): void {
@@ -264,13 +256,4 @@ class Listener<Context> implements MemNetListener, ListenHandler<ChannelFlow> {
     this.listener = null;
     this.owner._left();
   }
-}
-
-function checkPort(name: string, port: unknown): void {
-  if (typeof port !== 'number') throw invalidType(name, ['number'], port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw badPort(name, port);
-}
-
-function checkAddress(host: unknown): void {
-  if (typeof host !== 'string' || isIP(host) === 0) throw invalidAddress(host);
 }

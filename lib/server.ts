@@ -1,6 +1,6 @@
 /** `TcpServer`: the TCP server of a process, as the app starts it, looks at it and ends it; and how other threads join it. */
 import { EventEmitter } from 'node:events';
-import { dismissUsers, existingPort, findPortWith, usePort } from './attachment.js';
+import { currentPort, dismissUsers, existingPort, findPortWith, usePort } from './attachment.js';
 import { environmentOptions } from './environment.js';
 import { TcpServerError, invalidValue } from './errors.js';
 import { checkOptions } from './options.js';
@@ -41,6 +41,12 @@ export function openPort(handle: ServerHandle | null = knownHandle()): AppPort {
     if (error instanceof AttachError) throw new TcpServerError(ATTACH_CODES[error.reason], error.message);
     throw error;
   }
+}
+
+/** As `openPort`, to the TCP server of this thread; where it has none, and never had one, one is started as the environment says. */
+export function openPortOrStart(): AppPort {
+  if (knownHandle() === null) currentPort();
+  return openPort();
 }
 
 /** Attaches the thread to a TCP server; @throws TcpServerError. */

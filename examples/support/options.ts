@@ -5,8 +5,9 @@ export const HELP = `npm start -- [options]
 
 Serves examples/http.ts on a network of its own: a namespace joined to this machine by a veth pair.
 
-  --app http|files|echo what is served over the TCP server: examples/http.ts (http), a folder's files (files) or what
-                        is sent to it (echo), both over MemNet
+  --app http|files|echo|sync_echo
+                        what is served over the TCP server: examples/http.ts (http), a folder's files (files) or what
+                        is sent to it (echo), both over MemNet, or that by blocking sockets (sync_echo)
   --root DIR            the folder of --app files (.)
   --net offload|kernel  whose TCP serves: the TCP server's (offload) or the kernel's, on the same network
   --workers N           app workers in a piscina pool, all on one port (kernel: processes of node:cluster);
@@ -27,7 +28,7 @@ runs in a user namespace of its own, which nobody outside can reach, with a clie
 
 export interface StartOptions {
   readonly net: 'offload' | 'kernel';
-  readonly app: 'http' | 'files' | 'echo';
+  readonly app: 'http' | 'files' | 'echo' | 'sync_echo';
   /** Folder that `files` serves. */
   readonly root: string;
   readonly workers: number;
@@ -63,7 +64,7 @@ export function readOptions(args: readonly string[]): StartOptions {
   });
   const { net, app, root, device, address, gateway, pcap, help } = values;
   if (net !== 'offload' && net !== 'kernel') throw new Error(`--net wants offload or kernel, not '${net}'`);
-  if (app !== 'http' && app !== 'files' && app !== 'echo') throw new Error(`--app wants http, files or echo, not '${app}'`);
+  if (app !== 'http' && app !== 'files' && app !== 'echo' && app !== 'sync_echo') throw new Error(`--app wants http, files, echo or sync_echo, not '${app}'`);
   if (app !== 'http' && (net === 'kernel' || values.workers !== '0')) throw new Error(`--app ${app} runs over the TCP server, in the main thread`);
   if (root !== undefined && app !== 'files') throw new Error('--root goes with --app files');
   const alone = Object.entries({ device, thread: values.thread, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })

@@ -104,6 +104,8 @@ export interface ListenOptions {
   backlog: number;
   /** How connections are given to the threads that listen there: EINVAL where another one says otherwise. Default 'least-connections'. */
   distribution?: Distribution;
+  /** A connection waits until `ChannelFlow.take`. Default false: until `onConnection`. */
+  untilTaken?: boolean;
 }
 
 export interface ConnectOptions {

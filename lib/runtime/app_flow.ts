@@ -278,17 +278,18 @@ export class ChannelFlow implements AppFlow {
   // ---- for the port
 
   /** The flow has its name from now on: it was accepted, or the connect was answered. */
-  open(index: number, generation: number, accepted: boolean): void {
+  open(index: number, generation: number): void {
     this.index = index;
     this.generation = generation;
     const { localAt } = this.#port.tcb.at(index);
     this.#ends = this.#port.tcb.words.slice(localAt, localAt + NOWHERE.length);
-    if (accepted) {
-      this.#submit |= FLOW_TAKEN;
-      this.#port.submitLater(this, false);
-    } else if (this.#submit !== 0 || this.#written !== 0 || this.optionsChanged) {
-      this.#port.submitLater(this, true);
-    }
+    if (this.#submit !== 0 || this.#written !== 0 || this.optionsChanged) this.#port.submitLater(this, true);
+  }
+
+  /** The app has the accepted flow in hand: it counts in the backlog no more. With `urgent` the TCP server hears of it at once. */
+  take(urgent: boolean): void {
+    this.#submit |= FLOW_TAKEN;
+    this.#port.submitLater(this, urgent);
   }
 
   /** Fills in the entry that comes before the other where options have changed. */

@@ -18,7 +18,7 @@ import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
 import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
   CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
-  LAYOUT_VERSION, Layout, STATE_DEAD, STATE_STARTING } from './layout.js';
+  LAYOUT_VERSION, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, DISTRIBUTIONS, LISTEN_DISTRIBUTION_SHIFT, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT,
   SUBMIT_LISTEN, SUBMIT_UNLISTEN, violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -52,8 +52,13 @@ type Submission = readonly number[];
 
 /** A request that waits for its answer, or a listener. */
 type Request =
-  | { readonly kind: 'listen'; readonly handler: ListenHandler<ChannelFlow>; readonly host: string; listening: boolean }
+  | { readonly kind: 'listen'; readonly handler: ListenHandler<ChannelFlow>; readonly host: string; readonly untilTaken: boolean; listening: boolean }
   | { readonly kind: 'connect'; readonly flow: ChannelFlow };
+
+/** What has something to tell that no completion brings. */
+interface Called {
+  called(): void;
+}
 
 export class AppPort {
   readonly memory: AppMemory;
@@ -80,7 +85,7 @@ export class AppPort {
   /** Flows to submit at the end of the tick, the first so many of the list; requests are pushed at once. A list cut to nothing would be garbage. */
   readonly #dirty: ChannelFlow[] = [];
   #dirtyCount = 0;
-  #called: ChannelFlow[] = [];
+  #called: Called[] = [];
   /** Flows that found every block of the send arena taken, in the order they came. */
   #starved: ChannelFlow[] = [];
   #flushPlanned = false;
@@ -147,7 +152,7 @@ export class AppPort {
 
   listen(options: ListenOptions, handler: ListenHandler<ChannelFlow>): AppListener {
     const host = options.host ?? '::';
-    const request = this.#request({ kind: 'listen', handler, host, listening: false });
+    const request = this.#request({ kind: 'listen', handler, host, untilTaken: options.untilTaken === true, listening: false });
     const address = new Int32Array(4);
     if (!readAddress(host, address)) {
       this.#refuse(request, EINVAL);
@@ -213,10 +218,11 @@ export class AppPort {
 
   // ---- for a thread that waits itself
 
-  /** Submits what is to be submitted, and takes what the TCP server has told. Returns how many completions that were. */
+  /** Submits what is to be submitted, and takes what there is to tell. Returns how much that was. */
   poll(): number {
     this.#flushNow();
     this.#tie.advance();
+    this.#checkStart();
     return this.#alive && !this.#isOver() ? this.#take() : 0;
   }
 
@@ -234,6 +240,13 @@ export class AppPort {
       taken = this.poll();
     }
     return taken;
+  }
+
+  /** Only the event loop hears why the TCP server did not come up, and it may not have its turn for long. */
+  #checkStart(): void {
+    if (!this.#alive || Atomics.load(this.#words, CTRL_STATE) !== STATE_FAILED) return;
+    this.failure ??= new Error('it ended before it was up; `await TcpServer.start()`, in the thread that has started it, says why');
+    this.#die(this.failure);
   }
 
   // ---- for the flows of this port
@@ -259,9 +272,9 @@ export class AppPort {
     this.#tie.pumpSoon();
   }
 
-  /** `flow.called()` follows from the event loop. */
-  callLater(flow: ChannelFlow): void {
-    this.#called.push(flow);
+  /** `called()` follows from the event loop, or where the thread waits itself. */
+  callLater(one: Called): void {
+    this.#called.push(one);
     this.#tie.pumpSoon();
   }
 
@@ -296,7 +309,7 @@ export class AppPort {
 
   /** An answer that needs no TCP server, as late as one from it would be. */
   #refuse(request: number, errno: number): void {
-    setImmediate(() => this.#answer(request, -errno, 0));
+    this.callLater({ called: () => this.#answer(request, -errno, 0) });
   }
 
   #submit(operation: number, request: number, address: Int32Array, word6: number, word7: number): void {
@@ -396,8 +409,8 @@ export class AppPort {
   }
 
   #take(): number {
-    this.#callCalled();
-    return this.#takeCompletions();
+    const called = this.#callCalled();
+    return called + this.#takeCompletions();
   }
 
   /** Nothing is there to take, now that the thread has said that it sleeps. */
@@ -438,9 +451,10 @@ export class AppPort {
   #accepted(index: number, generation: number, listener: number): void {
     const flow = new ChannelFlow(this);
     this.#flows[index] = flow;
-    flow.open(index, generation, true);
+    flow.open(index, generation);
     const request = this.#requests.get(listener);
     flow.asIPv6 = request?.kind === 'listen' && request.host.includes(':');
+    if (request?.kind !== 'listen' || !request.untilTaken) flow.take(false);
     if (request?.kind === 'listen') request.handler.onConnection(flow);
     else flow.reset();
   }
@@ -455,7 +469,7 @@ export class AppPort {
         return;
       }
       this.#flows[result] = request.flow;
-      request.flow.open(result, detail, false);
+      request.flow.open(result, detail);
     } else if (result < 0 || request.listening) {
       this.#requests.delete(number);
       if (result < 0) request.handler.onError(-result);
@@ -474,11 +488,12 @@ export class AppPort {
     if (hungry !== undefined) this.submitLater(hungry, true);
   }
 
-  #callCalled(): void {
-    if (this.#called.length === 0) return;
+  #callCalled(): number {
+    if (this.#called.length === 0) return 0;
     const called = this.#called;
     this.#called = [];
     forEach(called, call);
+    return called.length;
   }
 
   // ---- the end
@@ -579,8 +594,8 @@ function tellOfBlock(flow: ChannelFlow): void {
   flow.blockCame();
 }
 
-function call(flow: ChannelFlow): void {
-  flow.called();
+function call(one: Called): void {
+  one.called();
 }
 
 /** Kernel's number of the calling thread, by which the TCP server finds out that it is no more. */

@@ -49,6 +49,8 @@ const CTRL_WORDS = alignWords(CTRL_COUNTERS + 2 * STATS_LENGTH);
 export const STATE_STARTING = 0;
 export const STATE_RUNNING = 1;
 export const STATE_DEAD = 2;
+/** It has not come up; the supervisor, which knows why, makes STATE_DEAD of it. */
+export const STATE_FAILED = 3;
 
 export const SLEEP_AWAKE = 0;
 /** In `Atomics.wait` on CTRL_SLEEP. */

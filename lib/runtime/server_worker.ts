@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Poller } from '../nic/syscalls.js';
 import type { ServerConfig } from './config.js';
 import { ringEveryApp } from './doorbell.js';
-import { CTRL_STATE, Layout, STATE_DEAD, STATE_RUNNING } from './layout.js';
+import { CTRL_STATE, Layout, STATE_DEAD, STATE_FAILED, STATE_RUNNING, STATE_STARTING } from './layout.js';
 import { place } from './placement.js';
 import { OpenServer } from './server_open.js';
 
@@ -20,11 +20,11 @@ const words = new Int32Array(memory);
 try {
   serve();
 } finally {
-  // The supervisor does the same, unless its thread is gone; where this one has not come up, it knows why, and is to say so first.
-  if (Atomics.compareExchange(words, CTRL_STATE, STATE_RUNNING, STATE_DEAD) === STATE_RUNNING) {
-    Atomics.notify(words, CTRL_STATE);
-    ringEveryApp(words, new Layout(config.sizes));
-  }
+  // The supervisor does the same, unless its thread is gone or waits; where this one has not come up, it knows why, and is to say so first.
+  const before = Atomics.compareExchange(words, CTRL_STATE, STATE_RUNNING, STATE_DEAD);
+  if (before === STATE_STARTING) Atomics.store(words, CTRL_STATE, STATE_FAILED);
+  Atomics.notify(words, CTRL_STATE);
+  ringEveryApp(words, new Layout(config.sizes));
 }
 
 function serve(): void {

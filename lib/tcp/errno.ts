@@ -1,4 +1,5 @@
 /** Linux's error numbers, the result codes of the protocol core; negative as the return value of a call. */
+export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
 export const EPIPE = 32;

@@ -106,13 +106,15 @@ t.test('--app files serves a folder, and nothing above it', { skip: missing('ip'
   t.equal(await stop(started), 0);
 });
 
-t.test('--app echo sends back what comes', { skip: missing('ip', 'nc') }, async (t) => {
-  const started = await start(process.execPath, PROGRAM, '--app', 'echo');
-  t.teardown(() => stop(started));
-  const { hostname, port } = new URL(/tcp:\S+/.exec(started.said())?.[0] ?? '');
-  t.equal(await shell(`seq 300000 | nc -N -w 20 ${hostname} ${port} | sha256sum`), await shell('seq 300000 | sha256sum'));
-  t.equal(await stop(started), 0);
-});
+for (const app of ['echo', 'sync_echo']) {
+  t.test(`--app ${app} sends back what comes`, { skip: missing('ip', 'nc') }, async (t) => {
+    const started = await start(process.execPath, PROGRAM, '--app', app);
+    t.teardown(() => stop(started));
+    const { hostname, port } = new URL(/tcp:\S+/.exec(started.said())?.[0] ?? '');
+    t.equal(await shell(`seq 300000 | nc -N -w 20 ${hostname} ${port} | sha256sum`), await shell('seq 300000 | sha256sum'));
+    t.equal(await stop(started), 0);
+  });
+}
 
 t.test('what a killed one left is removed at the next start', { skip: missing('ip', 'curl') }, async (t) => {
   const killed = await start(process.execPath, PROGRAM);
@@ -151,7 +153,7 @@ t.test('refusals name the option and the mend', (t) => {
     [['--port', '0'], /--port wants a whole number from 1/],
     [['--thread', 'mine'], /--thread wants own or app/],
     [['--loss', '2'], /--loss wants a share/],
-    [['--app', 'chess'], /--app wants http, files or echo/],
+    [['--app', 'chess'], /--app wants http, files, echo or sync_echo/],
     [['--app', 'files', '--net', 'kernel'], /--app files runs over the TCP server/],
     [['--root', '/'], /--root goes with --app files/],
     [['--device', 'eth0'], /--device wants an --address/],

@@ -54,6 +54,20 @@ t.test('so do those of MemNet, and it finds the TCP server that the rest of the 
   t.equal(stdout, 'true true\n');
 });
 
+t.test('so do those of the blocking sockets', async (t) => {
+  const { stdout, stderr } = await program('sync.cjs', `
+    const { listen } = require('tcp-offload/sync');
+    const { TcpServer } = require('tcp-offload');
+    import('tcp-offload/sync').then(async (imported) => {
+      const tcpServer = await TcpServer.start();
+      console.log(imported.listen === listen, listen().address().port > 0);
+      await tcpServer.close();
+    });
+  `);
+  t.equal(stderr, '');
+  t.equal(stdout, 'true true\n');
+});
+
 t.test('a TCP server that one half of a program started serves the other half', async (t) => {
   const { stdout } = await program('state.cjs', `
     const { TcpServer, net } = require('tcp-offload');
@@ -97,6 +111,7 @@ const consumer = `
   import { MemNet } from 'tcp-offload/memnet';
   import type { MemNetFlow } from 'tcp-offload/memnet';
   import * as dropIn from 'tcp-offload/net';
+  import * as sync from 'tcp-offload/sync';
   import 'tcp-offload/register';
 
   export class Talker extends dropIn.Socket {
@@ -117,6 +132,14 @@ const consumer = `
     };
     await memnet.listen({ port: 9 });
     return server;
+  }
+
+  export function ask(request: string): Buffer {
+    const socket: sync.SyncSocket = sync.connect({ port: 7, timeout: 100 });
+    socket.write(request);
+    const buffer = Buffer.alloc(100);
+    const length: number = sync.poll([socket], { timeout: 5 }).length > 0 ? socket.read(buffer) : 0;
+    return buffer.subarray(0, length);
   }
 
   function sink(flow: MemNetFlow<string>): void {
