@@ -125,9 +125,10 @@ export class Pool extends EventEmitter {
   async #restart(): Promise<void> {
     for (let index = 0; index < this.#config.threads; index++) {
       if (this.#closing !== null) throw codedError('ERR_POOL_CLOSED', 'the pool is closed');
-      const old = this.#current[index];
       await this.#startThread(index);
-      await old?.drain();
+      // One that was to take the place of a dead one may have come up beside it.
+      const others = [...this.#threads].filter((thread) => thread.index === index && thread !== this.#current[index]);
+      await Promise.all(others.map((thread) => thread.drain()));
     }
   }
 
@@ -140,7 +141,8 @@ export class Pool extends EventEmitter {
   async #close(): Promise<void> {
     for (const signal of this.#config.closeOn) process.removeListener(signal, this.#onSignal);
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all([...this.#threads].map((thread) => thread.drain()));
+    // A restart may have started another one before it sees that the pool closes.
+    while (this.#threads.size > 0) await Promise.all([...this.#threads].map((thread) => thread.drain()));
     await this.#server?.close();
     this.emit('close');
   }
@@ -184,7 +186,7 @@ export class Pool extends EventEmitter {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       // A restart may have brought one meanwhile.
-      if (this.#current[index] !== undefined) return;
+      if ([...this.#threads].some((thread) => thread.index === index && thread.state !== 'draining')) return;
       this.#startThread(index, deaths).catch((error: Error) => {
         if (this.#closing !== null) return;
         process.emitWarning(`worker ${index} of the pool could not be started again: ${error.message}`, 'PoolWarning');
