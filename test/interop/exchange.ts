@@ -3,6 +3,7 @@
  * always the same ones, so that both know the checksum.
  */
 import { createHash } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { Readable } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -46,7 +47,7 @@ export function sumOf(count: number): string {
 }
 
 /** Serves all of that. What becomes of a connection is the asking end's to judge. */
-export async function serve(net: Net, silent: (socket: Duplex) => void = () => undefined): Promise<{ close(): void }> {
+export async function serve(net: Net, silent: (socket: Duplex) => void = () => undefined): Promise<{ connected(count: number): Promise<void>; close(): void }> {
   const services: [number, (socket: Duplex) => void | Promise<void>][] = [
     [SINK, async (socket) => { socket.end((await digest(socket)).sha256); }],
     [LATE_SINK, async (socket) => { socket.end((await digest(await late(socket))).sha256); }],
@@ -56,9 +57,11 @@ export async function serve(net: Net, silent: (socket: Duplex) => void = () => u
     [SILENT, silent],
   ];
   const open = new Set<Duplex>();
+  const connections = new EventEmitter();
   const servers = await Promise.all(services.map(async ([port, service]) => {
     const server = net.createServer({ allowHalfOpen: true }, (socket) => {
       open.add(socket);
+      connections.emit('one');
       socket.on('error', () => undefined).once('close', () => open.delete(socket));
       Promise.resolve(service(socket)).catch(() => undefined);
     });
@@ -66,6 +69,10 @@ export async function serve(net: Net, silent: (socket: Duplex) => void = () => u
     return server;
   }));
   return {
+    /** Fulfilled once so many are open at a time. */
+    connected: async (count) => {
+      while (open.size < count) await once(connections, 'one');
+    },
     close: () => {
       for (const server of servers) server.close();
       for (const socket of open) socket.destroy();

@@ -59,6 +59,8 @@ for (const kind of ['tap', 'tun'] as const) {
       const served = await serve(ours);
       const upload = link.order('upload', 20 * MB);
       const download = link.order('download', 20 * MB);
+      // A connection that is to be opened while the interface is down has no way to go.
+      await served.connected(2);
       for (let round = 0; round < 3; round++) {
         await link.setUp(false);
         await link.setUp(true);
