@@ -41,7 +41,7 @@ t.test('RFC 4987 4: 100 000 forged SYNs: memory stays bounded and an honest clie
     const get = (): Promise<string> => shell(`ip netns exec ${peer} curl -sS -m 20 -o /dev/null -w '%{http_code} %{time_total}' ${url}`);
     await get();
     const flood = await openFlood(network, peer);
-    const before = process.memoryUsage.rss();
+    const before = memoryBesideHeap();
     let sent = 0;
     let most = 0;
     let mostHalfOpen = 0;
@@ -66,7 +66,9 @@ t.test('RFC 4987 4: 100 000 forged SYNs: memory stays bounded and an honest clie
       await setImmediate();
     }
     await honest;
-    const grown = process.memoryUsage.rss() - before;
+    // Frames are taken in order: once this one is answered every SYN has been, and the counters stand still.
+    await get();
+    const grown = memoryBesideHeap() - before;
     const counters = server.counters;
 
     t.ok(answers.length > 0, `${answers.length} honest requests while it lasted`);
@@ -78,9 +80,7 @@ t.test('RFC 4987 4: 100 000 forged SYNs: memory stays bounded and an honest clie
     t.ok(most <= SYN_BACKLOG + answers.length + 2, `${most} records of connections at most`);
     t.ok(grown < 64 << 20, `${(grown / (1 << 20)).toFixed(1)} MiB more memory`);
     t.ok(counters.TcpExtSyncookiesSent >= SYNS - SYN_BACKLOG - 2 * AHEAD, `${counters.TcpExtSyncookiesSent} cookies`);
-    const unanswered = counters.TcpExtTCPReqQFullDoCookies - counters.TcpExtSyncookiesSent;
-    // A full device drops some, and the counters are read while the TCP server goes on.
-    t.ok(unanswered >= -1 && unanswered <= counters.TcpExtListenDrops + 1, `one for each SYN that found no room, but for ${unanswered}`);
+    t.equal(counters.TcpExtTCPReqQFullDoCookies, counters.TcpExtSyncookiesSent, 'one for each SYN that found no room');
     t.ok(counters.TcpExtSyncookiesRecv > 0, `${counters.TcpExtSyncookiesRecv} connections opened by one`);
     t.equal(counters.TcpExtSyncookiesFailed, 0);
     t.equal(counters.TcpExtFlowTableFull, 0);
@@ -92,6 +92,12 @@ t.test('RFC 4987 4: 100 000 forged SYNs: memory stays bounded and an honest clie
     await shell(`ip netns del ${peer}`);
   }
 }));
+
+/** Bytes of this process, the TCP server's heap among them, but for the heap of this thread: that of the client and the flood is not watched. */
+function memoryBesideHeap(): number {
+  const { rss, heapTotal } = process.memoryUsage();
+  return rss - heapTotal;
+}
 
 /** Records of the flow table in use, and those of half-open connections. */
 function flows(server: TcpServer): { used: number; halfOpen: number } {
