@@ -7,7 +7,6 @@
  */
 import { subscribe, tracingChannel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { readlinkSync } from 'node:fs';
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
@@ -16,6 +15,7 @@ import { useDistribution } from './attachment.js';
 import type { Listener } from './net_listener.js';
 import type { ListenOptions } from './net_server.js';
 import type { Socket } from './net_socket.js';
+import { ownThreadId } from './runtime/app_port.js';
 import type { Distribution } from './runtime/messages.js';
 import { leaveInherited } from './server.js';
 
@@ -69,8 +69,7 @@ export default async function serve(task: PoolTask): Promise<void> {
   if (typeof begin !== 'function') throw new TypeError(`${task.module} must export a function as its default: it is called in every worker of the pool`);
   const address = listening();
   await (begin as (context: PoolContext) => unknown)({ index: task.index, listen: task.listen, data: task.data, draining: leaving.signal });
-  const threadId = Number(readlinkSync('/proc/thread-self').split('/').pop());
-  task.port.postMessage({ threadId, address: await address } satisfies PoolThreadOnline);
+  task.port.postMessage({ threadId: ownThreadId(), address: await address } satisfies PoolThreadOnline);
   await Promise.race([asked, ended]);
   leaving.abort();
   await Promise.race([Promise.all([...servers].map(drain)), setTimeout(task.drainTimeout, undefined, { ref: false })]);

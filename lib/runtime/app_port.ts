@@ -599,7 +599,7 @@ function call(one: Called): void {
 }
 
 /** Kernel's number of the calling thread, by which the TCP server finds out that it is no more. */
-function ownThreadId(): number {
+export function ownThreadId(): number {
   return Number(readlinkSync('/proc/thread-self').split('/').pop());
 }
 
