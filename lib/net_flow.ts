@@ -9,9 +9,6 @@ import { ECONNRESET, EPIPE } from './tcp/errno.js';
 /** Largest chunk handed to the stream at once, bytes: what Node reads at once. */
 const CHUNK = 65536;
 
-/** Strings are encoded here on their way into the send buffer: no Buffer a write. */
-const scratch = Buffer.allocUnsafeSlow(65536);
-
 export type WriteCallback = (error?: Error | null) => void;
 
 /** One entry of what `_writev` is given. */
@@ -261,7 +258,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     const rest = this.rest;
     if (rest !== null) {
       this.rest = null;
-      if (!this.putBytes(rest, this.restOffset, rest.length)) return;
+      if (!this.putBytes(rest, this.restOffset)) return;
     }
     if (!this.putEntries()) return;
     const callback = this.callback;
@@ -360,36 +357,27 @@ export class SocketFlow implements FlowHandler, PortUser {
   private put(chunk: Uint8Array | string, encoding: BufferEncoding): boolean {
     if (typeof chunk !== 'string') {
       this.handedOver += chunk.length;
-      return this.putBytes(chunk, 0, chunk.length);
+      return this.putBytes(chunk, 0);
     }
     const taken = this.flow === null ? -1 : this.flow.writeText(chunk, encoding);
     if (taken > 0) {
       this.handedOver += taken;
       return true;
     }
-    // A UTF-16 unit takes at most three bytes in any encoding.
-    if (chunk.length * 3 > scratch.length) {
-      const bytes = Buffer.from(chunk, encoding);
-      this.handedOver += bytes.length;
-      return this.putBytes(bytes, 0, bytes.length);
-    }
-    const length = scratch.write(chunk, 0, encoding);
-    this.handedOver += length;
-    return this.putBytes(scratch, 0, length);
+    // It goes on in another block, or waits for room.
+    const bytes = Buffer.from(chunk, encoding);
+    this.handedOver += bytes.length;
+    return this.putBytes(bytes, 0);
   }
 
-  /** Hands bytes from `offset` up to `end` to the flow. Returns false where the send buffer took part of them: the rest is kept. */
-  private putBytes(bytes: Uint8Array, offset: number, end: number): boolean {
-    if (offset === end || this.flow === null) return true;
-    const taken = this.flow.write(bytes, offset, end - offset);
-    if (taken === end - offset) return true;
-    if (bytes === scratch) {
-      this.rest = Buffer.from(scratch.subarray(taken, end));
-      this.restOffset = 0;
-    } else {
-      this.rest = end === bytes.length ? bytes : bytes.subarray(0, end);
-      this.restOffset = offset + taken;
-    }
+  /** Hands bytes from `offset` on to the flow. Returns false where the send buffer took part of them: the rest is kept. */
+  private putBytes(bytes: Uint8Array, offset: number): boolean {
+    const left = bytes.length - offset;
+    if (left === 0 || this.flow === null) return true;
+    const taken = this.flow.write(bytes, offset, left);
+    if (taken === left) return true;
+    this.rest = bytes;
+    this.restOffset = offset + taken;
     return false;
   }
 
