@@ -1,5 +1,7 @@
 /** What the tests of devices share: memory, sinks that keep what they get, and networks of namespaces. */
 import { execFileSync } from 'node:child_process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { DEVICE_REGION_LENGTH, type Device, type DeviceMemory, type FrameSink } from '../../lib/nic/device.js';
 import { alias, deviceMemory } from '../../lib/nic/memory.js';
 
@@ -56,6 +58,12 @@ export function pattern(length: number, seed: number): Uint8Array {
     bytes[i] = state >>> 24;
   }
   return bytes;
+}
+
+/** Has V8 collect all garbage at once, and end the incremental marking that it is at. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 /** Polls a device until `done` says so; fails the test by throwing after `limit` ms. */
