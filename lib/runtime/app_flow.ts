@@ -77,8 +77,8 @@ export class ChannelFlow implements AppFlow {
   #errno = 0;
   /** It is over, but `onClose` waits until everything was read: until then the bytes are this flow's. */
   #overWaits = false;
-  /** Copied from the TCB, laid out as there: both addresses, both ports. They outlive the flow. */
-  #ends = NOWHERE;
+  /** Copied from the TCB, laid out as there: both addresses, both ports. Null while they are read there, as long as the app holds the flow. */
+  #ownEnds: Int32Array | null = NOWHERE;
 
   constructor(port: AppPort) {
     this.#port = port;
@@ -87,10 +87,10 @@ export class ChannelFlow implements AppFlow {
   }
 
   get localAddress(): string { return this.#format(LOCAL_ADDRESS); }
-  get localPort(): number { return this.#ends[LOCAL_PORT]; }
+  get localPort(): number { return this.#end(LOCAL_PORT); }
   get remoteAddress(): string { return this.#format(REMOTE_ADDRESS); }
-  get remotePort(): number { return this.#ends[REMOTE_PORT]; }
-  get family(): 'IPv4' | 'IPv6' { return !this.asIPv6 && isMapped(this.#ends, REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
+  get remotePort(): number { return this.#end(REMOTE_PORT); }
+  get family(): 'IPv4' | 'IPv6' { return !this.asIPv6 && isMapped(this.#ends, this.#endsAt + REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
   get readableLength(): number { return this.#receive.length; }
   get ended(): boolean { return (this.#completed & FLOW_EOF) !== 0 && this.#receive.length === 0; }
   get unacknowledged(): number { return (this.#written - this.#acknowledged) | 0; }
@@ -113,7 +113,16 @@ export class ChannelFlow implements AppFlow {
     return this.#file === null ? this.#send.written : this.#file.inStream(this.#send.written);
   }
 
-  #format(at: number): string {
+  /** Where both addresses and both ports lie, as in the TCB. */
+  get #ends(): Int32Array { return this.#ownEnds ?? this.#port.tcb.words; }
+  get #endsAt(): number { return this.#ownEnds === null ? this.#port.tcb.at(this.index).localAt : 0; }
+
+  #end(word: number): number {
+    return this.#ends[this.#endsAt + word];
+  }
+
+  #format(word: number): string {
+    const at = this.#endsAt + word;
     return this.asIPv6 ? formatAsIPv6(this.#ends, at) : formatAddress(this.#ends, at);
   }
 
@@ -281,8 +290,7 @@ export class ChannelFlow implements AppFlow {
   open(index: number, generation: number): void {
     this.index = index;
     this.generation = generation;
-    const { localAt } = this.#port.tcb.at(index);
-    this.#ends = this.#port.tcb.words.slice(localAt, localAt + NOWHERE.length);
+    this.#ownEnds = null;
     if (this.#submit !== 0 || this.#written !== 0 || this.optionsChanged) this.#port.submitLater(this, true);
   }
 
@@ -432,6 +440,7 @@ export class ChannelFlow implements AppFlow {
   }
 
   #letGo(): void {
+    this.#ownEnds ??= this.#ends.slice(this.#endsAt, this.#endsAt + NOWHERE.length);
     this.#closed = true;
     this.#due = 0;
     this.#overWaits = false;
