@@ -2,31 +2,46 @@
 import { BULK_METRICS, REQUEST_METRICS } from './report.js';
 import type { Metric } from './report.js';
 
-export interface BenchSetting {
+/** A load of requests, or of bytes, that wrk or a program of ours makes. */
+export interface RequestBench {
+  readonly kind: 'requests';
   readonly title: string;
   /** What the server under test runs: see server.ts. */
   readonly app: string;
   /** Connections of the load; left out: those of the command line. */
   readonly connections?: number;
+  /** Each request has a connection of its own. */
+  readonly close?: boolean;
   /** Bytes go one way, on one connection: what the server under test does with them. */
   readonly bulk?: 'send' | 'receive';
   readonly metrics: readonly Metric[];
 }
 
+/** Loads of its own: scale.ts, overload.ts. */
+export interface SweepBench {
+  readonly kind: 'scale' | 'overload';
+  readonly title: string;
+}
+
+const requests = (title: string, app: string, more: Partial<RequestBench> = {}): RequestBench => ({ kind: 'requests', title, app, metrics: REQUEST_METRICS, ...more });
+
 export const BENCHES = {
-  http: { title: 'node:http, hello world', app: 'http', metrics: REQUEST_METRICS },
-  raw: { title: 'a fixed response: MemNet, its thread waits itself; node:net', app: 'fixed', metrics: REQUEST_METRICS },
-  events: { title: 'a fixed response: MemNet out of the event loop; node:net', app: 'events', metrics: REQUEST_METRICS },
-  latency: { title: 'a fixed response as raw, one connection, one request at a time', app: 'fixed', connections: 1, metrics: REQUEST_METRICS },
-  file: { title: 'a file of 1 MiB: MemNet, sendFile; node:net, a read stream', app: 'file', connections: 16, metrics: REQUEST_METRICS },
-  send: { title: 'bulk, one connection, sent by MemNet; by node:net', app: 'source', bulk: 'send', metrics: BULK_METRICS },
-  receive: { title: 'bulk, one connection, received by MemNet; by node:net', app: 'sink', bulk: 'receive', metrics: BULK_METRICS },
-} as const satisfies Record<string, BenchSetting>;
+  http: requests('node:http, hello world', 'http'),
+  connections: requests('node:http, hello world, a new connection for each request', 'http', { close: true }),
+  raw: requests('a fixed response: MemNet, its thread waits itself; node:net', 'fixed'),
+  events: requests('a fixed response: MemNet out of the event loop; node:net', 'events'),
+  latency: requests('a fixed response as raw, one connection, one request at a time', 'fixed', { connections: 1 }),
+  file: requests('a file of 1 MiB: MemNet, sendFile; node:net, a read stream', 'file', { connections: 16 }),
+  send: requests('bulk, one connection, sent by MemNet; by node:net', 'source', { bulk: 'send', metrics: BULK_METRICS }),
+  receive: requests('bulk, one connection, received by MemNet; by node:net', 'sink', { bulk: 'receive', metrics: BULK_METRICS }),
+  scale: { kind: 'scale', title: 'many open connections, idle, and asked in turn: a fixed response as raw' },
+  overload: { kind: 'overload', title: 'node:http from a quarter of saturation to twice it, the load open' },
+} as const satisfies Record<string, RequestBench | SweepBench>;
 
 export type Bench = keyof typeof BENCHES;
 
 /** Names that stand for several. */
-const GROUPS: Readonly<Record<string, readonly Bench[]>> = { bulk: ['send', 'receive'] };
+const GROUPS: Readonly<Record<string, readonly Bench[]>> = { bulk: ['send', 'receive'], idle: ['scale'] };
 
 /** The benchmarks of a command line, all where it names none; or what is wrong with it. */
 export function benchNames(names: readonly string[]): readonly Bench[] | string {
@@ -39,13 +54,16 @@ export function benchNames(names: readonly string[]): readonly Bench[] | string 
 export const HELP = `npm run bench -- [BENCH ...] [options]
 npm run bench -- networks [options]: goodput over bad links; --help tells its own
 
-${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(8)} ${title}`).join('\n')}
-  bulk     send and receive
+${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(11)} ${title}`).join('\n')}
+  bulk        send and receive
 
   --rounds N        rounds of each, both sides by turns (3)
   --duration S      seconds that a side is measured in a round (5)
   --warmup S        seconds of the same load before that (2)
-  --connections N   connections of the load (64)
+  --connections N   connections of the load (64; overload 1000)
+  --counts LIST     numbers of open connections for scale (100,10000,100000)
+  --page KIND       what overload asks for: static, or dynamic, which costs the app 30 to 60 us (dynamic)
+  --bytes N         of a page of overload (1024)
   --only SIDE       offload or kernel: one side alone
   --thread NAME     thread of the TCP server: own or app (own)
   --server-cpu N    CPU of the TCP server in a thread of its own; auto: its own choice

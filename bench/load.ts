@@ -21,6 +21,8 @@ export interface LoadOptions {
   readonly connections: number;
   /** CPUs that the load may use, as taskset takes them. */
   readonly cpus: string;
+  /** Each request has a connection of its own. */
+  readonly close?: boolean;
 }
 
 export type Loader = (options: LoadOptions) => Promise<Load>;
@@ -35,8 +37,9 @@ export function chooseLoader(): { name: string; load: Loader } {
   return { name: 'wrk', load: wrk };
 }
 
-async function wrk({ url, seconds, connections, cpus }: LoadOptions): Promise<Load> {
-  const text = await output('taskset', ['-c', cpus, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url]);
+async function wrk({ url, seconds, connections, cpus, close = false }: LoadOptions): Promise<Load> {
+  const header = close ? ['-H', 'Connection: close'] : [];
+  const text = await output('taskset', ['-c', cpus, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...header, url]);
   return parseWrk(text);
 }
 
@@ -74,9 +77,9 @@ interface AutocannonResult {
   latency: { p50: number; p99: number };
 }
 
-async function autocannon({ url, seconds, connections, cpus }: LoadOptions): Promise<Load> {
+async function autocannon({ url, seconds, connections, cpus, close = false }: LoadOptions): Promise<Load> {
   const program = createRequire(import.meta.url).resolve('autocannon');
-  const args = ['-c', cpus, process.execPath, program, '--json', '-n', '-c', String(connections), '-d', String(seconds), url];
+  const args = ['-c', cpus, process.execPath, program, '--json', '-n', '-c', String(connections), '-d', String(seconds), ...close ? ['-H', 'Connection=close'] : [], url];
   const result = JSON.parse(await output('taskset', args)) as AutocannonResult;
   return {
     requests: result['2xx'],

@@ -8,6 +8,22 @@ export const SOURCE_BYTES = Buffer.alloc(64 * 1024, 'x');
 export const FILE_BYTES = 2 ** 20;
 export const FILE_HEAD = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: ${FILE_BYTES}\r\n\r\n`);
 
+const LINE = 'Hello, World!\n';
+
+/** Text of so many bytes. */
+export function pageOf(bytes: number): string {
+  return LINE.repeat(Math.ceil(bytes / LINE.length)).slice(0, bytes);
+}
+
+/** What a page is made of. */
+const RECORDS = Array.from({ length: 100 }, (_, id) => ({ id, name: `item ${id}`, price: id * 1.25, tags: ['a', 'b', 'c'] }));
+
+/** A page of so many bytes as an app makes it: always the same work, 30 to 60 µs. */
+export function render(bytes: number): string {
+  const text = JSON.stringify(RECORDS);
+  return bytes <= text.length ? text.slice(0, bytes) : text + pageOf(bytes - text.length);
+}
+
 /** A descriptor of a file of FILE_BYTES that has no name any more. */
 export function openBenchFile(): number {
   const folder = mkdtempSync(join(tmpdir(), 'tcp-offload-'));

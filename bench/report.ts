@@ -12,15 +12,16 @@ export interface Sample {
   readonly collections: number;
 }
 
-export interface Round {
-  readonly offload: Sample;
-  readonly kernel: Sample;
+/** What both sides gave in one round. */
+export interface Round<S = Sample> {
+  readonly offload: S;
+  readonly kernel: S;
 }
 
-export interface Metric {
+export interface Metric<S = Sample> {
   readonly name: string;
   readonly unit: string;
-  readonly of: (sample: Sample) => number;
+  readonly of: (sample: S) => number;
 }
 
 /** What a piece of work costs: a request, or so many bytes. */
@@ -58,7 +59,7 @@ export interface Row {
   readonly rounds: number;
 }
 
-export function rows(bench: string, rounds: readonly Round[], metrics = REQUEST_METRICS): Row[] {
+export function rows<S>(bench: string, rounds: readonly Round<S>[], metrics: readonly Metric<S>[]): Row[] {
   return metrics.map(({ name, unit, of }) => ({
     bench,
     metric: name,
@@ -71,10 +72,10 @@ export function rows(bench: string, rounds: readonly Round[], metrics = REQUEST_
 }
 
 /** The rows as a table; the spread is from the least to the most of a side's rounds. */
-export function table(bench: string, rounds: readonly Round[], metrics = REQUEST_METRICS): string {
+export function table<S>(rounds: readonly Round<S>[], metrics: readonly Metric<S>[]): string {
   const lines = [['', 'TCP server', '(spread)', 'kernel TCP', '(spread)', 'ratio', '(spread)']];
-  for (const [index, row] of rows(bench, rounds, metrics).entries()) {
-    const { of } = metrics[index] as Metric;
+  for (const [index, row] of rows('', rounds, metrics).entries()) {
+    const { of } = metrics[index] as Metric<S>;
     lines.push([
       `${row.metric} ${row.unit}`,
       figure(row.offload), spread(rounds.map(({ offload }) => of(offload))),

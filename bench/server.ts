@@ -1,7 +1,7 @@
 /**
  * The server under test, a process of its own: one app over one kind of TCP. Prints one line of JSON, the threads to be measured, once it
  * listens, and serves until it is ended. To `begin` on its standard input it says that it has begun to count garbage collections, to `end`
- * how many there were.
+ * how many there were, to `memory` how much it holds.
  */
 import { createReadStream } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
@@ -9,9 +9,10 @@ import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { GCProfiler } from 'node:v8';
+import { GCProfiler, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { threadId } from '../examples/support/threads.js';
-import { FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile } from './payload.js';
+import { FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile, pageOf, render } from './payload.js';
 
 export interface ServerReady {
   readonly appThread: number;
@@ -20,6 +21,11 @@ export interface ServerReady {
 
 export interface ServerCollections {
   readonly collections: number;
+}
+
+/** Resident bytes of the process. */
+export interface ServerMemory {
+  readonly resident: number;
 }
 
 const { values } = parseArgs({
@@ -32,13 +38,16 @@ const { values } = parseArgs({
     netns: { type: 'string' },
     cpu: { type: 'string' },
     thread: { type: 'string' },
+    flows: { type: 'string' },
+    bytes: { type: 'string', default: '14' },
   },
 });
 const { app = '', device = '', address = '', netns = '' } = values;
 const port = Number(values.port);
+const isHttp = app === 'http' || app === 'dynamic';
 
 if (values.net === 'offload') await serveOffload();
-else if (app === 'http') serveHttp().listen(port, () => ready(threadId(), null));
+else if (isHttp) serveHttp().listen(port, () => ready(threadId(), null));
 else serveSockets();
 
 /** Kernel TCP's process carries nothing of this side. */
@@ -46,9 +55,10 @@ async function serveOffload(): Promise<void> {
   const { TcpServer, listen } = await import('../lib/index.js');
   const thread = (values.thread ?? 'own') as 'own' | 'app';
   const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
-  const server = await TcpServer.start({ device, netns, address, thread, ...cpu });
+  const flows = values.flows === undefined ? {} : { maxFlows: Number(values.flows) };
+  const server = await TcpServer.start({ device, netns, address, thread, ...cpu, ...flows });
   const serverThread = server.threadId === threadId() ? null : server.threadId;
-  if (app === 'http') {
+  if (isHttp) {
     listen(serveHttp(), { port }, () => ready(threadId(), serverThread));
   } else if (app === 'events') {
     const { MemNet } = await import('../lib/memnet.js');
@@ -68,11 +78,17 @@ async function serveOffload(): Promise<void> {
   }
 }
 
+/** A page of so many bytes that stands ready, or that is made for each request. */
 function serveHttp(): ReturnType<typeof createHttpServer> {
-  return createHttpServer((_request, response) => {
+  const bytes = Number(values.bytes);
+  const page = pageOf(bytes);
+  const server = createHttpServer((_request, response) => {
     response.setHeader('Content-Type', 'text/plain');
-    response.end('Hello, World!\n');
+    response.end(app === 'dynamic' ? render(bytes) : page);
   });
+  // Of many connections each has its turn after a while.
+  server.keepAliveTimeout = 0;
+  return server;
 }
 
 /** The least that a server can do. */
@@ -106,6 +122,13 @@ function send(socket: Socket): void {
   fill();
 }
 
+/** Resident bytes when what is garbage has gone. */
+function memory(): ServerMemory {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return { resident: process.memoryUsage.rss() };
+}
+
 /** Counts the garbage collections of the app's thread. */
 export interface Control {
   begin(): Promise<void>;
@@ -124,11 +147,12 @@ function ownControl(): Control {
 function ready(appThread: number, serverThread: number | null, control: Control = ownControl()): void {
   say({ appThread, serverThread });
   createInterface({ input: process.stdin }).on('line', (question) => {
-    if (question === 'begin') void control.begin().then(() => say({ collections: 0 }));
+    if (question === 'memory') say(memory());
+    else if (question === 'begin') void control.begin().then(() => say({ collections: 0 }));
     else void control.end().then((collections) => say({ collections }));
   });
 }
 
-function say(line: ServerReady | ServerCollections): void {
+function say(line: ServerReady | ServerCollections | ServerMemory): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

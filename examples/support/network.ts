@@ -35,6 +35,8 @@ export interface NetworkPlan {
 export interface Network extends NetworkPlan {
   /** Gives the server's address to the namespace's kernel (true) or takes it away from it (false, as it is at first). */
   setKernelOwnsAddress(owned: boolean): Promise<void>;
+  /** Sees to it that the host has as many addresses of IPv4 on the network, up to 250, and returns them. */
+  hostAddresses(count: number): Promise<string[]>;
   close(): void;
 }
 
@@ -70,6 +72,7 @@ export async function openNetwork(): Promise<Network> {
   }
   return Object.assign({
     setKernelOwnsAddress: (owned: boolean) => setKernelOwnsAddress(plan, owned),
+    hostAddresses: (count: number) => hostAddresses(plan, count),
     close: () => { remove(plan); claim.close(); },
   }, plan);
 }
@@ -93,6 +96,13 @@ async function setKernelOwnsAddress(plan: NetworkPlan, owned: boolean): Promise<
   await ip('-n', plan.namespace, 'address', owned ? 'add' : 'del', address, 'dev', plan.serverInterface);
   // The host may know the other owner's link address; it is the same interface, but nothing depends on that here.
   await ip('neighbour', 'flush', 'dev', plan.hostInterface);
+}
+
+async function hostAddresses({ hostInterface, hostAddress, prefix }: NetworkPlan, count: number): Promise<string[]> {
+  const more = Array.from({ length: count - 1 }, (_, i) => hostAddress.replace(/\d+$/, String(3 + i)));
+  const { stdout } = await ip('-o', 'address', 'show', 'dev', hostInterface);
+  for (const address of more) if (!stdout.includes(` ${address}/`)) await ip('address', 'add', `${address}/${prefix}`, 'dev', hostInterface);
+  return [hostAddress, ...more];
 }
 
 /** Removes what `build` may have made, in a way that also works while the process exits. The veth pair goes with its namespace. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parseWrk } from '../../bench/load.js';
 import { defaultPlacement, parseCpuList } from '../../bench/placement.js';
-import { median, rows, table } from '../../bench/report.js';
+import { REQUEST_METRICS, median, rows, table } from '../../bench/report.js';
 import type { Row, Sample } from '../../bench/report.js';
 import { missing } from '../interop/support.js';
 
@@ -53,12 +53,12 @@ t.test('medians and ratios', (t) => {
     { offload: sample(750, 10, 8), kernel: sample(500, 40) },
     { offload: sample(1600, 5, 4), kernel: sample(1000, 20) },
   ];
-  const found = Object.fromEntries(rows('http', rounds).map((row) => [row.metric, row]));
+  const found = Object.fromEntries(rows('http', rounds, REQUEST_METRICS).map((row) => [row.metric, row]));
   t.strictSame(found['requests'], { bench: 'http', metric: 'requests', unit: '1/s', offload: 1500, kernel: 1000, ratio: 1.5, rounds: 3 });
   t.equal(found['app-cpu']?.ratio, 0.25);
   t.strictSame([found['server-cpu']?.offload, found['server-cpu']?.kernel, found['server-cpu']?.ratio], [4, null, null]);
   t.equal(found['cpu']?.ratio, 0.45);
-  t.match(table('http', rounds), /requests 1\/s +1500 +750\.\.1600 +1000 +500\.\.1000 +1\.50/);
+  t.match(table(rounds, REQUEST_METRICS), /requests 1\/s +1500 +750\.\.1600 +1000 +500\.\.1000 +1\.50/);
   t.end();
 });
 
@@ -73,5 +73,26 @@ t.test('a short run against kernel TCP', { skip: missing('ip', 'wrk') }, (t) => 
     t.ok((line.offload ?? 0) > least && (line.kernel ?? 0) > least, JSON.stringify(line));
   }
   t.notMatch(stderr, 'ERRORS');
+  t.end();
+});
+
+t.test('a new connection for each request, many connections, and overload', { skip: missing('ip', 'wrk') }, (t) => {
+  const run = (...args: string[]): Row[] => {
+    const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, ...args, '--json', '--rounds', '1', '--duration', '1', '--warmup', '0'], { encoding: 'utf8' });
+    t.equal(status, 0, 'ends well', { stderr });
+    t.notMatch(stderr, 'ERRORS');
+    return stdout.trim().split('\n').map((line) => JSON.parse(line) as Row);
+  };
+  const found = [...run('connections', 'scale', '--counts', '20,2000'), ...run('overload', '--only', 'offload', '--connections', '50', '--page', 'static', '--bytes', '100')];
+  const figure = (bench: string, metric: string): Row => found.find((row) => row.bench === bench && row.metric === metric) as Row;
+  for (const side of ['offload', 'kernel'] as const) {
+    t.ok((figure('connections', 'requests')[side] ?? 0) > 10);
+    t.ok((figure('scale 2000', 'requests')[side] ?? 0) > 10);
+    t.ok((figure('scale 2000', 'memory')[side] ?? 0) > 100);
+    t.equal(figure('scale 20', 'cpu-growth')[side], 1);
+  }
+  t.ok((figure('overload closed', 'requests').offload ?? 0) > 10);
+  t.equal(figure('overload 2 times its own most', 'requests').kernel, null);
+  t.ok((figure('overload 2 times its own most', 'offered').offload ?? 0) > (figure("overload 0.25 of kernel TCP's most", 'offered').offload ?? Infinity));
   t.end();
 });
