@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { serveEcho } from './echo.js';
 import type { FilesTask } from './files_worker.js';
-import type { SyncEchoTask } from './sync_echo.js';
+import type { SyncEchoTask } from './sync_echo_worker.js';
 import { app } from './http.js';
 import { startPool } from './pool.js';
 import { serveOverKernel } from './support/kernel.js';
@@ -71,7 +71,8 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
     fault: options.loss === 0 ? null : { loss: options.loss },
   });
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
-  const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
+  const connections = (): number => server.counters.TcpPassiveOpens;
+  const monitor = startMonitor(options.app === 'sync_echo' ? connections : () => requests.reduce((sum, count) => sum + count, 0));
   const addServer = (): void => monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
   let pool: Pool | null = null;
   try {
@@ -109,7 +110,7 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
 async function serveHere({ app: name, root, port }: StartOptions, requests: Int32Array): Promise<number> {
   const count = (): void => { requests[0]!++; };
   if (name === 'files') return startWorker('files_worker', { root: resolve(root), port, requests });
-  if (name === 'sync_echo') return startWorker('sync_echo', { port, connections: requests });
+  if (name === 'sync_echo') return startWorker('sync_echo_worker', { port });
   if (name === 'echo') await serveEcho(port, count);
   else await serveHttp(port, count);
   return threadId();

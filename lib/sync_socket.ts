@@ -18,7 +18,7 @@ export class SyncSocket {
   timeout = Infinity;
   private readonly port: SyncPort;
   private readonly connection: Connection;
-  private closed = false;
+  private isClosed = false;
 
   /** @internal */
   constructor(port: SyncPort, connection: Connection) {
@@ -30,6 +30,8 @@ export class SyncSocket {
   get localPort(): number { return this.connection.flow.localPort; }
   get remoteAddress(): string { return this.connection.flow.remoteAddress; }
   get remotePort(): number { return this.connection.flow.remotePort; }
+  /** `close` or `reset` was called. */
+  get closed(): boolean { return this.isClosed; }
 
   /**
    * Waits until bytes are there, and copies as many of them as there is room for.
@@ -56,15 +58,16 @@ export class SyncSocket {
   /**
    * Waits until the send buffer has taken all of it. A string is written in UTF-8.
    *
+   * @returns how many bytes that were.
    * @throws EAGAIN where the time is over: its `bytesWritten` were taken and are sent, the rest is not. EPIPE after `end`; ECONNRESET and the
    *   like where the connection is dead.
    */
-  write(data: Uint8Array | string, options?: TimeoutOptions): void {
+  write(data: Uint8Array | string, options?: TimeoutOptions): number {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (!(bytes instanceof Uint8Array)) throw invalidType('data', ['string', 'Buffer', 'Uint8Array'], data);
     const timeout = timeoutOf(options, this.timeout);
     this.checkOpen();
-    if (bytes.length === 0) return;
+    if (bytes.length === 0) return 0;
     const { connection, port } = this;
     const until = performance.now() + timeout;
     for (let taken = 0; ; ) {
@@ -73,7 +76,7 @@ export class SyncSocket {
       taken += connection.flow.write(bytes, taken, bytes.length - taken);
       if (taken < bytes.length) continue;
       port.submit();
-      return;
+      return taken;
     }
   }
 
@@ -85,14 +88,14 @@ export class SyncSocket {
 
   /** Lets go of the connection: what was written is still sent, then FIN. Where bytes wait unread it is a reset (RFC 2525 2.17). */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     this.connection.flow.close();
     this.port.submit();
   }
 
   /** Resets the connection: it is over at once, on both sides. */
   reset(): void {
-    this.closed = true;
+    this.isClosed = true;
     this.connection.flow.reset();
     this.port.submit();
   }
@@ -144,6 +147,6 @@ export class SyncSocket {
   }
 
   private checkOpen(): void {
-    if (this.closed) throw socketClosed();
+    if (this.isClosed) throw socketClosed();
   }
 }
