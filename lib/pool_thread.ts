@@ -8,6 +8,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { codedError } from './errors.js';
 import type { PoolConfig } from './pool_options.js';
 import type { PoolTask, PoolThreadOnline } from './pool_worker.js';
+import type { ServerHandle } from './runtime/config.js';
 
 /** What is used of the package. */
 interface Piscina {
@@ -28,7 +29,8 @@ export function loadPiscina(): PiscinaClass {
     return (createRequire(import.meta.url)(PACKAGE) as { Piscina: PiscinaClass }).Piscina;
   } catch (error) {
     const { code = 'MODULE_NOT_FOUND' } = error as NodeJS.ErrnoException;
-    throw codedError(code, `a pool needs the package ${PACKAGE}, which cannot be loaded: npm install ${PACKAGE}`);
+    const message = `A pool needs the package ${PACKAGE}, which cannot be loaded: npm install ${PACKAGE}`;
+    throw Object.assign(codedError(code, message), { cause: error });
   }
 }
 
@@ -46,7 +48,7 @@ export class PoolThread {
   readonly #port: MessageChannel['port1'];
   readonly #drainTimeout: number;
 
-  constructor(config: PoolConfig, index: number, port: number | string | null | undefined) {
+  constructor(config: PoolConfig, index: number, handle: ServerHandle, port: number | string | null | undefined) {
     const { port1, port2 } = new MessageChannel();
     const { module, listen, distribution, data, drainTimeout } = config;
     this.index = index;
@@ -63,7 +65,7 @@ export class PoolThread {
     // The same error once more that `run` is rejected with.
     this.#piscina.on('error', () => undefined);
     const task: PoolTask = {
-      module, index, listen: { ...listen, port: port ?? 0 }, distribution, data, drainTimeout, connections: this.#connections, port: port2,
+      module, index, handle, listen: { ...listen, port: port ?? 0 }, distribution, data, drainTimeout, connections: this.#connections, port: port2,
     };
     const run = this.#piscina.run(task, { transferList: [port2] });
     this.ended = this.#end(run);

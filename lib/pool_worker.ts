@@ -16,8 +16,9 @@ import type { Listener } from './net_listener.js';
 import type { ListenOptions } from './net_server.js';
 import type { Socket } from './net_socket.js';
 import { ownThreadId } from './runtime/app_port.js';
+import type { ServerHandle } from './runtime/config.js';
 import type { Distribution } from './runtime/messages.js';
-import { leaveInherited } from './server.js';
+import { attach, leaveInherited } from './server.js';
 
 /** What the function that a pool's module exports as its default is called with. */
 export interface PoolContext<Data = unknown> {
@@ -35,6 +36,8 @@ export interface PoolContext<Data = unknown> {
 export interface PoolTask {
   readonly module: string;
   readonly index: number;
+  /** The TCP server. */
+  readonly handle: ServerHandle;
   readonly listen: ListenOptions;
   readonly distribution: Distribution;
   readonly data: unknown;
@@ -61,6 +64,7 @@ const sockets = new Set<Socket>();
 /** Settles once the thread has drained, or all its servers are closed. */
 export default async function serve(task: PoolTask): Promise<void> {
   const leaving = new AbortController();
+  attach(task.handle);
   useDistribution(task.distribution);
   watchSockets(task.connections);
   const ended = watchServers(leaving.signal);
@@ -113,6 +117,8 @@ function listening(): Promise<AddressInfo> {
 
 /** Closes a server; fulfilled when every connection of it has come to its end. */
 async function drain(server: Server): Promise<void> {
+  // One that could not listen, or whose TCP server has died.
+  if (!server.listening && ownSockets(server).length === 0) return;
   const closed = once(server, 'close');
   server.prependListener('request', sayClose as never);
   await (server as unknown as { _handle: Listener | null })._handle?.drain();
@@ -132,11 +138,15 @@ function sayClose(_request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;
 }
 
+function ownSockets(server: Server): Socket[] {
+  return [...sockets].filter((socket) => (socket as unknown as { server: Server }).server === server);
+}
+
 const readAtLastLook = new WeakMap<Server, number>();
 
 /** Closes the connections that no request is under way on, where none of the server's has brought a byte since the last look. */
 function closeResting(server: HttpServer): void {
-  const own = [...sockets].filter((socket) => (socket as unknown as { server: Server }).server === server);
+  const own = ownSockets(server);
   const read = own.reduce((sum, socket) => sum + socket.bytesRead, 0);
   const rests = readAtLastLook.get(server) === read && own.every((socket) => socket.writableLength === 0);
   readAtLastLook.set(server, read);
