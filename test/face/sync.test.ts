@@ -6,7 +6,8 @@ import t from 'tap';
 import { TcpServer, net } from '../../lib/index.js';
 import { connect, listen, poll } from '../../lib/sync.js';
 import type { SyncServer, SyncSocket } from '../../lib/sync.js';
-import { runUsing } from './program.js';
+import { startElsewhere } from './elsewhere.js';
+import { INDEX, runUsing } from './program.js';
 
 const MiB = 1 << 20;
 const SYNC = new URL('../../lib/sync.js', import.meta.url).href;
@@ -37,9 +38,9 @@ function hashOf(bytes: Uint8Array): string {
 }
 
 /** A thread of blocking sockets: `sync` and `tell` are at hand. Its messages come one by one. */
-function thread(program: string): { worker: Worker; next: () => Promise<unknown> } {
+function thread(program: string, workerData?: unknown): { worker: Worker; next: () => Promise<unknown> } {
   const head = `import { parentPort } from 'node:worker_threads'; import * as sync from '${SYNC}'; const tell = (what) => parentPort.postMessage(what);`;
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(head + program)}`));
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(head + program)}`), { workerData });
   const messages: unknown[] = [];
   let wanted: ((message: unknown) => void) | null = null;
   worker.on('message', (message: unknown) => {
@@ -324,6 +325,28 @@ t.test('a TCP server that is closed ends every call that waits', async (t) => {
   const next = await TcpServer.start();
   listen().close();
   await next.close();
+});
+
+t.test('a TCP server that dies fails every call that waits', async (t) => {
+  const elsewhere = await startElsewhere();
+  const calls = ['server.accept()', 'near.read(Buffer.alloc(1))', 'near.write(Buffer.alloc(1 << 26))', 'sync.poll([server, near])'];
+  const threads = calls.map((call) => thread(`
+    import { workerData } from 'node:worker_threads';
+    import { attach } from '${INDEX.href}';
+    attach(workerData);
+    const server = sync.listen();
+    const near = sync.connect({ port: server.address().port });
+    const far = server.accept();
+    tell('waits');
+    for (const call of [() => ${call}, () => near.read(Buffer.alloc(1)), () => sync.connect({ port: 1 })]) try { call(); } catch (error) { tell(error.code); }
+    far.end();
+    for (const one of [near, far, server]) one.close();
+  `, elsewhere.handle));
+  for (const { next } of threads) t.equal(await next(), 'waits');
+  const exits = threads.map(({ worker }) => once(worker, 'exit'));
+  await elsewhere.die();
+  for (const { next } of threads) t.strictSame([await next(), await next(), await next()], ['ERR_TCP_SERVER_DIED', 'ERR_TCP_SERVER_DIED', 'ERR_TCP_SERVER_CLOSED']);
+  t.strictSame(await Promise.all(exits), Array(4).fill([0]));
 });
 
 t.test('a TCP server that starts by itself, without an event loop', async (t) => {
