@@ -117,8 +117,6 @@ function listening(): Promise<AddressInfo> {
 
 /** Closes a server; fulfilled when every connection of it has come to its end. */
 async function drain(server: Server): Promise<void> {
-  // One that could not listen, or whose TCP server has died.
-  if (!server.listening && ownSockets(server).length === 0) return;
   const closed = once(server, 'close');
   server.prependListener('request', sayClose as never);
   await (server as unknown as { _handle: Listener | null })._handle?.drain();
@@ -138,21 +136,17 @@ function sayClose(_request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;
 }
 
-function ownSockets(server: Server): Socket[] {
-  return [...sockets].filter((socket) => (socket as unknown as { server: Server }).server === server);
-}
-
 const readAtLastLook = new WeakMap<Server, number>();
 
 /** Closes the connections that no request is under way on, where none of the server's has brought a byte since the last look. */
 function closeResting(server: HttpServer): void {
-  const own = ownSockets(server);
+  const own = [...sockets].filter((socket) => (socket as unknown as { server: Server }).server === server);
   const read = own.reduce((sum, socket) => sum + socket.bytesRead, 0);
   const rests = readAtLastLook.get(server) === read && own.every((socket) => socket.writableLength === 0);
   readAtLastLook.set(server, read);
   if (own.length > 0 && !rests) return;
-  if (server.listening) server.close();
-  else server.closeIdleConnections();
+  // Again, where it was closed before or its listener has failed: it closes the connections that rest, and tells where none is left.
+  server.close();
   // To Node a connection that has never brought anything counts as one with a request under way.
   for (const socket of own) if (socket.bytesRead === 0) socket.destroy();
 }

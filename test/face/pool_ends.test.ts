@@ -93,11 +93,11 @@ t.test('a TCP server that the app closes closes its pool, without an error', PAT
   t.strictSame(told, ['exit', 'exit', 'close']);
 });
 
-for (const end of ['die', 'close'] as const) {
-  t.test(`a TCP server of another thread: workers are on it; then it ${end}s`, PATIENCE, async (t) => {
+for (const [end, data] of [['die', undefined], ['die', 'tolerant'], ['close', undefined]] as const) {
+  t.test(`a TCP server of another thread: workers are on it, ${data ?? 'strict'}; then it ${end}s`, PATIENCE, async (t) => {
     const elsewhere = await startElsewhere();
     attach(elsewhere.handle);
-    const pool = await createPool({ filename, threads: 2, drainTimeout });
+    const pool = await createPool({ filename, threads: 2, drainTimeout, data });
     const told = trace(pool);
     const closed = new Promise((resolve) => pool.once('close', resolve));
     const socket = net.connect(pool.address()!.port);
