@@ -7,7 +7,7 @@ import { environmentOptions } from './environment.js';
 import { TcpServerError, codedError } from './errors.js';
 import { checkPoolOptions } from './pool_options.js';
 import type { PoolConfig, PoolOptions } from './pool_options.js';
-import { PoolThread, loadPiscina } from './pool_thread.js';
+import { PoolThread, loadPiscina, pauseAfter } from './pool_thread.js';
 import type { ServerHandle } from './runtime/config.js';
 import { TcpServer, threadServer } from './server.js';
 
@@ -27,9 +27,6 @@ export interface PoolWorker {
 
 /** A worker that has lived this long did not die at once; ms. */
 const STABLE_MS = 5000;
-/** Pause before one that has died at once twice is started again, doubled each time, ms; and the longest. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 10_000;
 const MAX_APPS_LEAST = 16;
 const MAX_APPS_MOST = 128;
 
@@ -209,11 +206,6 @@ export class Pool extends EventEmitter {
     void this.close();
     this.emit('error', new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server of the pool has died, and the pool ends with it', { cause }));
   }
-}
-
-/** @internal How long a worker that has died at once so many times in a row waits for its next start, ms. */
-export function pauseAfter(deaths: number): number {
-  return deaths < 2 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 2), LONGEST_PAUSE_MS);
 }
 
 function describe({ index, threadId, connections, state }: PoolThread): PoolWorker {

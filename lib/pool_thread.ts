@@ -22,6 +22,14 @@ type PiscinaClass = new (options: object) => Piscina;
 const PACKAGE = 'piscina';
 /** How much longer than `drainTimeout` a thread has that does not answer; ms. */
 const GRACE_MS = 500;
+/** Pause before one that has died at once twice is started again, doubled each time, ms; and the longest. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
+
+/** How long a worker waits for its next start that has died at once so many times in a row, ms. */
+export function pauseAfter(deaths: number): number {
+  return deaths < 2 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 2), LONGEST_PAUSE_MS);
+}
 
 /** @throws Error MODULE_NOT_FOUND where the package is not there. */
 export function loadPiscina(): PiscinaClass {

@@ -1,5 +1,5 @@
 /** A connection whose calls block. */
-import { connectError, invalidType, socketClosed, timeOver, transferError } from './errors.js';
+import { connectError, invalidType, outOfRange, socketClosed, timeOver, transferError } from './errors.js';
 import type { Connection } from './sync_connection.js';
 import { timeoutOf } from './sync_port.js';
 import type { SyncPort, TimeoutOptions } from './sync_port.js';
@@ -10,8 +10,8 @@ import type { TcpInfo } from './tcp/conn/info.js';
  * A connection, from `connect` or `SyncServer.accept`. What nobody reads waits in shared memory until the window closes; what is written is
  * sent whether the thread calls again or not.
  *
- * Every call throws TcpServerError where the TCP server has ended (ERR_TCP_SERVER_CLOSED, ERR_TCP_SERVER_DIED), and ERR_SOCKET_CLOSED after
- * `close` or `reset`; those two, and `end`, never throw.
+ * `read` and `write` throw TcpServerError where the TCP server has ended (ERR_TCP_SERVER_CLOSED, ERR_TCP_SERVER_DIED), and ERR_SOCKET_CLOSED
+ * after `close` or `reset`; those two, and `end`, never throw.
  */
 export class SyncSocket {
   /** For calls that name no other, ms. Default Infinity: they wait without a bound. */
@@ -110,14 +110,27 @@ export class SyncSocket {
     return this;
   }
 
-  /** Keepalive probes (RFC 9293 3.8.4), as `net.Socket.setKeepAlive`: times in ms; 0 leaves a value as it was. */
+  /**
+   * Turns keepalive probes (RFC 9293 3.8.4) on or off. 0 leaves a value as it was.
+   *
+   * @param initialDelay silence before the first probe, ms.
+   * @param interval time between probes, ms.
+   * @param count probes without an answer after which the connection is dead.
+   * @throws TypeError, RangeError where one of them is not a number from 0 on.
+   */
   setKeepAlive(enable = false, initialDelay = 0, interval = 0, count = 0): this {
+    for (const [name, value] of Object.entries({ initialDelay, interval, count })) checkNumber(name, value);
     this.connection.flow.setKeepAlive(enable, initialDelay, interval, count);
     return this;
   }
 
-  /** How long what was written may go unacknowledged before the connection ends with ETIMEDOUT, ms; 0: the TCP server's own. */
+  /**
+   * How long what was written may go unacknowledged before the connection ends with ETIMEDOUT.
+   *
+   * @param msecs ms; 0: the TCP server's own. @throws TypeError, RangeError where it is not a number from 0 on.
+   */
   setUserTimeout(msecs: number): this {
+    checkNumber('msecs', msecs);
     this.connection.flow.setUserTimeout(msecs);
     return this;
   }
@@ -149,4 +162,9 @@ export class SyncSocket {
   private checkOpen(): void {
     if (this.isClosed) throw socketClosed();
   }
+}
+
+function checkNumber(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw invalidType(name, ['number'], value);
+  if (!(value >= 0)) throw outOfRange(name, '>= 0', value);
 }

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import t from 'tap';
 import { TcpServer, attach, net } from '../../lib/index.js';
-import { createPool, pauseAfter } from '../../lib/pool.js';
+import { createPool } from '../../lib/pool.js';
 import type { Pool } from '../../lib/pool.js';
+import { pauseAfter } from '../../lib/pool_thread.js';
 import { startElsewhere } from './elsewhere.js';
 import { runNode } from './program.js';
 
