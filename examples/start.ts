@@ -1,6 +1,6 @@
 /**
  * `npm start`: builds a small network, starts the TCP server on one end of it and serves examples/http.ts there, or the
- * same app over kernel TCP, or one of those over MemNet. Prints the URL, the threads with their CPUs, and a live line.
+ * same app over kernel TCP, or runs another example. Prints the URL, the threads with their CPUs, and a live line.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,9 +10,11 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { serveEcho } from './echo.js';
 import type { FilesTask } from './files_worker.js';
-import type { SyncEchoTask } from './sync_echo.js';
+import type { SyncEchoTask } from './sync_echo_worker.js';
 import { app } from './http.js';
 import { startPool } from './pool.js';
+import { SERVERS, isClient, isServer, serveExample, serveOnKernel, startClient } from './support/apps.js';
+import type { ClientName } from './support/apps.js';
 import { serveOverKernel } from './support/kernel.js';
 import { startMonitor } from './support/monitor.js';
 import type { Monitor } from './support/monitor.js';
@@ -62,7 +64,7 @@ async function run(options: StartOptions): Promise<void> {
 
 /** The app over the TCP server, until the signal. */
 async function serve(options: StartOptions, network: Network | null, stopped: Promise<void>): Promise<void> {
-  const { port, workers } = options;
+  const { app: name, port, workers } = options;
   const server = await TcpServer.start({
     ...place(options, network),
     thread: options.thread,
@@ -71,25 +73,32 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
     fault: options.loss === 0 ? null : { loss: options.loss },
   });
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
-  const monitor = startMonitor(() => requests.reduce((sum, count) => sum + count, 0));
+  const connections = (): number => server.counters.TcpPassiveOpens;
+  const monitor = startMonitor(name === 'sync_echo' ? connections : () => requests.reduce((sum, count) => sum + count, 0));
   const addServer = (): void => monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
   let pool: Pool | null = null;
+  let endClient: (() => Promise<void>) | null = null;
   try {
+    let url = `${schemeOf(name)}://${server.address}:${port}/`;
     if (workers > 0) {
       addServer();
       pool = await servePool(port, workers, requests, monitor);
+    } else if (isClient(name)) {
+      monitor.add({ name: 'app', pid: process.pid, thread: threadId() });
+      addServer();
+      ({ url, end: endClient } = await askOver(name, options, network, requests, monitor));
     } else {
       const thread = await serveHere(options, requests);
       monitor.add({ name: thread === server.threadId ? 'app, TCP server' : 'app', pid: process.pid, thread });
       if (thread !== server.threadId) addServer();
     }
-    const url = `${options.app.endsWith('echo') ? 'tcp' : 'http'}://${server.address}:${port}/`;
     const place = server.threadId === threadId() ? 'the main thread' : 'a thread of its own';
-    const client = announce(options.app, `a TCP server in ${place}`, url, monitor.describe());
+    const client = announce(name, `a TCP server in ${place}`, url, monitor.describe());
     await stopped;
     client?.kill();
   } finally {
     monitor.stop();
+    await endClient?.();
     await pool?.close();
     await server.close();
   }
@@ -109,8 +118,9 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
 async function serveHere({ app: name, root, port }: StartOptions, requests: Int32Array): Promise<number> {
   const count = (): void => { requests[0]!++; };
   if (name === 'files') return startWorker('files_worker', { root: resolve(root), port, requests });
-  if (name === 'sync_echo') return startWorker('sync_echo', { port, connections: requests });
+  if (name === 'sync_echo') return startWorker('sync_echo_worker', { port });
   if (name === 'echo') await serveEcho(port, count);
+  else if (isServer(name)) await serveExample(name, port, count);
   else await serveHttp(port, count);
   return threadId();
 }
@@ -131,6 +141,19 @@ async function serveHttp(port: number, onRequest: () => void): Promise<void> {
   await new Promise<void>((done, reject) => server.once('listening', done).once('error', reject));
 }
 
+/** A client asks the URL it was given, or a server of the kernel's at the other end of the network. */
+async function askOver(
+  name: ClientName, { url: given, port }: StartOptions, network: Network | null, requests: Int32Array, monitor: Monitor,
+): Promise<{ url: string; end: () => Promise<void> }> {
+  const kernel = given === null ? await serveOnKernel((network as Network).hostAddress, port) : null;
+  const url = given ?? (kernel as { url: string }).url;
+  const end = await startClient(name, url, (error) => {
+    if (error === null) requests[0]!++;
+    else monitor.say(`${url}: ${error.message}`);
+  });
+  return { url, end: () => end().finally(() => kernel?.close()) };
+}
+
 async function servePool(port: number, workers: number, requests: Int32Array, monitor: Monitor): Promise<Pool> {
   const watch = ({ index, threadId: thread }: PoolWorker): void => monitor.add({ name: `app ${index}`, pid: process.pid, thread });
   const pool = await startPool(workers, port, requests);
@@ -142,10 +165,23 @@ async function servePool(port: number, workers: number, requests: Int32Array, mo
   return pool;
 }
 
+function schemeOf(name: StartOptions['app']): string {
+  if (isServer(name)) return SERVERS[name].scheme;
+  return name.endsWith('echo') ? 'tcp' : 'http';
+}
+
+/** How a person tries what is served. */
+function attempt(name: StartOptions['app'], url: string): string {
+  if (isServer(name)) return `Try: ${SERVERS[name].attempt} ${url}.`;
+  if (name.endsWith('echo')) return `Try: nc ${new URL(url).host.replace(':', ' ')}.`;
+  return `Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser.`;
+}
+
 function announce(name: StartOptions['app'], tcp: string, url: string, threads: string): { kill(): void } | null {
-  process.stdout.write(`Serving examples/${name}.ts over ${tcp}: ${url}\n${threads}`);
+  const file = `examples/${name}.ts`;
+  process.stdout.write(isClient(name) ? `Asking ${url} with ${file} over ${tcp}\n${threads}` : `Serving ${file} over ${tcp}: ${url}\n${threads}`);
   if (!isIsolated()) {
-    process.stdout.write(`${name.endsWith('echo') ? `Try: nc ${new URL(url).host.replace(':', ' ')}.` : `Try: curl ${url}, or wrk -c64 ${url}, or open it in a browser.`} Ctrl-C ends it.\n`);
+    process.stdout.write(`${isClient(name) ? '' : `${attempt(name, url)} `}Ctrl-C ends it.\n`);
     return null;
   }
   process.stdout.write('Without root it runs in a user namespace of its own: only the built-in client reaches it. Ctrl-C ends it.\n');

@@ -242,6 +242,15 @@ export function missingPort(): TypeError & { code: string } {
   return codedTypeError('ERR_MISSING_ARGS', 'The "options" or "port" or "path" argument must be specified');
 }
 
+/** ERR_INVALID_HANDLE_TYPE: what was to be sent to another process cannot leave this one. */
+export function handleRefused(what: 'server' | 'socket'): TypeError & { code: string } {
+  return codedTypeError(
+    'ERR_INVALID_HANDLE_TYPE',
+    `This handle type cannot be sent: the ${what} is on the TCP server of this process, and cannot be handed to another one. Have threads share ` +
+      'the port (tcp-offload/pool, or workers that listen on it), or leave to the kernel what is to be sent',
+  );
+}
+
 export function socketClosed(): NetError {
   return codedError('ERR_SOCKET_CLOSED', 'Socket is closed');
 }

@@ -5,6 +5,7 @@ import {
   BlockList, SocketAddress, getDefaultAutoSelectFamily, getDefaultAutoSelectFamilyAttemptTimeout, isIP, isIPv4, isIPv6, setDefaultAutoSelectFamily,
   setDefaultAutoSelectFamilyAttemptTimeout,
 } from 'node:net';
+import './process_messages.js';
 import './server.js';
 import './tls_sockets.js';
 import type { ConnectOptions, SocketOptions } from './net_connect.js';

@@ -153,7 +153,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     if (this.opening || this.held) return;
     this.settle();
     this.pump();
-    if (this.failed !== 0 && this.flow !== null && this.flow.readableLength === 0) this.fail();
+    if (this.failed !== 0 && this.readsError && this.flow?.readableLength === 0) this.fail();
   }
 
   /** The stream wants no more bytes for now. */
@@ -289,7 +289,7 @@ export class SocketFlow implements FlowHandler, PortUser {
     this.failed = errno;
     // As with the kernel, an app that neither reads nor writes learns of it when it next does.
     if (this.reading) this.pump();
-    if (this.reading || this.callback !== null) this.fail();
+    if (this.readsError || this.callback !== null) this.fail();
   }
 
   onClose(): void {
@@ -297,11 +297,16 @@ export class SocketFlow implements FlowHandler, PortUser {
     if (!this.flow.ended && this.flow.readableLength === 0) this.onError(ECONNRESET);
   }
 
+  /** The stream wants bytes of a flow whose end has not come: where it has, the end is what is read, whatever befalls the flow behind it. */
+  private get readsError(): boolean {
+    return this.reading && this.flow?.ended === false;
+  }
+
   /** Tells the app that the flow is dead. */
   private fail(): void {
     if (this.flow === null) return;
     const callback = this.callback;
-    if (this.reading || callback === null) {
+    if (this.readsError || callback === null) {
       this.owner.destroy(transferError(this.failed, 'read'));
       return;
     }

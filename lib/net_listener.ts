@@ -64,6 +64,7 @@ export class Listener implements ListenHandler, PortUser {
     const listener = this.listener;
     this.listener = null;
     this.settle();
+    this.drained?.();
     if (listener !== null && this.port.alive) listener.close();
   }
 

@@ -62,6 +62,11 @@ export class SocketState extends Duplex {
     this._finalWritten = -1;
   }
 
+  /** @internal It has a connection on the TCP server, or is making one. */
+  get _isOnTcpServer(): boolean {
+    return this._link !== null;
+  }
+
   /** This side's address; `{}` where there is no connection. */
   address(): SocketAddress | Record<string, never> {
     return this._getsockname();

@@ -1,13 +1,15 @@
 /** `tcp-offload/pool`: an app server of several workers on one TCP server, which is restarted without a lost connection. */
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { existingPort } from './attachment.js';
+import { addUser, existingPort, removeUser } from './attachment.js';
+import type { PortUser } from './attachment.js';
 import { environmentOptions } from './environment.js';
 import { TcpServerError, codedError } from './errors.js';
 import { checkPoolOptions } from './pool_options.js';
 import type { PoolConfig, PoolOptions } from './pool_options.js';
-import { PoolThread, loadPiscina } from './pool_thread.js';
-import { TcpServer } from './server.js';
+import { PoolThread, loadPiscina, pauseAfter } from './pool_thread.js';
+import type { ServerHandle } from './runtime/config.js';
+import { TcpServer, threadServer } from './server.js';
 
 export type { PoolOptions } from './pool_options.js';
 export type { PoolContext } from './pool_worker.js';
@@ -25,9 +27,6 @@ export interface PoolWorker {
 
 /** A worker that has lived this long did not die at once; ms. */
 const STABLE_MS = 5000;
-/** Pause before one that has died at once twice is started again, doubled each time, ms; and the longest. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 10_000;
 const MAX_APPS_LEAST = 16;
 const MAX_APPS_MOST = 128;
 
@@ -72,11 +71,15 @@ function hasServer(): boolean {
  * Workers that listen on one place; made by `createPool`.
  *
  * Events: 'online' (worker: PoolWorker): it listens. 'exit' (worker: PoolWorker, error: Error | null): it is no more, and is replaced; null
- * where it had been asked to end. 'error' (error): the TCP server has ended, and the pool with it. 'close': the pool is closed.
+ * where it had been asked to end. 'error' (error: TcpServerError): the TCP server has died, and the pool ends with it. 'close': the pool is closed;
+ * by `close`, or because the TCP server was.
  */
 export class Pool extends EventEmitter {
   readonly #config: PoolConfig;
+  /** The TCP server, where the pool has started it. */
   readonly #server: TcpServer | null;
+  readonly #handle: ServerHandle;
+  readonly #user: PortUser;
   readonly #threads = new Set<PoolThread>();
   /** The thread of each worker that takes connections; undefined while there is none. */
   readonly #current: (PoolThread | undefined)[] = [];
@@ -91,6 +94,13 @@ export class Pool extends EventEmitter {
     super();
     this.#config = config;
     this.#server = server;
+    const { handle, port } = threadServer();
+    this.#handle = handle;
+    this.#user = { port, dismiss: () => void this.close() };
+    addUser(this.#user);
+    port.onEnd((error) => {
+      if (error !== null) this.#serverDied(error);
+    });
     for (const signal of config.closeOn) process.once(signal, this.#onSignal);
   }
 
@@ -139,6 +149,7 @@ export class Pool extends EventEmitter {
   }
 
   async #close(): Promise<void> {
+    removeUser(this.#user);
     for (const signal of this.#config.closeOn) process.removeListener(signal, this.#onSignal);
     for (const timer of this.#timers) clearTimeout(timer);
     // A restart may have started another one before it sees that the pool closes.
@@ -152,7 +163,7 @@ export class Pool extends EventEmitter {
   }
 
   async #startThread(index: number, deaths = 0): Promise<AddressInfo> {
-    const thread = new PoolThread(this.#config, index, this.#address?.port ?? this.#config.listen.port);
+    const thread = new PoolThread(this.#config, index, this.#handle, this.#address?.port ?? this.#config.listen.port);
     const started = performance.now();
     this.#threads.add(thread);
     let wasOnline = false;
@@ -177,12 +188,6 @@ export class Pool extends EventEmitter {
 
   /** Starts the worker again, later and later where it dies at once each time. */
   #replace(index: number, deaths: number): void {
-    if (!hasServer()) {
-      this.emit('error', new TcpServerError('ERR_TCP_SERVER_CLOSED', 'the TCP server of the pool has ended, and the pool ends with it'));
-      void this.close();
-      return;
-    }
-    const pause = deaths < 2 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 2), LONGEST_PAUSE_MS);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       // A restart may have brought one meanwhile.
@@ -192,8 +197,14 @@ export class Pool extends EventEmitter {
         process.emitWarning(`worker ${index} of the pool could not be started again: ${error.message}`, 'PoolWarning');
         this.#replace(index, deaths + 1);
       });
-    }, pause);
+    }, pauseAfter(deaths));
     this.#timers.add(timer);
+  }
+
+  #serverDied(cause: Error): void {
+    if (this.#closing !== null) return;
+    void this.close();
+    this.emit('error', new TcpServerError('ERR_TCP_SERVER_DIED', 'The TCP server of the pool has died, and the pool ends with it', { cause }));
   }
 }
 

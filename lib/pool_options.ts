@@ -1,6 +1,6 @@
 /** The options of `createPool`, and their check. */
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { invalidType, invalidValue, outOfRange } from './errors.js';
@@ -61,8 +61,18 @@ export function checkPoolOptions(options: PoolOptions): PoolConfig {
     server: options.server,
     drainTimeout: whole('options.drainTimeout', options.drainTimeout, 10_000, 0, TIMER_MOST),
     startTimeout: whole('options.startTimeout', options.startTimeout, 30_000, 1, TIMER_MOST),
-    closeOn: typeof closeOn === 'string' ? [closeOn] : closeOn,
+    closeOn: signals(closeOn),
   };
+}
+
+function signals(given: unknown): readonly NodeJS.Signals[] {
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  for (const signal of list) {
+    if (typeof signal !== 'string') throw invalidType('options.closeOn', ['string', 'Array'], given, "Write 'SIGTERM', or a list of such names");
+    const caught = signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP';
+    if (!caught) throw invalidValue('options.closeOn', signal, 'must name a signal that can be caught', "Write 'SIGTERM', or a list of such names");
+  }
+  return list as readonly NodeJS.Signals[];
 }
 
 function moduleOf(filename: unknown): string {

@@ -8,6 +8,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { codedError } from './errors.js';
 import type { PoolConfig } from './pool_options.js';
 import type { PoolTask, PoolThreadOnline } from './pool_worker.js';
+import type { ServerHandle } from './runtime/config.js';
 
 /** What is used of the package. */
 interface Piscina {
@@ -21,6 +22,14 @@ type PiscinaClass = new (options: object) => Piscina;
 const PACKAGE = 'piscina';
 /** How much longer than `drainTimeout` a thread has that does not answer; ms. */
 const GRACE_MS = 500;
+/** Pause before one that has died at once twice is started again, doubled each time, ms; and the longest. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
+
+/** How long a worker waits for its next start that has died at once so many times in a row, ms. */
+export function pauseAfter(deaths: number): number {
+  return deaths < 2 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (deaths - 2), LONGEST_PAUSE_MS);
+}
 
 /** @throws Error MODULE_NOT_FOUND where the package is not there. */
 export function loadPiscina(): PiscinaClass {
@@ -28,7 +37,8 @@ export function loadPiscina(): PiscinaClass {
     return (createRequire(import.meta.url)(PACKAGE) as { Piscina: PiscinaClass }).Piscina;
   } catch (error) {
     const { code = 'MODULE_NOT_FOUND' } = error as NodeJS.ErrnoException;
-    throw codedError(code, `a pool needs the package ${PACKAGE}, which cannot be loaded: npm install ${PACKAGE}`);
+    const message = `A pool needs the package ${PACKAGE}, which cannot be loaded: npm install ${PACKAGE}`;
+    throw Object.assign(codedError(code, message), { cause: error });
   }
 }
 
@@ -46,7 +56,7 @@ export class PoolThread {
   readonly #port: MessageChannel['port1'];
   readonly #drainTimeout: number;
 
-  constructor(config: PoolConfig, index: number, port: number | string | null | undefined) {
+  constructor(config: PoolConfig, index: number, handle: ServerHandle, port: number | string | null | undefined) {
     const { port1, port2 } = new MessageChannel();
     const { module, listen, distribution, data, drainTimeout } = config;
     this.index = index;
@@ -63,7 +73,7 @@ export class PoolThread {
     // The same error once more that `run` is rejected with.
     this.#piscina.on('error', () => undefined);
     const task: PoolTask = {
-      module, index, listen: { ...listen, port: port ?? 0 }, distribution, data, drainTimeout, connections: this.#connections, port: port2,
+      module, index, handle, listen: { ...listen, port: port ?? 0 }, distribution, data, drainTimeout, connections: this.#connections, port: port2,
     };
     const run = this.#piscina.run(task, { transferList: [port2] });
     this.ended = this.#end(run);

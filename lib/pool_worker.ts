@@ -16,8 +16,9 @@ import type { Listener } from './net_listener.js';
 import type { ListenOptions } from './net_server.js';
 import type { Socket } from './net_socket.js';
 import { ownThreadId } from './runtime/app_port.js';
+import type { ServerHandle } from './runtime/config.js';
 import type { Distribution } from './runtime/messages.js';
-import { leaveInherited } from './server.js';
+import { attach, leaveInherited } from './server.js';
 
 /** What the function that a pool's module exports as its default is called with. */
 export interface PoolContext<Data = unknown> {
@@ -35,6 +36,8 @@ export interface PoolContext<Data = unknown> {
 export interface PoolTask {
   readonly module: string;
   readonly index: number;
+  /** The TCP server. */
+  readonly handle: ServerHandle;
   readonly listen: ListenOptions;
   readonly distribution: Distribution;
   readonly data: unknown;
@@ -61,6 +64,7 @@ const sockets = new Set<Socket>();
 /** Settles once the thread has drained, or all its servers are closed. */
 export default async function serve(task: PoolTask): Promise<void> {
   const leaving = new AbortController();
+  attach(task.handle);
   useDistribution(task.distribution);
   watchSockets(task.connections);
   const ended = watchServers(leaving.signal);
@@ -141,8 +145,8 @@ function closeResting(server: HttpServer): void {
   const rests = readAtLastLook.get(server) === read && own.every((socket) => socket.writableLength === 0);
   readAtLastLook.set(server, read);
   if (own.length > 0 && !rests) return;
-  if (server.listening) server.close();
-  else server.closeIdleConnections();
+  // Again, where it was closed before or its listener has failed: it closes the connections that rest, and tells where none is left.
+  server.close();
   // To Node a connection that has never brought anything counts as one with a request under way.
   for (const socket of own) if (socket.bytesRead === 0) socket.destroy();
 }

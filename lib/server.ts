@@ -116,6 +116,12 @@ function knownHandle(): ServerHandle | null {
   return joinedTo ?? started?.handle ?? inheritedHandle();
 }
 
+/** @internal The TCP server of this thread, and the thread's end of it. @throws TcpServerError where it has none, or that has ended. */
+export function threadServer(): { handle: ServerHandle; port: AppPort } {
+  const port = existingPort() as AppPort;
+  return { handle: knownHandle() as ServerHandle, port };
+}
+
 /**
  * Counters of a TCP server since it started, named as `nstat` names the kernel's: TcpPassiveOpens, TcpRetransSegs, ... From any
  * thread, attached or not: they are read from shared memory, and the TCP server hears nothing of it. They stay readable after its end.

@@ -93,11 +93,15 @@ export class SyncServer {
     return { address: this.host, family: this.host.includes(':') ? 'IPv6' : 'IPv4', port: this.state.port };
   }
 
+  /** `close` was called. */
+  get closed(): boolean { return this.state.closing; }
+
   /** Stops listening: the port is free when it returns. Connections that were not accepted are reset, the others live on. Never throws. */
   close(): void {
     const { state, port } = this;
-    if (state.closing || !port.channel.alive) return;
+    if (state.closing) return;
     state.closing = true;
+    if (!port.channel.alive) return;
     for (const { flow } of state.queue) flow.reset();
     state.queue.clear();
     this.listener.close();

@@ -1,5 +1,5 @@
 /** A connection whose calls block. */
-import { connectError, invalidType, socketClosed, timeOver, transferError } from './errors.js';
+import { connectError, invalidType, outOfRange, socketClosed, timeOver, transferError } from './errors.js';
 import type { Connection } from './sync_connection.js';
 import { timeoutOf } from './sync_port.js';
 import type { SyncPort, TimeoutOptions } from './sync_port.js';
@@ -10,15 +10,15 @@ import type { TcpInfo } from './tcp/conn/info.js';
  * A connection, from `connect` or `SyncServer.accept`. What nobody reads waits in shared memory until the window closes; what is written is
  * sent whether the thread calls again or not.
  *
- * Every call throws TcpServerError where the TCP server has ended (ERR_TCP_SERVER_CLOSED, ERR_TCP_SERVER_DIED), and ERR_SOCKET_CLOSED after
- * `close` or `reset`; those two, and `end`, never throw.
+ * `read` and `write` throw TcpServerError where the TCP server has ended (ERR_TCP_SERVER_CLOSED, ERR_TCP_SERVER_DIED), and ERR_SOCKET_CLOSED
+ * after `close` or `reset`; those two, and `end`, never throw.
  */
 export class SyncSocket {
   /** For calls that name no other, ms. Default Infinity: they wait without a bound. */
   timeout = Infinity;
   private readonly port: SyncPort;
   private readonly connection: Connection;
-  private closed = false;
+  private isClosed = false;
 
   /** @internal */
   constructor(port: SyncPort, connection: Connection) {
@@ -30,6 +30,8 @@ export class SyncSocket {
   get localPort(): number { return this.connection.flow.localPort; }
   get remoteAddress(): string { return this.connection.flow.remoteAddress; }
   get remotePort(): number { return this.connection.flow.remotePort; }
+  /** `close` or `reset` was called. */
+  get closed(): boolean { return this.isClosed; }
 
   /**
    * Waits until bytes are there, and copies as many of them as there is room for.
@@ -56,15 +58,16 @@ export class SyncSocket {
   /**
    * Waits until the send buffer has taken all of it. A string is written in UTF-8.
    *
+   * @returns how many bytes that were.
    * @throws EAGAIN where the time is over: its `bytesWritten` were taken and are sent, the rest is not. EPIPE after `end`; ECONNRESET and the
    *   like where the connection is dead.
    */
-  write(data: Uint8Array | string, options?: TimeoutOptions): void {
+  write(data: Uint8Array | string, options?: TimeoutOptions): number {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (!(bytes instanceof Uint8Array)) throw invalidType('data', ['string', 'Buffer', 'Uint8Array'], data);
     const timeout = timeoutOf(options, this.timeout);
     this.checkOpen();
-    if (bytes.length === 0) return;
+    if (bytes.length === 0) return 0;
     const { connection, port } = this;
     const until = performance.now() + timeout;
     for (let taken = 0; ; ) {
@@ -73,7 +76,7 @@ export class SyncSocket {
       taken += connection.flow.write(bytes, taken, bytes.length - taken);
       if (taken < bytes.length) continue;
       port.submit();
-      return;
+      return taken;
     }
   }
 
@@ -85,14 +88,14 @@ export class SyncSocket {
 
   /** Lets go of the connection: what was written is still sent, then FIN. Where bytes wait unread it is a reset (RFC 2525 2.17). */
   close(): void {
-    this.closed = true;
+    this.isClosed = true;
     this.connection.flow.close();
     this.port.submit();
   }
 
   /** Resets the connection: it is over at once, on both sides. */
   reset(): void {
-    this.closed = true;
+    this.isClosed = true;
     this.connection.flow.reset();
     this.port.submit();
   }
@@ -107,14 +110,27 @@ export class SyncSocket {
     return this;
   }
 
-  /** Keepalive probes (RFC 9293 3.8.4), as `net.Socket.setKeepAlive`: times in ms; 0 leaves a value as it was. */
+  /**
+   * Turns keepalive probes (RFC 9293 3.8.4) on or off. 0 leaves a value as it was.
+   *
+   * @param initialDelay silence before the first probe, ms.
+   * @param interval time between probes, ms.
+   * @param count probes without an answer after which the connection is dead.
+   * @throws TypeError, RangeError where one of them is not a number from 0 on.
+   */
   setKeepAlive(enable = false, initialDelay = 0, interval = 0, count = 0): this {
+    for (const [name, value] of Object.entries({ initialDelay, interval, count })) checkNumber(name, value);
     this.connection.flow.setKeepAlive(enable, initialDelay, interval, count);
     return this;
   }
 
-  /** How long what was written may go unacknowledged before the connection ends with ETIMEDOUT, ms; 0: the TCP server's own. */
+  /**
+   * How long what was written may go unacknowledged before the connection ends with ETIMEDOUT.
+   *
+   * @param msecs ms; 0: the TCP server's own. @throws TypeError, RangeError where it is not a number from 0 on.
+   */
   setUserTimeout(msecs: number): this {
+    checkNumber('msecs', msecs);
     this.connection.flow.setUserTimeout(msecs);
     return this;
   }
@@ -144,6 +160,11 @@ export class SyncSocket {
   }
 
   private checkOpen(): void {
-    if (this.closed) throw socketClosed();
+    if (this.isClosed) throw socketClosed();
   }
+}
+
+function checkNumber(name: string, value: unknown): void {
+  if (typeof value !== 'number') throw invalidType(name, ['number'], value);
+  if (!(value >= 0)) throw outOfRange(name, '>= 0', value);
 }

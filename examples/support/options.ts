@@ -1,13 +1,18 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util';
+import { CLIENTS, SERVERS, isClient } from './apps.js';
+import type { ClientName, ServerName } from './apps.js';
 
 export const HELP = `npm start -- [options]
 
 Serves examples/http.ts on a network of its own: a namespace joined to this machine by a veth pair.
 
-  --app http|files|echo|sync_echo
-                        what is served over the TCP server: examples/http.ts (http), a folder's files (files) or what
-                        is sent to it (echo), both over MemNet, or that by blocking sockets (sync_echo)
+  --app NAME            what runs over the TCP server, examples/NAME.ts (http):
+                          http, https, http2, http2_clear, express, fastify, koa, ws: servers of Node's and of packages
+                          files: the files of a folder, echo: what is sent to it, both over MemNet
+                          sync_echo: the same by blocking sockets
+                          agent, undici: clients, which ask --url over and over
+  --url URL             what agent and undici ask (a server of the kernel's at the other end of the network)
   --root DIR            the folder of --app files (.)
   --net offload|kernel  whose TCP serves: the TCP server's (offload) or the kernel's, on the same network
   --workers N           app workers in a piscina pool, all on one port (kernel: processes of node:cluster);
@@ -26,11 +31,18 @@ Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN; with --device what 
 runs in a user namespace of its own, which nobody outside can reach, with a client built in.
 `;
 
+/** What runs in a way of its own; the others are in apps.ts. */
+const OWN = ['http', 'files', 'echo', 'sync_echo'] as const;
+type App = (typeof OWN)[number] | ServerName | ClientName;
+const APPS: readonly App[] = [...OWN, ...Object.keys(SERVERS) as ServerName[], ...CLIENTS];
+
 export interface StartOptions {
   readonly net: 'offload' | 'kernel';
-  readonly app: 'http' | 'files' | 'echo' | 'sync_echo';
+  readonly app: App;
   /** Folder that `files` serves. */
   readonly root: string;
+  /** What a client asks; null: a server of the kernel's. */
+  readonly url: string | null;
   readonly workers: number;
   readonly port: number;
   readonly thread: 'own' | 'app';
@@ -50,6 +62,7 @@ export function readOptions(args: readonly string[]): StartOptions {
       net: { type: 'string', default: 'offload' },
       app: { type: 'string', default: 'http' },
       root: { type: 'string' },
+      url: { type: 'string' },
       workers: { type: 'string', default: '0' },
       port: { type: 'string', default: '8080' },
       thread: { type: 'string' },
@@ -62,11 +75,14 @@ export function readOptions(args: readonly string[]): StartOptions {
       help: { type: 'boolean', default: false },
     },
   });
-  const { net, app, root, device, address, gateway, pcap, help } = values;
+  const { net, root, url, device, address, gateway, pcap, help } = values;
   if (net !== 'offload' && net !== 'kernel') throw new Error(`--net wants offload or kernel, not '${net}'`);
-  if (app !== 'http' && app !== 'files' && app !== 'echo' && app !== 'sync_echo') throw new Error(`--app wants http, files, echo or sync_echo, not '${app}'`);
+  const app = APPS.find((name) => name === values.app);
+  if (app === undefined) throw new Error(`--app wants one of ${APPS.join(', ')}, not '${values.app}'`);
   if (app !== 'http' && (net === 'kernel' || values.workers !== '0')) throw new Error(`--app ${app} runs over the TCP server, in the main thread`);
   if (root !== undefined && app !== 'files') throw new Error('--root goes with --app files');
+  if (url !== undefined && !isClient(app)) throw new Error(`--url goes with a client: --app ${CLIENTS.join(' or ')}`);
+  if (url === undefined && device !== undefined && isClient(app)) throw new Error(`--app ${app} with --device wants a --url to ask`);
   const alone = Object.entries({ device, thread: values.thread, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
     .find(([, value]) => net === 'kernel' && value !== undefined);
   if (alone !== undefined) throw new Error(`--${alone[0]} concerns the TCP server; --net kernel runs without one`);
@@ -81,6 +97,7 @@ export function readOptions(args: readonly string[]): StartOptions {
     net,
     app,
     root: root ?? '.',
+    url: url ?? null,
     workers: whole('workers', values.workers, 0, 64),
     port: whole('port', values.port, 1, 65535),
     thread,

@@ -224,7 +224,7 @@ export const groups: readonly Group[] = [
     place: 'options',
     members: [
       { name: 'socket._handle', support: 'no', note: 'There is none: a socket of the TCP server has no handle of the kernel. What looks into it is not public' },
-      { name: 'subprocess.send(message, socketOrServer)', support: 'no', note: 'Another process cannot take over a connection or a listener. A socket is left out of the message; a server must not be sent' },
+      { name: 'subprocess.send(message, socketOrServer)', support: 'no', note: 'Another process cannot take over a connection or a listener: ERR_INVALID_HANDLE_TYPE' },
       { name: "perf_hooks: entries of type 'net'", support: 'no', note: 'They are made inside Node' },
       { name: "diagnostics_channel: 'net.client.socket', 'net.server.socket'", support: 'yes' },
       { name: 'connections within one machine', support: 'part', note: 'The loopback device is this process\'s own: other processes have another' },

@@ -1,17 +1,2 @@
-/** A certificate for localhost, signed by itself, good for a hundred years: for tests, and nothing else. */
-export const KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgmtQOL4Oyq3fivrWA
-6I0jv8QMCVcnUGqOBn8S6k0llLChRANCAAR4DbPXwss/QbbcRfwB8pGxfq4sK83b
-KIuuCiH7Zy35H6T2GTuPIRI2PDmBIf0RoY8LfMxyGZMf72c0eYPt3fAL
------END PRIVATE KEY-----`;
-
-export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
-MIIBZDCCAQqgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
-c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
-CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHgNs9fCyz9BttxF
-/AHykbF+riwrzdsoi64KIftnLfkfpPYZO48hEjY8OYEh/RGhjwt8zHIZkx/vZzR5
-g+3d8AujSzBJMBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAMBgNVHRMEBTAD
-AQH/MB0GA1UdDgQWBBQGgM4L3rm04NdTp9RlweFGcNGSczAKBggqhkjOPQQDAgNI
-ADBFAiEAn+WbxTSsClDqe5adbfS5q6byXgoZyU1bKYSvae7nqdICIC9/h30jyiuk
-lSdQEqqIXo6bLLpxDIYbYD1rT5hvzCpo
------END CERTIFICATE-----`;
+/** The certificate of the tests, which is that of the examples. */
+export { CERTIFICATE, KEY } from '../../examples/support/certificate.js';

@@ -111,6 +111,9 @@ t.test('refusals name the option and the mend', PATIENCE, async (t) => {
   await refused({ threads: 0 }, { code: 'ERR_OUT_OF_RANGE', message: /options.threads/ });
   await refused({ distribution: 'fair' }, { code: 'ERR_INVALID_ARG_VALUE', message: /'round-robin'/ });
   await refused({ drainTimeout: '1' }, { code: 'ERR_INVALID_ARG_TYPE', message: /options.drainTimeout/ });
+  await refused({ closeOn: 15 }, { code: 'ERR_INVALID_ARG_TYPE', message: /options.closeOn.*'SIGTERM'/ });
+  await refused({ closeOn: ['SIGTERM', 'SIGHUB'] }, { code: 'ERR_INVALID_ARG_VALUE', message: /options.closeOn.*'SIGHUB'/ });
+  await refused({ closeOn: 'SIGKILL' }, { code: 'ERR_INVALID_ARG_VALUE', message: /can be caught/ });
   await refused({ data: 'throw' }, { message: 'thrown at the start' });
   await refused({ data: 'idle', startTimeout: 500 }, { code: 'ERR_POOL_START_TIMEOUT', message: /listen\(server, context.listen\)/ });
   await refused({ filename: fileURLToPath(new URL('./certificate.js', import.meta.url)) }, { message: /must export a function/ });

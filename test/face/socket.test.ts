@@ -13,7 +13,7 @@ import { IdleTimer } from '../../lib/net_timeout.js';
 import { ECONNRESET } from '../../lib/tcp/errno.js';
 import { FakePort } from './fake_port.js';
 import type { FakeFlow } from './fake_port.js';
-import { next, portOf } from './subjects.js';
+import { Trace, next, portOf } from './subjects.js';
 
 let port = new FakePort();
 
@@ -140,6 +140,22 @@ t.test('a reset is told to who reads or writes, and else when it next does', asy
     t.match((await failed)[0], told === 'resume' ? { message: 'read ECONNRESET' } : { message: 'write EPIPE' });
     here.destroy();
   }
+});
+
+t.test('a reset behind the end of the stream is told to who writes, and not to who reads', async (t) => {
+  const { here, there, flows } = await pair({ pauseOnConnect: true, allowHalfOpen: true });
+  const flow = flows.find((each) => each.localPort === there.localPort) as FakeFlow;
+  const trace = new Trace(there);
+  here.end('last words');
+  await turns(4);
+  flow.fail(ECONNRESET);
+  there.resume();
+  await next(there, 'end');
+  t.notOk(there.destroyed);
+  there.write('x');
+  await next(there, 'close');
+  t.strictSame(trace.events.map((event) => event.split(' | ')[0]), ['data', 'end', 'error EPIPE', 'close true']);
+  here.destroy();
 });
 
 t.test('a reset ends a write that waits', async (t) => {

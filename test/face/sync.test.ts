@@ -6,7 +6,8 @@ import t from 'tap';
 import { TcpServer, net } from '../../lib/index.js';
 import { connect, listen, poll } from '../../lib/sync.js';
 import type { SyncServer, SyncSocket } from '../../lib/sync.js';
-import { runUsing } from './program.js';
+import { startElsewhere } from './elsewhere.js';
+import { INDEX, runUsing } from './program.js';
 
 const MiB = 1 << 20;
 const SYNC = new URL('../../lib/sync.js', import.meta.url).href;
@@ -37,9 +38,9 @@ function hashOf(bytes: Uint8Array): string {
 }
 
 /** A thread of blocking sockets: `sync` and `tell` are at hand. Its messages come one by one. */
-function thread(program: string): { worker: Worker; next: () => Promise<unknown> } {
+function thread(program: string, workerData?: unknown): { worker: Worker; next: () => Promise<unknown> } {
   const head = `import { parentPort } from 'node:worker_threads'; import * as sync from '${SYNC}'; const tell = (what) => parentPort.postMessage(what);`;
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(head + program)}`));
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(head + program)}`), { workerData });
   const messages: unknown[] = [];
   let wanted: ((message: unknown) => void) | null = null;
   worker.on('message', (message: unknown) => {
@@ -74,16 +75,19 @@ for (const where of ['own', 'app'] as const) {
     near.end();
     t.throws(() => near.write('x'), { code: 'EPIPE', syscall: 'write', message: 'write EPIPE' });
     t.same([far.read(buffer), far.read(buffer)], [0, 0], 'the end, and again');
-    far.write(Buffer.from('an answer'));
-    far.write('');
+    t.same([far.write(Buffer.from('an answer')), far.write(''), far.write('ü')], [9, 0, 2]);
+    t.equal(far.closed, false);
     far.close();
-    t.equal(String(readAll(near)), 'an answer', 'a half-closed connection still carries bytes, and close sends the end behind them');
+    t.equal(far.closed, true);
+    t.equal(String(readAll(near)), 'an answerü', 'a half-closed connection still carries bytes, and close sends the end behind them');
     near.close();
     near.close();
     near.reset();
     for (const call of [() => near.read(buffer), () => near.write('x'), () => poll([near])]) t.throws(call, { code: 'ERR_SOCKET_CLOSED' });
+    t.equal(server.closed, false);
     server.close();
     server.close();
+    t.equal(server.closed, true);
     for (const call of [() => server.accept(), () => poll([server])]) t.throws(call, { code: 'ERR_SERVER_NOT_RUNNING' });
     t.throws(() => connect({ port }), { code: 'ECONNREFUSED', syscall: 'connect', message: `connect ECONNREFUSED 127.0.0.1:${port}`, address: '127.0.0.1', port });
     t.throws(() => connect({ port: 0 }), { code: 'ECONNREFUSED' });
@@ -218,6 +222,9 @@ t.test('over one TCP server', async (t) => {
     t.throws(() => near.read(Buffer.alloc(1), { timeout: NaN }), { code: 'ERR_OUT_OF_RANGE' });
     t.throws(() => near.read(Buffer.alloc(1), { timeout: '1' as never }), { code: 'ERR_INVALID_ARG_TYPE' });
     t.throws(() => near.write(7 as never), { code: 'ERR_INVALID_ARG_TYPE', message: /"data"/ });
+    t.throws(() => near.setKeepAlive(true, -1), { code: 'ERR_OUT_OF_RANGE', message: /initialDelay/ });
+    t.throws(() => near.setUserTimeout('1' as never), { code: 'ERR_INVALID_ARG_TYPE', message: /msecs/ });
+    t.throws(() => near.setUserTimeout(NaN), { code: 'ERR_OUT_OF_RANGE' });
     t.throws(() => poll(near as never), { code: 'ERR_INVALID_ARG_TYPE', message: /"readers"/ });
     t.throws(() => poll([]), { code: 'ERR_INVALID_ARG_VALUE', message: /no timeout/ });
     t.throws(() => poll([near, {} as never]), { code: 'ERR_INVALID_ARG_TYPE', message: /readers\[1\].*SyncServer or SyncSocket/ });
@@ -317,9 +324,32 @@ t.test('a TCP server that is closed ends every call that waits', async (t) => {
   t.throws(() => poll([server]), { code: 'ERR_TCP_SERVER_CLOSED' });
   t.throws(() => listen(), { code: 'ERR_TCP_SERVER_CLOSED' });
   server.close();
+  t.equal(server.closed, true);
   const next = await TcpServer.start();
   listen().close();
   await next.close();
+});
+
+t.test('a TCP server that dies fails every call that waits', async (t) => {
+  const elsewhere = await startElsewhere();
+  const calls = ['server.accept()', 'near.read(Buffer.alloc(1))', 'near.write(Buffer.alloc(1 << 26))', 'sync.poll([server, near])'];
+  const threads = calls.map((call) => thread(`
+    import { workerData } from 'node:worker_threads';
+    import { attach } from '${INDEX.href}';
+    attach(workerData);
+    const server = sync.listen();
+    const near = sync.connect({ port: server.address().port });
+    const far = server.accept();
+    tell('waits');
+    for (const call of [() => ${call}, () => near.read(Buffer.alloc(1)), () => sync.connect({ port: 1 })]) try { call(); } catch (error) { tell(error.code); }
+    far.end();
+    for (const one of [near, far, server]) one.close();
+  `, elsewhere.handle));
+  for (const { next } of threads) t.equal(await next(), 'waits');
+  const exits = threads.map(({ worker }) => once(worker, 'exit'));
+  await elsewhere.die();
+  for (const { next } of threads) t.strictSame([await next(), await next(), await next()], ['ERR_TCP_SERVER_DIED', 'ERR_TCP_SERVER_DIED', 'ERR_TCP_SERVER_CLOSED']);
+  t.strictSame(await Promise.all(exits), Array(4).fill([0]));
 });
 
 t.test('a TCP server that starts by itself, without an event loop', async (t) => {

@@ -6,6 +6,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { WebSocket } from 'ws';
+import { CLIENTS } from '../../examples/support/apps.js';
+import type { ServerName } from '../../examples/support/apps.js';
 import { missing, shell } from './support.js';
 
 const PROGRAM = fileURLToPath(new URL('../../examples/start.js', import.meta.url));
@@ -32,7 +35,7 @@ async function start(command: string, ...args: string[]): Promise<Started> {
     child.once('exit', (code) => reject(new Error(`ended with ${code}: ${said}`)));
   });
   await listening;
-  return { child, url: /http:\S+/.exec(said)?.[0] ?? '', said: () => said };
+  return { child, url: /(https?|ws):\/\/\S+/.exec(said)?.[0] ?? '', said: () => said };
 }
 
 async function stop({ child }: Started): Promise<number | null> {
@@ -116,6 +119,42 @@ for (const app of ['echo', 'sync_echo']) {
   });
 }
 
+/** By the names of `npm start`: how curl asks, and what has to come. */
+const ANSWERS: Record<Exclude<ServerName, 'ws'>, [options: string, answer: string]> = {
+  https: ['-k', 'It works'], http2: ['-k --http2', 'hello from HTTP/2'], http2_clear: ['--http2-prior-knowledge', 'hello from HTTP/2'],
+  express: ['', 'hello from Express'], fastify: ['', 'hello from Fastify'], koa: ['', 'hello from Koa'],
+};
+
+for (const [app, [options, answer]] of Object.entries(ANSWERS)) {
+  t.test(`--app ${app} serves`, { skip: missing('ip', 'curl') }, async (t) => {
+    const started = await start(process.execPath, PROGRAM, '--app', app);
+    t.teardown(() => stop(started));
+    t.match(await shell(`curl -sS -m 20 ${options} ${started.url}`), answer);
+    t.equal(await stop(started), 0);
+  });
+}
+
+t.test('--app ws serves', { skip: missing('ip') }, async (t) => {
+  const started = await start(process.execPath, PROGRAM, '--app', 'ws');
+  t.teardown(() => stop(started));
+  const socket = new WebSocket(started.url);
+  const [greeting] = await once(socket, 'message') as [Buffer];
+  t.equal(String(greeting), 'hello from WebSocket');
+  socket.close();
+  await once(socket, 'close');
+  t.equal(await stop(started), 0);
+});
+
+for (const app of CLIENTS) {
+  t.test(`--app ${app} asks a server of the kernel's`, { skip: missing('ip') }, async (t) => {
+    const started = await start(process.execPath, PROGRAM, '--app', app);
+    t.teardown(() => stop(started));
+    while (!/[1-9]\d* requests\/s/.test(started.said())) await once(started.child.stdout!, 'data');
+    t.notMatch(started.said(), /: .*(refused|reset|error)/i);
+    t.equal(await stop(started), 0);
+  });
+}
+
 t.test('what a killed one left is removed at the next start', { skip: missing('ip', 'curl') }, async (t) => {
   const killed = await start(process.execPath, PROGRAM);
   killed.child.kill('SIGKILL');
@@ -153,8 +192,10 @@ t.test('refusals name the option and the mend', (t) => {
     [['--port', '0'], /--port wants a whole number from 1/],
     [['--thread', 'mine'], /--thread wants own or app/],
     [['--loss', '2'], /--loss wants a share/],
-    [['--app', 'chess'], /--app wants http, files, echo or sync_echo/],
+    [['--app', 'chess'], /--app wants one of http, files, echo, sync_echo, https.*, undici, not 'chess'/],
     [['--app', 'files', '--net', 'kernel'], /--app files runs over the TCP server/],
+    [['--url', 'http://198.18.0.1/'], /--url goes with a client: --app agent or undici/],
+    [['--app', 'agent', '--device', 'eth0', '--address', '198.18.0.2/24'], /--app agent with --device wants a --url/],
     [['--root', '/'], /--root goes with --app files/],
     [['--device', 'eth0'], /--device wants an --address/],
     [['--net', 'kernel', '--pcap', 'x'], /--pcap concerns the TCP server/],
