@@ -33,12 +33,12 @@ function sendFile(flow: MemNetFlow, descriptor: number): void {
   if (!flow.sendFile(descriptor, 0, FILE_BYTES, true)) flow.reset();
 }
 
-/** The same bytes for each view, which with this load is one request. */
+/** The same bytes for each view, which with this load is one request. What finds no room in the send memory follows when there is some. */
 function respond(flow: MemNetFlow): void {
   const length = flow.peek();
-  if (length === 0) return;
   flow.consume(length);
-  flow.write(FIXED_RESPONSE);
+  const owed = length > 0 ? FIXED_RESPONSE.length : flow.context as number | undefined ?? 0;
+  if (owed > 0) flow.context = owed - flow.write(FIXED_RESPONSE, FIXED_RESPONSE.length - owed, owed);
 }
 
 /** Writes in place as much as there is room for. */
