@@ -4,6 +4,7 @@ import type { Device, DeviceMemory } from './device.js';
 import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
+import { addressFilter } from './packet_filter.js';
 import { RawDevice } from './raw.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
@@ -11,6 +12,11 @@ import type { TunMode } from './tun_interface.js';
 export interface OpenOptions extends AfPacketOptions, TunOptions {
   /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. Default: its own. */
   readonly netns?: string | null;
+  /**
+   * Own addresses, 4 or 16 bytes each. Of a packet device the kernel filters out everything but ARP, IPv4 for these, and IPv6 for these, for
+   * groups and for link-local addresses; a raw device has the first one of IPv4.
+   */
+  readonly filterAddresses?: readonly Uint8Array[];
 }
 
 /**
@@ -26,9 +32,9 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   if (kind === undefined || name === undefined) {
     throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
-  const { netns = null } = options;
+  const { netns = null, filterAddresses } = options;
   const open = (): Device => {
-    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, options);
+    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filterAddresses === undefined ? options : { ...options, filter: addressFilter(filterAddresses) });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);
   };
