@@ -205,9 +205,9 @@ export class TcpServer extends EventEmitter {
     return this.addresses[0];
   }
 
-  /** All its own addresses, in the order of the option. */
+  /** All its own addresses, in the order of the option; those of the kernel, where they are shared, as they were when it started. */
   get addresses(): readonly string[] {
-    const { addresses } = this.config;
+    const addresses = this.config.beside ? this.running.addresses : this.config.addresses;
     return addresses.length === 0 ? LOOPBACK : addresses.map((address) => address.slice(0, address.indexOf('/')));
   }
 

@@ -6,6 +6,7 @@ import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
 import { addressFilter } from './packet_filter.js';
 import { RawDevice } from './raw.js';
+import { SharedPacketDevice } from './shared_packet.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
 
@@ -17,6 +18,8 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
    * groups and for link-local addresses; a raw device has the first one of IPv4.
    */
   readonly filterAddresses?: readonly Uint8Array[];
+  /** A packet device is to have the addresses of the kernel on the interface, beside it. */
+  readonly beside?: boolean;
 }
 
 /**
@@ -32,8 +35,10 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   if (kind === undefined || name === undefined) {
     throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
-  const { netns = null, filterAddresses } = options;
+  const { netns = null, filterAddresses, beside = false } = options;
+  if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
   const open = (): Device => {
+    if (beside) return SharedPacketDevice.open(name, memory, shared, netns);
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filterAddresses === undefined ? options : { ...options, filter: addressFilter(filterAddresses) });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);

@@ -19,6 +19,7 @@ export const EOPNOTSUPP = 95;
 export const EADDRNOTAVAIL = 99;
 export const ENETDOWN = 100;
 export const ENOBUFS = 105;
+export const ETIMEDOUT = 110;
 
 export class SystemError extends Error {
   override readonly name = 'SystemError';
