@@ -8,7 +8,7 @@ import { EAGAIN, SystemError } from './system_error.js';
 const AF_NETLINK = 16;
 const NETLINK_NETFILTER = 12;
 const NLM_F_REQUEST = 0x01;
-const NLM_F_ACK = 0x04;
+export const NLM_F_ACK = 0x04;
 export const NLMSG_ERROR = 2;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;

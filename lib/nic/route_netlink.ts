@@ -1,6 +1,6 @@
 /** Messages of netlink about addresses, routes and neighbours (rtnetlink(7)): what the kernel knows of a network. */
 import type { HostRoute } from './device.js';
-import { eachAttribute, NETLINK_HEADER, NLMSG_ERROR, openNetlink, pad, putHeader } from './netlink.js';
+import { concat, eachAttribute, NETLINK_HEADER, NLM_F_ACK, NLMSG_ERROR, openNetlink, pad, putHeader } from './netlink.js';
 import { addressOf, AF_INET, AF_INET6, close, getsockopt, recv, setSocketBuffers, SOL_SOCKET, write } from './syscalls.js';
 import { EAGAIN, EINTR, EIO, ENOBUFS, SystemError } from './system_error.js';
 
@@ -57,8 +57,9 @@ export class RouteSocket {
   readonly #view = new DataView(this.#bytes.buffer);
   readonly #memory = new Uint32Array(9);
   #sequence = 0;
-  /** Of the table that is read: that was its end, and it was changed meanwhile. */
+  /** Of the last request: all of its answer is there, what the kernel says of it, and that the table was changed while it was read. */
   #ended = false;
+  #result = 0;
   #changed = false;
 
   /** @param groups RTMGRP_* whose news it hears. */
@@ -88,13 +89,30 @@ export class RouteSocket {
     request[NETLINK_HEADER] = family;
     const sent = this.send(request);
     if (sent < 0) throw this.#error(sent);
+    this.#finish(take);
+    if (this.#result < 0) throw this.#error(this.#result);
+    if (this.#changed) throw new TableChanged();
+  }
+
+  /** Has the kernel change something. @param type RTM_*. @param flags NLM_F_*. @param body what follows the header. Returns 0 or -errno. */
+  request(type: number, flags: number, body: Uint8Array): number {
+    const request = concat([new Uint8Array(NETLINK_HEADER), body]);
+    putHeader(new DataView(request.buffer), 0, request.length, type, flags | NLM_F_ACK, ++this.#sequence);
+    const sent = this.send(request);
+    if (sent < 0) return sent;
+    this.#finish(() => undefined);
+    return this.#result;
+  }
+
+  /** Takes what answers the last request. */
+  #finish(take: TakeMessage): void {
     this.#ended = this.#changed = false;
+    this.#result = 0;
     while (!this.#ended) {
       const length = this.#read();
       if (length <= 0) throw this.#error(length);
       this.#each(length, take);
     }
-    if (this.#changed) throw new TableChanged();
   }
 
   /** Messages that found no room so far, all of them news. */
@@ -117,10 +135,17 @@ export class RouteSocket {
       const type = view.getUint16(at + 4, true);
       if ((view.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0) this.#changed = true;
       if (type === NLMSG_DONE) this.#ended = true;
-      else if (type === NLMSG_ERROR && view.getUint32(at + 8, true) === this.#sequence) throw this.#error(view.getInt32(at + NETLINK_HEADER, true));
-      else if (type !== NLMSG_ERROR) take(type, view, at + NETLINK_HEADER, at + size);
+      else if (type === NLMSG_ERROR) this.#hear(view.getUint32(at + 8, true), view.getInt32(at + NETLINK_HEADER, true));
+      else take(type, view, at + NETLINK_HEADER, at + size);
       at += pad(size);
     }
+  }
+
+  /** An error, or 0 for success, of the message with a sequence number. */
+  #hear(sequence: number, result: number): void {
+    if (sequence !== this.#sequence) return;
+    this.#result = result;
+    this.#ended = true;
   }
 
   #error(result: number): SystemError {
@@ -135,8 +160,8 @@ export class RouteSocket {
 /** A table was changed while it was read. */
 class TableChanged extends Error {}
 
-/** Reads a table as it was at one time. */
-function reading<T>(read: () => T): T {
+/** Reads a table as it was at one time. @param read reads it with `dump`. @throws SystemError. */
+export function reading<T>(read: () => T): T {
   for (let left = READINGS; ; left--) {
     try {
       return read();
@@ -218,12 +243,13 @@ function nextHop(found: Map<number, Uint8Array>, index: number): { gateway: Uint
 }
 
 /** Attributes by their type, copied. */
-function attributes(view: DataView, from: number, end: number): Map<number, Uint8Array> {
+export function attributes(view: DataView, from: number, end: number): Map<number, Uint8Array> {
   const found = new Map<number, Uint8Array>();
   eachAttribute(view, from, end, (type, at, length) => found.set(type, new Uint8Array(view.buffer.slice(view.byteOffset + at, view.byteOffset + at + length))));
   return found;
 }
 
-function numberIn(value: Uint8Array | undefined, otherwise: number): number {
+/** The number of 32 bits that an attribute holds. */
+export function numberIn(value: Uint8Array | undefined, otherwise: number): number {
   return value === undefined || value.length < 4 ? otherwise : new DataView(value.buffer, value.byteOffset).getUint32(0, true);
 }
