@@ -54,7 +54,7 @@ export interface TcpServerOptions {
   netns?: string | null;
   /**
    * Own address with the length of the network's prefix, 'A.B.C.D/len' or 'X:X::X/len'; or a list of up to 16, one of IPv4 at most.
-   * The kernel must not have them, except with a raw device, for which it must.
+   * The kernel must not have them (EADDRINUSE), except with a raw device, for which it must.
    *
    * Or 'shared', with a packet device: those that the kernel has on that interface when the TCP server starts, of both families (temporary ones
    * of RFC 8981 left out). The kernel keeps them, and everything but the TCP ports that are in use here: its own services, ARP, ICMP, UDP.

@@ -1,7 +1,7 @@
 /** The network interfaces of this machine as a TCP server sees them. */
 import { ARPHRD_ETHER, interfaceOffloads, type Offloads } from '../nic/interfaces.js';
 import { type Link, readLinks } from '../nic/links.js';
-import { type InterfaceAddress, readAddresses, RouteSocket } from '../nic/route_netlink.js';
+import { addressText, type InterfaceAddress, readAddresses, RouteSocket } from '../nic/route_netlink.js';
 
 /** How an interface is used: options of `TcpServer.start`. */
 export interface Use {
@@ -62,13 +62,6 @@ function usesOf({ link: { name, kind, hardware }, addresses }: KnownLink): Use[]
 
 function macText(mac: Uint8Array): string {
   return [...mac].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
-}
-
-/** An address of 4 or 16 bytes; of IPv6 as RFC 5952 writes it. */
-function addressText(address: Uint8Array): string {
-  if (address.length === 4) return address.join('.');
-  const groups = Array.from({ length: 8 }, (_, i) => ((address[2 * i]! << 8) | address[2 * i + 1]!).toString(16));
-  return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
 }
 
 const ADDRESSES: Readonly<Record<Use['address'], string>> = {

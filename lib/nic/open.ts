@@ -6,7 +6,9 @@ import { LoopbackDevice } from './loopback.js';
 import { inNamespace } from './netns.js';
 import { addressFilter } from './packet_filter.js';
 import { RawDevice } from './raw.js';
+import { addressText, readAddresses, RouteSocket } from './route_netlink.js';
 import { SharedPacketDevice } from './shared_packet.js';
+import { EADDRINUSE, SystemError } from './system_error.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
 
@@ -38,12 +40,27 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   const { netns = null, filterAddresses, beside = false } = options;
   if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
   const open = (): Device => {
+    if (kind !== 'raw' && !beside) mustNotBeOfKernel(filterAddresses ?? []);
     if (beside) return SharedPacketDevice.open(name, memory, shared, netns);
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filterAddresses === undefined ? options : { ...options, filter: addressFilter(filterAddresses) });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);
   };
   return netns === null ? open() : inNamespace(netns, open);
+}
+
+/** The kernel would answer as well, and reset every connection. */
+function mustNotBeOfKernel(addresses: readonly Uint8Array[]): void {
+  if (addresses.length === 0) return;
+  const socket = new RouteSocket();
+  try {
+    const taken = readAddresses(null, socket).find(({ address }) => addresses.some((own) => own.length === address.length && own.every((byte, i) => byte === address[i])));
+    if (taken === undefined) return;
+    const mend = "give the TCP server another one, or share those of an interface: address 'shared' with a packet device";
+    throw new SystemError(EADDRINUSE, 'recv', `the kernel has the address ${addressText(taken.address)} itself; ${mend}`);
+  } finally {
+    socket.close();
+  }
 }
 
 function ownAddress4({ filterAddresses = [] }: OpenOptions): Uint8Array {

@@ -183,15 +183,15 @@ export interface InterfaceAddress {
 }
 
 /**
- * Addresses of an interface, IPv4 first, each family in the kernel's order. Left out are those that another station has, and temporary ones
+ * Addresses of an interface, or of all of them where none is given; IPv4 first, each family in the kernel's order. Left out are those that another station has, and temporary ones
  * of IPv6 (RFC 8981), which come and go.
  */
-export function readAddresses(index: number, socket: RouteSocket): InterfaceAddress[] {
+export function readAddresses(index: number | null, socket: RouteSocket): InterfaceAddress[] {
   return reading(() => {
     const addresses: InterfaceAddress[] = [];
     for (const family of [AF_INET, AF_INET6]) {
       socket.dump(RTM_GETADDR, family, (type, view, at, end) => {
-        if (type !== RTM_NEWADDR || view.getUint8(at) !== family || view.getInt32(at + 4, true) !== index) return;
+        if (type !== RTM_NEWADDR || view.getUint8(at) !== family || (index !== null && view.getInt32(at + 4, true) !== index)) return;
         const found = attributes(view, at + ADDRESS_MESSAGE, end);
         // At the end of a point-to-point link IFA_ADDRESS is the other one's.
         const address = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
@@ -202,6 +202,13 @@ export function readAddresses(index: number, socket: RouteSocket): InterfaceAddr
     }
     return addresses;
   });
+}
+
+/** An address of 4 or 16 bytes; of IPv6 as RFC 5952 writes it. */
+export function addressText(address: Uint8Array): string {
+  if (address.length === 4) return address.join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => ((address[2 * i]! << 8) | address[2 * i + 1]!).toString(16));
+  return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
 }
 
 /** Routes of the main table in the order of preference as one interface sees it: the most specific first, and of equal ones those by this interface, by metric. */
