@@ -39,6 +39,9 @@ export interface TcpServerOptions {
    *
    * - 'loopback': 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed.
    * - 'packet:IFNAME': a network interface, which needs CAP_NET_RAW.
+   * - 'macvlan:IFNAME': one more interface on that one, with a link address of its own, made for as long as the TCP server runs. The kernel's
+   *   own traffic on IFNAME stays as it is; this machine and the TCP server do not reach each other by it. It needs CAP_NET_ADMIN and
+   *   CAP_NET_RAW, and a link that takes more than one link address, as wireless ones do not.
    * - 'tap:IFNAME', 'tun:IFNAME': a virtual interface whose other end is this machine's kernel, or a bridge: 'tap' with Ethernet, 'tun'
    *   without. It is made, for as long as the TCP server runs, where there is none, which needs CAP_NET_ADMIN; one that was made for this
    *   user (`ip tuntap add dev tcp0 mode tap user NAME`) and is up needs no privilege. The address of the kernel's end is the caller's to set.
@@ -194,10 +197,10 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
 
 function checkDevice(device: unknown): string {
   if (device === undefined) return 'loopback';
-  const mend = "Write 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
+  const mend = "Write 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
   if (typeof device !== 'string') throw invalidType('options.device', ['string'], device, mend);
   if (device === 'loopback') return device;
-  const [, name] = /^(?:packet|tap|tun|raw):([^\s/]+)$/.exec(device) ?? [];
+  const [, name] = /^(?:packet|macvlan|tap|tun|raw):([^\s/]+)$/.exec(device) ?? [];
   if (name === undefined) throw invalidValue('options.device', device, 'names no device', mend);
   if (Buffer.byteLength(name) > INTERFACE_NAME) {
     throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');

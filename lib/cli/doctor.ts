@@ -13,7 +13,7 @@ import { EPERM, type SystemError } from '../nic/system_error.js';
 import { openRawSocket } from '../runtime/raw_carrier.js';
 import { type KnownLink, knownLinks } from './devices.js';
 
-export type DeviceKind = 'packet' | 'shared' | 'tap' | 'tun' | 'raw' | 'loopback';
+export type DeviceKind = 'packet' | 'shared' | 'macvlan' | 'tap' | 'tun' | 'raw' | 'loopback';
 
 export interface Finding {
   /** Kind of device; 'shared': a packet device with the address 'shared'. */
@@ -69,6 +69,7 @@ export function diagnose(): Diagnosis {
   const devices = [
     tryOn('packet', places.ethernet, (name) => open(`packet:${name}`).close()),
     tryOn('shared', places.shared, (name) => open(`packet:${name}`, { beside: true }).close()),
+    tryOn('macvlan', places.ethernet, (name) => open(`macvlan:${name}`).close()),
     tryOn('tap', { name: places.tap }, (name) => open(`tap:${name}`).close()),
     tryOn('tun', { name: places.tun }, (name) => open(`tun:${name}`).close()),
     tryOn('raw', places.raw, (name, address) => {
@@ -151,7 +152,7 @@ function tunName(links: readonly KnownLink[], mode: 'tap' | 'tun'): string {
 
 /** What each kind is written as. */
 const SPELLING: Readonly<Record<DeviceKind, string>> = {
-  packet: "'packet:IFNAME'", shared: "'packet:IFNAME' with the address 'shared'", tap: "'tap:IFNAME'", tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
+  packet: "'packet:IFNAME'", shared: "'packet:IFNAME' with the address 'shared'", macvlan: "'macvlan:IFNAME'", tap: "'tap:IFNAME'", tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
 };
 
 export function describeDiagnosis({ version, node, kernel, architecture, user, ownNamespace, devices }: Diagnosis): string {

@@ -8,6 +8,7 @@ const AF_INET = 2;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
 const RTM_NEWADDR = 20;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
@@ -21,6 +22,12 @@ const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
+const IFLA_AF_SPEC = 26;
+const AF_INET6 = 10;
+const IFLA_INET_CONF = 1;
+const IPV4_DEVCONF_FORWARDING = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const IFLA_TUN_OWNER = 1;
@@ -102,17 +109,34 @@ export interface NewLink {
   readonly mac?: Uint8Array;
   /** Attributes of its kind. */
   readonly data?: readonly Uint8Array[];
+  /** IFF_* that it has beside those that the kernel gives it. */
+  readonly flags?: number;
 }
 
 /** Makes an interface, down at first. Returns 0 or -errno: EEXIST, EPERM without CAP_NET_ADMIN, EOPNOTSUPP where the kernel has no such kind. */
-export function addLink(socket: RouteSocket, { name, kind, parent, mac, data = [] }: NewLink): number {
+export function addLink(socket: RouteSocket, { name, kind, parent, mac, data = [], flags = 0 }: NewLink): number {
+  const message = new Uint8Array(LINK_MESSAGE);
+  new DataView(message.buffer).setUint32(8, flags, true);
+  new DataView(message.buffer).setUint32(12, flags, true); // those that are set here
   return socket.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, concat([
-    new Uint8Array(LINK_MESSAGE),
+    message,
     textAttribute(IFLA_IFNAME, name),
     ...(parent === undefined ? [] : [bytesAttribute(IFLA_LINK, new Uint8Array(Int32Array.of(parent).buffer))]),
     ...(mac === undefined ? [] : [bytesAttribute(IFLA_ADDRESS, mac)]),
     nestedAttribute(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, kind), ...(data.length === 0 ? [] : [nestedAttribute(IFLA_INFO_DATA, ...data)])),
   ]));
+}
+
+/**
+ * Keeps the kernel's IP from what arrives by an interface as far as netlink can: it gives itself no addresses of IPv6 there, and forwards no
+ * IPv4. What the kernel has not (IPv6, say) is passed over.
+ */
+export function standAside(socket: RouteSocket, index: number): void {
+  const message = new Uint8Array(LINK_MESSAGE);
+  new DataView(message.buffer).setInt32(4, index, true);
+  const noForwarding = nestedAttribute(AF_INET, nestedAttribute(IFLA_INET_CONF, bytesAttribute(IPV4_DEVCONF_FORWARDING, new Uint8Array(4))));
+  const noAddresses = nestedAttribute(AF_INET6, bytesAttribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE)));
+  for (const setting of [noForwarding, noAddresses]) socket.request(RTM_SETLINK, 0, concat([message, nestedAttribute(IFLA_AF_SPEC, setting)]));
 }
 
 /** Removes an interface. Returns 0 or -errno. */

@@ -3,6 +3,7 @@ import { AfPacketDevice, type AfPacketOptions } from './af_packet.js';
 import type { Device, DeviceMemory } from './device.js';
 import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
+import { MacvlanDevice } from './macvlan.js';
 import { inNamespace } from './netns.js';
 import { addressFilter } from './packet_filter.js';
 import { RawDevice } from './raw.js';
@@ -25,7 +26,7 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 }
 
 /**
- * @param spec 'loopback', 'packet:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
+ * @param spec 'loopback', 'packet:INTERFACE', 'macvlan:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
@@ -33,16 +34,18 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
-  const [, kind, name] = /^(packet|tap|tun|raw):(.+)$/.exec(spec) ?? [];
+  const [, kind, name] = /^(packet|macvlan|tap|tun|raw):(.+)$/.exec(spec) ?? [];
   if (kind === undefined || name === undefined) {
-    throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
+    throw new TypeError(`device is 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
   const { netns = null, filterAddresses, beside = false } = options;
   if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
   const open = (): Device => {
     if (kind !== 'raw' && !beside) mustNotBeOfKernel(filterAddresses ?? []);
     if (beside) return SharedPacketDevice.open(name, memory, shared, netns);
-    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filterAddresses === undefined ? options : { ...options, filter: addressFilter(filterAddresses) });
+    const filter = filterAddresses === undefined ? options.filter : addressFilter(filterAddresses);
+    if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filter);
+    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filter === undefined ? options : { ...options, filter });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);
   };

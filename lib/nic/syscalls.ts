@@ -84,6 +84,7 @@ function check(result: number, syscall: string, detail: string): number {
 
 // --- sockets
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_PACKET = 17;

@@ -37,6 +37,7 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   'packet': { count: 60 * MB },
   'packet, shared address': { options: { address: 'shared', gateway: null }, beside: true, count: 60 * MB },
+  'macvlan': { options: { device: 'macvlan:s0' }, count: 60 * MB },
   'tap': { link: { kind: 'tap' }, count: 60 * MB },
   'tun': { link: { kind: 'tun' }, count: 60 * MB },
   'raw': { options: { device: 'raw:s0', gateway: null }, beside: true, skip: packageMissing(), count: 10 * MB },
