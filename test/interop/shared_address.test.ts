@@ -15,8 +15,9 @@ import { BULK, missing } from './support.js';
 
 const MB = 1_000_000;
 const START = fileURLToPath(new URL('../../examples/start.js', import.meta.url));
+const REGISTER = new URL('../../lib/register.js', import.meta.url).href;
 const ours = net as unknown as Net;
-const lacking = missing('ip', 'curl', 'wrk', 'tcpdump', 'setpriv');
+const lacking = missing('ip', 'curl', 'wrk', 'tcpdump', 'setpriv', 'ss');
 const SHARED = { address: 'shared', gateway: null, pcap: null } as const;
 
 t.setTimeout(100_000);
@@ -169,6 +170,21 @@ t.test('a process that is killed leaves no rule behind, and the kernel serves on
   }
   t.equal(await kernelService(t, link, 80), 'listening', 'the port is nobody\'s');
   t.equal(await curl(link, 80), 'the kernel');
+});
+
+t.test('an app without an edit, by the environment', { skip: lacking }, async (t) => {
+  const link = await openLink(t);
+  t.equal(await kernelService(t, link, 8080), 'listening');
+  const program = `
+    const server = require('node:http').createServer((request, response) => response.end('the app'));
+    server.listen(80, () => console.log(JSON.stringify(server.address())));`;
+  const env = ['TCP_OFFLOAD_DEVICE=packet:s0', 'TCP_OFFLOAD_ADDRESS=shared', process.execPath, '--import', REGISTER, '-e', program];
+  const { child } = await started(t, link.serverNamespace, 'env', env);
+  for (const host of [link.serverAddress, `[${SERVER6}]`]) t.equal(await curl(link, 80, host), 'the app');
+  t.equal(await curl(link, 8080), 'the kernel');
+  t.equal((await link.inServer('ss', '-Htln', 'sport = :80')).trim(), '', 'the kernel listens on no such port');
+  child.kill();
+  await once(child, 'exit');
 });
 
 t.test('routes are the kernel\'s, and followed as they change', { skip: lacking }, async (t) => {
