@@ -50,7 +50,7 @@ const ROUTES_INTERVAL = 10_000;
 export class KernelNetwork implements HostNetwork {
   readonly #index: number;
   readonly #news = new RouteSocket(RTMGRP);
-  /** Not the other one: what it hears would come between the parts of a table. */
+  /** Not the other one: what that hears would come between the parts of a table. */
   readonly #tables = new RouteSocket();
   #lookAt = 0;
   #routesAt = 0;

@@ -31,10 +31,12 @@ export class SharedPacketDevice extends AfPacketDevice {
     const own = addresses.map(({ address }) => address);
     super(name, memory, shared, { filter: tcpFilter(own) });
     this.addresses = addresses;
+    let network: KernelNetwork | null = null;
     try {
+      this.network = network = new KernelNetwork(index);
       this.#ports = new OwnPorts(own, index, new IngressFilter(name, own), netns);
-      this.network = new KernelNetwork(index);
     } catch (error) {
+      network?.close();
       super.close();
       throw error;
     }
