@@ -10,6 +10,9 @@ const ADDRESSES_MOST = 16;
 /** Before the 32 bits of an IPv4 address stand these. */
 const MAPPED_BITS = 96;
 
+/** Stands for the addresses that the kernel has on the interface. */
+const SHARED = 'shared';
+
 interface OwnAddress {
   readonly text: string;
   readonly words: Int32Array;
@@ -19,12 +22,28 @@ interface OwnAddress {
 }
 
 /**
+ * True for 'shared', alone or as the one element of a list.
+ *
+ * @throws TypeError ERR_INVALID_ARG_VALUE where it stands among addresses, or the device is none that can be shared.
+ */
+export function isBeside(given: unknown, device: string): boolean {
+  const list: unknown[] = Array.isArray(given) ? given : [given];
+  if (!list.includes(SHARED)) return false;
+  if (list.length > 1) throw invalidValue('options.address', given, "must be 'shared' alone, or addresses", 'All that the kernel has on the interface are shared');
+  if (device.startsWith('packet:')) return true;
+  if (device.startsWith('raw:')) {
+    throw invalidValue('options.address', given, `must be an address with the device '${device}'`, 'A raw device always shares one: write the address that the kernel has on that interface');
+  }
+  throw invalidValue('options.address', given, `goes with a packet device, not with '${device}'`, "Name a network interface that the kernel uses, such as 'packet:eth0'");
+}
+
+/**
  * Addresses, as one text or a list, in the form in which RFC 5952 writes them.
  *
  * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
  */
 export function checkAddresses(given: unknown, device: string): readonly string[] {
-  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24' or '2001:db8::2/64', or a list of them";
+  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24' or '2001:db8::2/64', or a list of them; or 'shared' with a packet device";
   if (device === 'loopback') {
     if (given === undefined) return Object.freeze([]);
     const fault = 'must be left out on the loopback device, which has 127.0.0.0/8 and ::1';
@@ -51,10 +70,11 @@ export function checkAddresses(given: unknown, device: string): readonly string[
 /**
  * Routers, as one text or a list of at most one of each family.
  *
- * @param addresses what `checkAddresses` returned. @throws as `checkAddresses`.
+ * @param addresses what `checkAddresses` returned. @param beside what `isBeside` returned. @throws as `checkAddresses`.
  */
-export function checkGateways(given: unknown, addresses: readonly string[]): readonly string[] {
+export function checkGateways(given: unknown, addresses: readonly string[], beside = false): readonly string[] {
   if (given === undefined || given === null) return Object.freeze([]);
+  if (beside) throw invalidValue('options.gateway', given, "must be left out with the address 'shared'", "The kernel's routes hold: ip route");
   const mend = "Write the router's address, such as '198.18.0.1' or 'fe80::1', or a list of one for each family, or leave it out";
   const list = listOf('options.gateway', given, mend);
   const own = addresses.map((text) => ownAddress('options.address', text, mend));

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { checkAddresses, checkGateways } from './address_options.js';
+import { checkAddresses, checkGateways, isBeside } from './address_options.js';
 import { invalidType, invalidValue, outOfRange } from './errors.js';
 import type { FaultConfig, ServerConfig } from './runtime/config.js';
 import { BLOCK_BYTES } from './runtime/layout.js';
@@ -39,6 +39,9 @@ export interface TcpServerOptions {
    *
    * - 'loopback': 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed.
    * - 'packet:IFNAME': a network interface, which needs CAP_NET_RAW.
+   * - 'macvlan:IFNAME': one more interface on that one, with a link address of its own, made for as long as the TCP server runs. The kernel's
+   *   own traffic on IFNAME stays as it is; this machine and the TCP server do not reach each other by it. It needs CAP_NET_ADMIN and
+   *   CAP_NET_RAW, and a link that takes more than one link address, as wireless ones do not.
    * - 'tap:IFNAME', 'tun:IFNAME': a virtual interface whose other end is this machine's kernel, or a bridge: 'tap' with Ethernet, 'tun'
    *   without. It is made, for as long as the TCP server runs, where there is none, which needs CAP_NET_ADMIN; one that was made for this
    *   user (`ip tuntap add dev tcp0 mode tap user NAME`) and is up needs no privilege. The address of the kernel's end is the caller's to set.
@@ -54,12 +57,22 @@ export interface TcpServerOptions {
   netns?: string | null;
   /**
    * Own address with the length of the network's prefix, 'A.B.C.D/len' or 'X:X::X/len'; or a list of up to 16, one of IPv4 at most.
-   * The kernel must not have them, except with a raw device, for which it must. Wanted with an interface; the loopback device has
+   * The kernel must not have them (EADDRINUSE), except with a raw device, for which it must.
+   *
+   * Or 'shared', with a packet device: those that the kernel has on that interface when the TCP server starts, of both families (temporary ones
+   * of RFC 8981 left out). The kernel keeps them, and everything but the TCP ports that are in use here: its own services, ARP, ICMP, UDP.
+   * A port is used by one of the two: the other gets EADDRINUSE. Routes and neighbours are the kernel's, followed as they change. Needs
+   * CAP_NET_RAW, CAP_NET_ADMIN, and Linux 5.12 with nf_tables. Programs of this machine do not reach the TCP server by these addresses.
+   *
+   * Wanted with an interface; the loopback device has
    * 127.0.0.1/8 and ::1. An interface with an IPv6 address gets a link-local one besides, where there is Ethernet, and `start` takes a
    * second longer: no other station may have them (RFC 4862 5.4).
    */
   address?: string | readonly string[];
-  /** Router to everything beyond the prefix; or a list of two, one for each family. That of IPv6 may be link-local. Default: none. */
+  /**
+   * Router to everything beyond the prefix; or a list of two, one for each family. That of IPv6 may be link-local. Default: none. To be left
+   * out with `address: 'shared'`, where the kernel's routes hold.
+   */
   gateway?: string | readonly string[] | null;
   /**
    * Which thread runs the TCP server: 'own', one of its own; or 'app', that of the app that starts it, which must be the main thread. In the
@@ -156,7 +169,8 @@ const INTERFACE_NAME = 15;
 export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
   objectOf('options', options, NAMES);
   const device = checkDevice(options.device);
-  const addresses = checkAddresses(options.address, device);
+  const beside = isBeside(options.address, device);
+  const addresses = beside ? Object.freeze([]) : checkAddresses(options.address, device);
   const sizes = {
     maxFlows: whole('options.maxFlows', options.maxFlows, NUMBERS.maxFlows),
     maxApps: whole('options.maxApps', options.maxApps, NUMBERS.maxApps),
@@ -168,7 +182,8 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     device,
     netns: optionalText('options.netns', options.netns, 'Give a name that `ip netns` lists, or a path such as /proc/4711/ns/net'),
     addresses,
-    gateways: checkGateways(options.gateway, addresses),
+    beside,
+    gateways: checkGateways(options.gateway, addresses, beside),
     thread: checkThread(options.thread),
     cpu: checkCpu(options.cpu),
     spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
@@ -182,10 +197,10 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
 
 function checkDevice(device: unknown): string {
   if (device === undefined) return 'loopback';
-  const mend = "Write 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
+  const mend = "Write 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
   if (typeof device !== 'string') throw invalidType('options.device', ['string'], device, mend);
   if (device === 'loopback') return device;
-  const [, name] = /^(?:packet|tap|tun|raw):([^\s/]+)$/.exec(device) ?? [];
+  const [, name] = /^(?:packet|macvlan|tap|tun|raw):([^\s/]+)$/.exec(device) ?? [];
   if (name === undefined) throw invalidValue('options.device', device, 'names no device', mend);
   if (Buffer.byteLength(name) > INTERFACE_NAME) {
     throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');

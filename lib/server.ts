@@ -171,7 +171,7 @@ export class TcpServer extends EventEmitter {
    *
    * @throws TypeError, RangeError where an option is not as it must be. TcpServerError ERR_TCP_SERVER_ALREADY_STARTED. An Error with
    *   the system's code where the device cannot be opened: ENODEV (no such interface), EPERM (which capability is wanting),
-   *   EADDRINUSE (another station on the link has one of the IPv6 addresses).
+   *   EADDRINUSE (the kernel has one of the addresses, or another station on the link one of those of IPv6).
    */
   static async start(options: TcpServerOptions = {}): Promise<TcpServer> {
     const config = checkOptions(options);
@@ -211,9 +211,9 @@ export class TcpServer extends EventEmitter {
     return this.addresses[0];
   }
 
-  /** All its own addresses, in the order of the option. */
+  /** All its own addresses, in the order of the option; those of the kernel, where they are shared, as they were when it started. */
   get addresses(): readonly string[] {
-    const { addresses } = this.config;
+    const addresses = this.config.beside ? this.running.addresses : this.config.addresses;
     return addresses.length === 0 ? LOOPBACK : addresses.map((address) => address.slice(0, address.indexOf('/')));
   }
 

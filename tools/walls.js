@@ -28,6 +28,8 @@ export const zones = [
     types: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/],
     packages: [/^node:/],
   },
+  // The command line looks at devices itself.
+  { files: /^lib\/cli\//, may: [/^lib\/(cli|nic)\//, /^lib\/runtime\/raw_carrier\.ts$/], packages: [/^node:/] },
   { files: /^lib\/runtime\//, may: [/^lib\/(runtime|tcp|nic)\//], packages: [/^node:/] },
   {
     files: /^lib\/[^/]+\.ts$/,

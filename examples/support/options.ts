@@ -21,7 +21,8 @@ Serves examples/http.ts on a network of its own: a namespace joined to this mach
   --thread own|app      whether the TCP server has a thread of its own, or the main thread runs it (own)
   --cpu N               CPU of the TCP server in a thread of its own (its own choice)
   --device IF           an interface of this machine instead of the network, or a device such as tap:tcp0, with
-  --address A/B           the address that the TCP server shall have there, which the kernel must not own, and
+  --address A/B           the address that the TCP server shall have there, which the kernel must not own; or shared:
+                          those of the kernel, which keeps all but the TCP ports in use here; and
   --gateway G             the gateway for everybody beyond its network (none)
   --pcap FILE           capture of what the TCP server receives and sends, for Wireshark
   --loss P              loses P of the frames both ways, 0.01 for one in a hundred (0)
@@ -90,7 +91,7 @@ export function readOptions(args: readonly string[]): StartOptions {
   if (thread !== 'own' && thread !== 'app') throw new Error(`--thread wants own or app, not '${thread}'`);
   if (device === undefined && address !== undefined) throw new Error('--address goes with --device');
   if (device === undefined && gateway !== undefined) throw new Error('--gateway goes with --device');
-  if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server');
+  if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server, or --address shared');
   const loss = Number(values.loss);
   if (!(loss >= 0 && loss < 1)) throw new Error(`--loss wants a share from 0 to below 1, not '${values.loss}'`);
   return {

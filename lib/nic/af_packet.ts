@@ -26,11 +26,8 @@ import { receivedFlags, receivedSegmentSize, VNET_HEADER } from './virtio_net.js
 export interface AfPacketOptions {
   /** Link address to use instead of the interface's own, 6 bytes. The kernel then sees nothing of this traffic as its own. */
   readonly mac?: Uint8Array;
-  /**
-   * Own addresses, 4 or 16 bytes each: the kernel filters out everything but ARP, IPv4 for these, and IPv6 for these, for groups and
-   * for link-local addresses.
-   */
-  readonly filterAddresses?: readonly Uint8Array[];
+  /** Program that decides in the kernel what is received (packet_filter.ts). Default: everything. */
+  readonly filter?: Uint8Array;
   /** Longest IP packet that a slot of the ring takes; longer ones cost a system call each. Default 16384. */
   readonly slotPacket?: number;
   /** Bytes of the receive ring, which stay in physical memory. Default 32 MiB: 2,016 slots. */
@@ -96,7 +93,7 @@ export class AfPacketDevice implements Device {
     this.#longAt = this.#ringAt + this.#ringBytes + TxSlots.bytesFor(batch);
 
     this.#ownMac = options.mac ?? null;
-    const opened = openPacketSocket(name, this.#ring, this.#base + this.#ringAt, this.#ownMac, options.filterAddresses ?? null);
+    const opened = openPacketSocket(name, this.#ring, this.#base + this.#ringAt, this.#ownMac, options.filter ?? null);
     this.fd = opened.fd;
     this.#index = opened.interface.index;
     this.capabilities = {

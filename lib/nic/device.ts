@@ -128,5 +128,42 @@ export interface DeviceMemory {
   readonly regionLength: number;
 }
 
+/**
+ * The kernel's network on an interface that a TCP server shares with it, where the kernel's are the address, the neighbours and the routes.
+ * An address has 4 or 16 bytes here.
+ */
+export interface HostNetwork {
+  /**
+   * Asks for the link address of a neighbour, which the kernel looks up where it does not know it. `poll` tells what it finds.
+   *
+   * @param doubted what was told last may not hold any more: the kernel is to ask the neighbour.
+   */
+  resolve(address: Uint8Array, doubted: boolean): void;
+  /** Tells what is new, all of the routes the first time. Cheap where it is called often. @param now in µs. */
+  poll(now: number, events: HostEvents): void;
+  /** When it wants `poll` called although it has not polled readable, in µs; Infinity: not at all. */
+  pollAt(): number;
+}
+
+export interface HostEvents {
+  /**
+   * @param address,mac lent for the call; no link address: the kernel does not know it any more, or cannot find it out.
+   * @param confirmed the neighbour has lately answered there, or is said to be there for good.
+   */
+  neighbour(address: Uint8Array, mac: Uint8Array | null, confirmed: boolean): void;
+  /** All routes there are, the one to be preferred first. */
+  routes(routes: readonly HostRoute[]): void;
+}
+
+export interface HostRoute {
+  readonly network: Uint8Array;
+  /** Bits of `network` that count. */
+  readonly prefix: number;
+  /** Next hop; null: the network is on the link. */
+  readonly gateway: Uint8Array | null;
+  /** False: it leads by another interface, or nowhere. */
+  readonly here: boolean;
+}
+
 /** Bytes of device region that every device makes do with. */
 export const DEVICE_REGION_LENGTH = 64 * 1024 * 1024;

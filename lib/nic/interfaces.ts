@@ -1,6 +1,6 @@
 /** What the kernel knows of the network interfaces in the namespace of the calling thread. */
 import { readFileSync } from 'node:fs';
-import { AF_INET, close, ioctl, SOCK_DGRAM, socket } from './syscalls.js';
+import { addressOf, AF_INET, close, ioctl, SOCK_DGRAM, socket } from './syscalls.js';
 import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
 
 const SIOCGIFFLAGS = 0x8913;
@@ -8,6 +8,10 @@ const SIOCSIFFLAGS = 0x8914;
 const SIOCGIFMTU = 0x8921;
 const SIOCGIFHWADDR = 0x8927;
 const SIOCGIFINDEX = 0x8933;
+const SIOCETHTOOL = 0x8946;
+const ETHTOOL_GTXCSUM = 0x16;
+const ETHTOOL_GTSO = 0x1e;
+const ETHTOOL_GGRO = 0x2b;
 const IFNAMSIZ = 16;
 const IFREQ_BYTES = 40;
 const IFF_UP = 1;
@@ -53,8 +57,32 @@ export function bringUp(name: string): void {
   });
 }
 
-/** One request about an interface: 0 or -errno, the answer in the `ifreq` behind the view. @param flags for SIOCSIFFLAGS. */
-type Ask = (what: number, flags?: number) => number;
+/** What an interface has its hardware, or the kernel just before that, do. */
+export interface Offloads {
+  /** It fills in checksums of what is sent. */
+  readonly txChecksum: boolean;
+  /** It cuts large segments of TCP. */
+  readonly segmentation: boolean;
+  /** Segments that arrive are coalesced. */
+  readonly coalescing: boolean;
+}
+
+/** @throws as `interfaceInfo`. */
+export function interfaceOffloads(name: string): Offloads {
+  return asking(name, (_view, ask) => {
+    const value = new Uint32Array(2); // struct ethtool_value
+    const has = (command: number): boolean => {
+      value[0] = command;
+      value[1] = 0;
+      return ask(SIOCETHTOOL, 0, value) === 0 && value[1] !== 0;
+    };
+    mustKnow(name, ask(SIOCGIFINDEX));
+    return { txChecksum: has(ETHTOOL_GTXCSUM), segmentation: has(ETHTOOL_GTSO), coalescing: has(ETHTOOL_GGRO) };
+  });
+}
+
+/** One request about an interface: 0 or -errno, the answer in the `ifreq` behind the view. @param flags for SIOCSIFFLAGS. @param data for SIOCETHTOOL. */
+type Ask = (what: number, flags?: number, data?: ArrayBufferView) => number;
 
 function asking<T>(name: string, task: (view: DataView, ask: Ask) => T): T {
   const encoded = new TextEncoder().encode(name);
@@ -63,10 +91,11 @@ function asking<T>(name: string, task: (view: DataView, ask: Ask) => T): T {
   try {
     const request = new Uint8Array(IFREQ_BYTES);
     const view = new DataView(request.buffer);
-    return task(view, (what, flags = 0) => {
+    return task(view, (what, flags = 0, data) => {
       request.fill(0);
       request.set(encoded);
       view.setUint16(IFNAMSIZ, flags, true);
+      if (data !== undefined) view.setBigUint64(IFNAMSIZ, BigInt(addressOf(data)), true);
       return ioctl(fd, what, request);
     });
   } finally {

@@ -1,6 +1,6 @@
 /**
- * Messages of netlink to netfilter (netlink(7), linux/netfilter/nfnetlink.h): a batch of requests that the kernel carries out all or not at
- * all, within the call that sends it.
+ * Messages of netlink (netlink(7)), and those to netfilter (linux/netfilter/nfnetlink.h): a batch of requests that the kernel carries out
+ * all or not at all, within the call that sends it.
  */
 import { addressOf, bind, close, recv, socket, SOCK_NONBLOCK, SOCK_RAW, write } from './syscalls.js';
 import { EAGAIN, SystemError } from './system_error.js';
@@ -8,13 +8,13 @@ import { EAGAIN, SystemError } from './system_error.js';
 const AF_NETLINK = 16;
 const NETLINK_NETFILTER = 12;
 const NLM_F_REQUEST = 0x01;
-const NLM_F_ACK = 0x04;
-const NLMSG_ERROR = 2;
+export const NLM_F_ACK = 0x04;
+export const NLMSG_ERROR = 2;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const NLA_F_NESTED = 0x8000;
 /** Sizes of struct nlmsghdr and of nfgenmsg behind it, and of struct nlattr. */
-const HEADER = 16;
+export const NETLINK_HEADER = 16;
 const GENERIC = 4;
 const ATTRIBUTE = 4;
 /** Room for the answers of one batch. */
@@ -55,6 +55,46 @@ export function nestedAttribute(type: number, ...attributes: Uint8Array[]): Uint
   return bytesAttribute(type | NLA_F_NESTED, concat(attributes));
 }
 
+/**
+ * Calls `take` for each attribute between two places of a message: with its type, and the place and length of its value.
+ * What reaches beyond the end is passed over.
+ */
+export function eachAttribute(view: DataView, from: number, end: number, take: (type: number, at: number, length: number) => void): void {
+  for (let at = from; at + ATTRIBUTE <= end;) {
+    const length = view.getUint16(at, true);
+    if (length < ATTRIBUTE || at + length > end) return;
+    take(view.getUint16(at + 2, true) & ~NLA_F_NESTED, at + ATTRIBUTE, length - ATTRIBUTE);
+    at += pad(length);
+  }
+}
+
+/** Writes the header that every message begins with. @param flags beside NLM_F_REQUEST. */
+export function putHeader(view: DataView, at: number, length: number, type: number, flags: number, sequence: number): void {
+  view.setUint32(at, length, true);
+  view.setUint16(at + 4, type, true);
+  view.setUint16(at + 6, flags | NLM_F_REQUEST, true);
+  view.setUint32(at + 8, sequence, true);
+}
+
+/**
+ * A socket to a part of the kernel, which never waits.
+ *
+ * @param protocol NETLINK_*. @param groups bits of the groups whose news it hears. @param detail what is wanting where there is none.
+ */
+export function openNetlink(protocol: number, groups: number, detail: string): number {
+  const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, protocol, detail);
+  const own = new Uint8Array(12);
+  new DataView(own.buffer).setUint16(0, AF_NETLINK, true);
+  new DataView(own.buffer).setUint32(8, groups, true);
+  try {
+    bind(fd, own, 'cannot bind a netlink socket');
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
 /** A socket to one subsystem of netfilter. */
 export class NetfilterSocket {
   readonly #fd: number;
@@ -67,10 +107,7 @@ export class NetfilterSocket {
   constructor(subsystem: number, family: number) {
     this.#subsystem = subsystem;
     this.#family = family;
-    this.#fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER, 'the kernel has no netfilter; it needs CONFIG_NETFILTER');
-    const own = new Uint8Array(12);
-    new DataView(own.buffer).setUint16(0, AF_NETLINK, true);
-    bind(this.#fd, own, 'cannot bind a netlink socket');
+    this.#fd = openNetlink(NETLINK_NETFILTER, 0, 'the kernel has no netfilter; it needs CONFIG_NETFILTER');
   }
 
   /** Has the kernel carry out all requests, or none. Returns 0, or -errno of the first that it refused. */
@@ -89,15 +126,12 @@ export class NetfilterSocket {
   /** A message with its header. @param resource nfgenmsg.res_id. */
   #message(type: number, flags: number, family: number, resource: number, attributes: readonly Uint8Array[]): Uint8Array {
     const body = concat(attributes);
-    const bytes = new Uint8Array(HEADER + GENERIC + body.length);
+    const bytes = new Uint8Array(NETLINK_HEADER + GENERIC + body.length);
     const view = new DataView(bytes.buffer);
-    view.setUint32(0, bytes.length, true);
-    view.setUint16(4, type, true);
-    view.setUint16(6, flags | NLM_F_REQUEST, true);
-    view.setUint32(8, ++this.#sequence, true);
-    bytes[HEADER] = family;
-    view.setUint16(HEADER + 2, resource);
-    bytes.set(body, HEADER + GENERIC);
+    putHeader(view, 0, bytes.length, type, flags, ++this.#sequence);
+    bytes[NETLINK_HEADER] = family;
+    view.setUint16(NETLINK_HEADER + 2, resource);
+    bytes.set(body, NETLINK_HEADER + GENERIC);
     return bytes;
   }
 
@@ -109,9 +143,9 @@ export class NetfilterSocket {
       const length = recv(this.#fd, addressOf(this.#answers), ANSWERS);
       if (length === -EAGAIN) return result;
       if (length < 0) return length;
-      for (let at = 0; at + HEADER + 4 <= length; at += pad(view.getUint32(at, true))) {
+      for (let at = 0; at + NETLINK_HEADER + 4 <= length; at += pad(view.getUint32(at, true))) {
         if (view.getUint16(at + 4, true) !== NLMSG_ERROR || view.getUint32(at + 8, true) < from || result !== 0) continue;
-        result = view.getInt32(at + HEADER, true);
+        result = view.getInt32(at + NETLINK_HEADER, true);
       }
     }
   }
@@ -126,7 +160,7 @@ export function mustCarryOut(result: number, detail: string): void {
   if (result < 0) throw new SystemError(-result, 'write', detail);
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -137,6 +171,6 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Rounded up to four bytes. */
-function pad(length: number): number {
+export function pad(length: number): number {
   return (length + 3) & ~3;
 }

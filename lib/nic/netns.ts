@@ -1,7 +1,7 @@
 /** Network namespaces. A thread is in one; entering another concerns the calling thread alone. */
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import { ENOENT, SystemError } from './system_error.js';
-import { setNetworkNamespace } from './syscalls.js';
+import { setNetworkNamespace, unshareNetwork } from './syscalls.js';
 
 const NAMED = '/run/netns';
 
@@ -18,6 +18,11 @@ export function enterNamespace(name: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Enters a network namespace that nobody else is in, and that goes with the calling thread. @throws SystemError EPERM without CAP_SYS_ADMIN. */
+export function enterNewNamespace(): void {
+  unshareNetwork('cannot make a network namespace; it needs CAP_SYS_ADMIN: run as root');
 }
 
 /** Runs `task` inside a network namespace and comes back. What it opens stays in that namespace. */

@@ -3,18 +3,30 @@ import { AfPacketDevice, type AfPacketOptions } from './af_packet.js';
 import type { Device, DeviceMemory } from './device.js';
 import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
+import { MacvlanDevice } from './macvlan.js';
 import { inNamespace } from './netns.js';
+import { addressFilter } from './packet_filter.js';
 import { RawDevice } from './raw.js';
+import { addressText, readAddresses, RouteSocket } from './route_netlink.js';
+import { SharedPacketDevice } from './shared_packet.js';
+import { EADDRINUSE, SystemError } from './system_error.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
 
 export interface OpenOptions extends AfPacketOptions, TunOptions {
   /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. Default: its own. */
   readonly netns?: string | null;
+  /**
+   * Own addresses, 4 or 16 bytes each. Of a packet device the kernel filters out everything but ARP, IPv4 for these, and IPv6 for these, for
+   * groups and for link-local addresses; a raw device has the first one of IPv4.
+   */
+  readonly filterAddresses?: readonly Uint8Array[];
+  /** A packet device is to have the addresses of the kernel on the interface, beside it. */
+  readonly beside?: boolean;
 }
 
 /**
- * @param spec 'loopback', 'packet:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
+ * @param spec 'loopback', 'packet:INTERFACE', 'macvlan:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
@@ -22,17 +34,36 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
-  const [, kind, name] = /^(packet|tap|tun|raw):(.+)$/.exec(spec) ?? [];
+  const [, kind, name] = /^(packet|macvlan|tap|tun|raw):(.+)$/.exec(spec) ?? [];
   if (kind === undefined || name === undefined) {
-    throw new TypeError(`device is 'loopback', or 'packet:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
+    throw new TypeError(`device is 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
-  const { netns = null } = options;
+  const { netns = null, filterAddresses, beside = false } = options;
+  if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
   const open = (): Device => {
-    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, options);
+    if (kind !== 'raw' && !beside) mustNotBeOfKernel(filterAddresses ?? []);
+    if (beside) return SharedPacketDevice.open(name, memory, shared, netns);
+    const filter = filterAddresses === undefined ? options.filter : addressFilter(filterAddresses);
+    if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filter);
+    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filter === undefined ? options : { ...options, filter });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     return new TunDevice(kind as TunMode, name, memory, options);
   };
   return netns === null ? open() : inNamespace(netns, open);
+}
+
+/** The kernel would answer as well, and reset every connection. */
+function mustNotBeOfKernel(addresses: readonly Uint8Array[]): void {
+  if (addresses.length === 0) return;
+  const socket = new RouteSocket();
+  try {
+    const taken = readAddresses(null, socket).find(({ address }) => addresses.some((own) => own.length === address.length && own.every((byte, i) => byte === address[i])));
+    if (taken === undefined) return;
+    const mend = "give the TCP server another one, or share those of an interface: address 'shared' with a packet device";
+    throw new SystemError(EADDRINUSE, 'recv', `the kernel has the address ${addressText(taken.address)} itself; ${mend}`);
+  } finally {
+    socket.close();
+  }
 }
 
 function ownAddress4({ filterAddresses = [] }: OpenOptions): Uint8Array {

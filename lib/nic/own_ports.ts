@@ -1,90 +1,109 @@
 /**
- * The TCP ports of an address of the kernel's that are another TCP's: each is held by a socket of the kernel that does nothing, so that no
- * program gets it meanwhile, and the kernel's resets from it are kept from the wire.
+ * The TCP ports of addresses of the kernel's that are another TCP's: each is held by sockets of the kernel that do nothing, so that no
+ * program gets it meanwhile, and a filter keeps the kernel's TCP out of what is exchanged by it.
  */
 import { inNamespace } from './netns.js';
-import { ResetFilter } from './reset_filter.js';
-import { AF_INET, bind, close, SOCK_STREAM, socket } from './syscalls.js';
-import { EADDRNOTAVAIL, SystemError } from './system_error.js';
+import { AF_INET, AF_INET6, bind, close, SOCK_STREAM, socket } from './syscalls.js';
+import type { SystemError } from './system_error.js';
 
 const PORTS = 65536;
 const NONE = -1;
+/** Where sockaddr_in6 names the interface of a link-local address. */
+const SCOPE_AT = 24;
+
+/** Where the ports in use are known. */
+export interface PortFilter {
+  /** Returns 0 or -errno. */
+  add(port: number): number;
+  remove(port: number): number;
+  close(): void;
+}
 
 export class OwnPorts {
-  readonly #address: Uint8Array;
+  readonly #addresses: readonly Uint8Array[];
+  readonly #index: number;
   readonly #netns: string | null;
-  readonly #filter: ResetFilter;
-  /** Descriptor of the socket that holds each port. */
-  readonly #holders = new Int32Array(PORTS).fill(NONE);
+  readonly #filter: PortFilter;
+  /** Descriptors of the sockets that hold each port, one for each address. */
+  readonly #holders: Int32Array;
 
   /**
-   * @param address of IPv4, one of the kernel's. @param mark as `ResetFilter` has it.
-   * @param netns the namespace of the address, which the calling thread is in now and need not be later; null: the thread's own.
-   * @throws SystemError EADDRNOTAVAIL where the kernel does not have it, and as `ResetFilter`.
+   * @param addresses of the kernel's, 4 or 16 bytes each. @param index of their interface. @param filter is closed with this.
+   * @param netns the namespace of the addresses; null: that of the calling thread.
    */
-  constructor(address: Uint8Array, mark: number, netns: string | null) {
-    this.#address = address;
+  constructor(addresses: readonly Uint8Array[], index: number, filter: PortFilter, netns: string | null) {
+    this.#addresses = addresses;
+    this.#index = index;
+    this.#filter = filter;
     this.#netns = netns;
-    const probe = this.#hold(0);
-    if (probe >= 0) close(probe);
-    else if (probe === -EADDRNOTAVAIL) {
-      const text = address.join('.');
-      throw new SystemError(EADDRNOTAVAIL, 'bind', `a raw device wants an address that the kernel has, which ${text} is not; give it one: ip address add ${text}/LENGTH dev IFNAME`);
-    }
-    this.#filter = new ResetFilter(address, mark);
+    this.#holders = new Int32Array(PORTS * addresses.length).fill(NONE);
   }
 
   has(port: number): boolean {
-    return this.#holders[port] !== NONE;
+    return this.#holders[port * this.#addresses.length] !== NONE;
   }
 
   /** Takes a port. Returns 0, or -errno: EADDRINUSE where a program of the kernel's has it. */
   claim(port: number): number {
-    const holder = this.#hold(port);
-    if (holder < 0) return holder;
-    const result = this.#filter.add(port);
-    if (result < 0) {
-      close(holder);
-      return result;
+    const at = port * this.#addresses.length;
+    try {
+      const holders = this.#netns === null ? this.#hold(port) : inNamespace(this.#netns, () => this.#hold(port));
+      this.#holders.set(holders, at);
+    } catch (error) {
+      return (error as SystemError).errno;
     }
-    this.#holders[port] = holder;
-    return 0;
+    const result = this.#filter.add(port);
+    if (result < 0) this.#letGo(at);
+    return result;
+  }
+
+  #hold(port: number): number[] {
+    return hold(this.#addresses, this.#index, port);
   }
 
   release(port: number): void {
     if (!this.has(port)) return;
     this.#filter.remove(port);
-    close(this.#holders[port]!);
-    this.#holders[port] = NONE;
+    this.#letGo(port * this.#addresses.length);
+  }
+
+  #letGo(at: number): void {
+    for (let i = at; i < at + this.#addresses.length; i++) {
+      close(this.#holders[i]!);
+      this.#holders[i] = NONE;
+    }
   }
 
   close(): void {
     for (let port = 0; port < PORTS; port++) this.release(port);
     this.#filter.close();
   }
+}
 
-  /** Descriptor of a socket that holds the port, or -errno. */
-  #hold(port: number): number {
-    try {
-      return this.#netns === null ? openHolder(this.#address, port) : inNamespace(this.#netns, () => openHolder(this.#address, port));
-    } catch (error) {
-      return (error as SystemError).errno;
+/** Sockets that are bound to the port on each address, not to be shared, and neither listen nor connect. @throws SystemError where one is taken. */
+export function hold(addresses: readonly Uint8Array[], index: number, port: number): number[] {
+  const holders: number[] = [];
+  try {
+    for (const address of addresses) {
+      const fd = socket(address.length === 4 ? AF_INET : AF_INET6, SOCK_STREAM, 0, 'cannot hold a port');
+      holders.push(fd);
+      bind(fd, socketAddress(address, port, index), 'cannot hold a port');
     }
+    return holders;
+  } catch (error) {
+    holders.forEach(close);
+    throw error;
   }
 }
 
-/** A socket that is bound to the port, not to be shared, and neither listens nor connects. */
-function openHolder(address: Uint8Array, port: number): number {
-  const local = new Uint8Array(16);
-  new DataView(local.buffer).setUint16(0, AF_INET, true);
-  new DataView(local.buffer).setUint16(2, port);
-  local.set(address, 4);
-  const fd = socket(AF_INET, SOCK_STREAM, 0, 'cannot hold a port');
-  try {
-    bind(fd, local, 'cannot hold a port');
-    return fd;
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
+/** sockaddr_in or sockaddr_in6. */
+function socketAddress(address: Uint8Array, port: number, index: number): Uint8Array {
+  const isFour = address.length === 4;
+  const bytes = new Uint8Array(isFour ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, isFour ? AF_INET : AF_INET6, true);
+  view.setUint16(2, port);
+  bytes.set(address, isFour ? 4 : 8);
+  if (!isFour && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80) view.setUint32(SCOPE_AT, index, true);
+  return bytes;
 }

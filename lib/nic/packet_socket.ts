@@ -1,6 +1,6 @@
 /** Opens a packet socket on an interface, with its receive ring mapped over memory of ours. */
 import {
-  addressFilter, ETHERNET_HEADER, FPROG, linkAddress, membership, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MR_MULTICAST, PACKET_MR_UNICAST, PACKET_MREQ, PACKET_RX_RING,
+  ETHERNET_HEADER, FPROG, linkAddress, membership, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MR_MULTICAST, PACKET_MR_UNICAST, PACKET_MREQ, PACKET_RX_RING,
   PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOCK_FILTER, SOL_PACKET, TPACKET_V2,
 } from './packet_abi.js';
 import { ARPHRD_ETHER, type InterfaceInfo, interfaceInfo } from './interfaces.js';
@@ -28,11 +28,10 @@ export interface PacketSocket {
 /**
  * @param address of the ring's memory; it begins a page.
  * @param mac link address to receive for where it is not the interface's own, else null.
- * @param filterAddresses 4 or 16 bytes each: only ARP and packets for them, and of IPv6 for groups and link-local addresses, are
- *   received; null: all.
+ * @param filter program that decides what is received (packet_filter.ts); null: all.
  */
 export function openPacketSocket(
-  name: string, geometry: RingGeometry, address: number, mac: Uint8Array | null, filterAddresses: readonly Uint8Array[] | null,
+  name: string, geometry: RingGeometry, address: number, mac: Uint8Array | null, filter: Uint8Array | null,
 ): PacketSocket {
   const info = interfaceInfo(name);
   if (info.hardware !== ARPHRD_ETHER) throw new SystemError(ENODEV, 'ioctl', `interface "${name}" does not speak Ethernet; choose one that does`);
@@ -42,7 +41,7 @@ export function openPacketSocket(
     configure(fd, name);
     setRing(fd, name, geometry);
     mapOver(address, geometry.blockBytes * geometry.blocks, fd, `cannot map the receive ring of "${name}"`);
-    if (filterAddresses !== null) attachFilter(fd, filterAddresses);
+    if (filter !== null) attachFilter(fd, filter);
     bind(fd, linkAddress(info.index), `cannot bind to interface "${name}"`);
     if (mac !== null) addMembership(fd, membership(info.index, PACKET_MR_UNICAST, mac), `interface "${name}" takes no second link address`);
   } catch (error) {
@@ -88,14 +87,13 @@ function setRing(fd: number, name: string, geometry: RingGeometry): void {
   setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.byteLength, `cannot have a receive ring of ${megabytes} MiB on "${name}"`);
 }
 
-function attachFilter(fd: number, addresses: readonly Uint8Array[]): void {
-  const program = addressFilter(addresses);
+function attachFilter(fd: number, program: Uint8Array): void {
   // struct sock_fprog with the program right behind it: what holds the one holds the other during the call.
   const request = new Uint8Array(FPROG + program.length);
   new DataView(request.buffer).setUint16(0, program.length / SOCK_FILTER, true);
   new DataView(request.buffer).setBigUint64(8, BigInt(addressOf(request) + FPROG), true);
   request.set(program, FPROG);
-  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, request, FPROG, 'cannot filter for the own addresses');
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, request, FPROG, 'cannot have the kernel filter what is received');
 }
 
 /** Divides `bytes` of memory into slots that hold frames of `frameBytes`. */

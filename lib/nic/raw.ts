@@ -13,7 +13,10 @@ import type { Device, DeviceCapabilities, DeviceMemory, DeviceStats, FrameSink }
 import { RX_CHECKSUM_VALID } from './device.js';
 import { ExchangeDevice } from './exchange.js';
 import { interfaceInfo } from './interfaces.js';
-import { OwnPorts } from './own_ports.js';
+import { hold, OwnPorts } from './own_ports.js';
+import { ResetFilter } from './reset_filter.js';
+import { close } from './syscalls.js';
+import { EADDRNOTAVAIL, SystemError } from './system_error.js';
 
 /** SO_MARK of the packets that we send, which tells our resets from the kernel's. */
 export const RAW_MARK = 0x7463_7073;
@@ -38,15 +41,16 @@ export class RawDevice implements Device, FrameSink {
 
   /**
    * @param name of the interface that packets come and go by, in the namespace of the calling thread.
-   * @param address own one, of IPv4, which the kernel has as well. @param netns as `OwnPorts` has it.
-   * @throws SystemError as `OwnPorts`; ENODEV where there is no such interface.
+   * @param address own one, of IPv4, which the kernel has as well. @param netns that namespace, where the thread is in another later; else null.
+   * @throws SystemError ENODEV where there is no such interface, EADDRNOTAVAIL where the kernel does not have the address; and as `ResetFilter`.
    */
   constructor(name: string, memory: DeviceMemory, shared: SharedArrayBuffer, address: Uint8Array, netns: string | null) {
-    const { mtu } = interfaceInfo(name);
+    const { mtu, index } = interfaceInfo(name);
+    mustBeOfKernel(address);
     this.capabilities = { medium: 'ip', mtu: Math.min(mtu, 65535), mac: null, txChecksum: false, txSegmentation: 0, rxCoalescing: true };
     this.tx = memory.bytes;
     this.#rings = new ExchangeDevice(memory, shared);
-    this.#ports = new OwnPorts(address, RAW_MARK, netns);
+    this.#ports = new OwnPorts([address], index, new ResetFilter(address, RAW_MARK), netns);
   }
 
   /** Frames that were handed over; those that were the kernel's are counted nowhere. */
@@ -101,6 +105,16 @@ export class RawDevice implements Device, FrameSink {
 
   close(): void {
     this.#ports.close();
+  }
+}
+
+function mustBeOfKernel(address: Uint8Array): void {
+  try {
+    hold([address], 0, 0).forEach(close);
+  } catch (error) {
+    if ((error as SystemError).errno !== -EADDRNOTAVAIL) throw error;
+    const text = address.join('.');
+    throw new SystemError(EADDRNOTAVAIL, 'bind', `a raw device wants an address that the kernel has, which ${text} is not; give it one: ip address add ${text}/LENGTH dev IFNAME`);
   }
 }
 

@@ -34,6 +34,7 @@ const native = {
   writev: bindCall('writev', 'long', ['int', 'void *', 'int']),
   close: bindCall('close', 'int', ['int']),
   setns: bindCall('setns', 'int', ['int', 'int']),
+  unshare: bindCall('unshare', 'int', ['int']),
   schedSetaffinity: bindCall('sched_setaffinity', 'int', ['int', 'size_t', 'void *']),
   schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'void *']),
   sysconf: bindCall('sysconf', 'long', ['int']),
@@ -83,7 +84,9 @@ function check(result: number, syscall: string, detail: string): number {
 
 // --- sockets
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
+export const AF_INET6 = 10;
 export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
@@ -325,6 +328,11 @@ const SYS_GETTID = process.arch === 'x64' ? 186 : 178;
 /** Enters the network namespace that `fd` refers to, with the calling thread alone. */
 export function setNetworkNamespace(fd: number, detail: string): void {
   check(native.setns(fd, CLONE_NEWNET), 'setns', detail);
+}
+
+/** Puts the calling thread alone into a network namespace of its own. */
+export function unshareNetwork(detail: string): void {
+  check(native.unshare(CLONE_NEWNET), 'unshare', detail);
 }
 
 /** Kernel's number of the calling thread. */

@@ -16,9 +16,11 @@ export const EINVAL = 22;
 export const EBADFD = 77;
 export const EMSGSIZE = 90;
 export const EOPNOTSUPP = 95;
+export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETDOWN = 100;
 export const ENOBUFS = 105;
+export const ETIMEDOUT = 110;
 
 export class SystemError extends Error {
   override readonly name = 'SystemError';

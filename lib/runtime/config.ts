@@ -19,8 +19,10 @@ export interface ServerConfig {
   readonly device: string;
   /** Network namespace that the device is in; null: that of the process. */
   readonly netns: string | null;
-  /** Own addresses with the lengths of their prefixes; none on the loopback device alone. */
+  /** Own addresses with the lengths of their prefixes; none on the loopback device alone, and where they are the kernel's. */
   readonly addresses: readonly string[];
+  /** The addresses are those that the kernel has on the interface, which it keeps. */
+  readonly beside: boolean;
   /** Routers, one for each family at most. */
   readonly gateways: readonly string[];
   /** The thread that runs it: one of its own, or the app's. */

@@ -13,7 +13,7 @@ import { ringServer } from './doorbell.js';
 import type { Layout } from './layout.js';
 
 /** What is used of the package. */
-interface RawSocket {
+export interface RawSocket {
   on(event: 'message', take: (packet: Buffer) => void): unknown;
   on(event: 'error', take: (error: Error) => void): unknown;
   setOption(level: number, option: number, value: number | Buffer, length?: number): void;
@@ -111,9 +111,13 @@ export class RawCarrier {
 export function openRawCarrier(config: ServerConfig, memory: SharedArrayBuffer, layout: Layout): RawCarrier {
   const { device, netns } = config;
   if (!isMainThread) throw new Error(`the device '${device}' works in the main thread alone, as the package ${PACKAGE} does: start the TCP server there`);
-  const { createSocket } = loadPackage(device);
-  const open = (): RawSocket => openSocket(createSocket, device);
+  const open = (): RawSocket => openRawSocket(device);
   return new RawCarrier(netns === null ? open() : inNamespace(netns, open), memory, layout);
+}
+
+/** A raw socket on the interface of a device 'raw:IFNAME'. @throws as `openRawCarrier`. */
+export function openRawSocket(device: string): RawSocket {
+  return openSocket(loadPackage(device).createSocket, device);
 }
 
 function openSocket(createSocket: RawSocketPackage['createSocket'], device: string): RawSocket {

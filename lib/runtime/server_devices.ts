@@ -1,6 +1,6 @@
 /** Opens what the TCP server is configured with: the NIC, the decorators around it, and the loopback beside it. */
 import { performance } from 'node:perf_hooks';
-import type { Device, DeviceMemory } from '../nic/device.js';
+import type { Device, DeviceMemory, HostNetwork } from '../nic/device.js';
 import { fault } from '../nic/fault.js';
 import { LoopbackDevice } from '../nic/loopback.js';
 import { deviceMemory } from '../nic/memory.js';
@@ -8,9 +8,10 @@ import type { Alias } from '../nic/memory.js';
 import { openDevice } from '../nic/open.js';
 import { pcap } from '../nic/pcap.js';
 import { RawDevice } from '../nic/raw.js';
+import { SharedPacketDevice } from '../nic/shared_packet.js';
 import type { PortClaims } from '../tcp/port_uses.js';
-import { isMapped, parsePrefix } from '../tcp/wire/address.js';
-import { putWords } from '../tcp/wire/bytes.js';
+import { formatAddress, isMapped, parsePrefix, setMapped } from '../tcp/wire/address.js';
+import { get32, getWords, putWords } from '../tcp/wire/bytes.js';
 import type { FaultConfig, ServerConfig } from './config.js';
 import type { Layout } from './layout.js';
 
@@ -26,6 +27,8 @@ export interface OpenInterface {
   readonly gateways: readonly string[];
   /** The kernel's TCP, where it has the same address. */
   readonly claims: PortClaims | null;
+  /** The kernel's network, where it has the same address and the link is Ethernet. */
+  readonly host: (HostNetwork & { readonly fd: number }) | null;
 }
 
 /**
@@ -36,23 +39,39 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null };
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
-  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns: config.netns });
-  const { gateways } = config;
-  const claims = nic instanceof RawDevice ? nic : null;
-  // Where the kernel finds the way, all the world is on the link.
-  const addresses = claims === null ? config.addresses : config.addresses.map((address) => `${address.slice(0, address.indexOf('/'))}/0`);
+  const { gateways, netns, beside } = config;
+  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns, beside });
   try {
     return [
-      { device: decorate(nic, config, memory, clock), memory, addresses, gateways, claims },
+      { device: decorate(nic, config, memory, clock), memory, gateways, ...ofKernel(nic, config.addresses) },
       { device: loopback, ...own },
     ];
   } catch (error) {
     nic.close();
     throw error;
   }
+}
+
+/** What an interface has of the kernel's. */
+function ofKernel(nic: Device, configured: readonly string[]): Pick<OpenInterface, 'addresses' | 'claims' | 'host'> {
+  if (nic instanceof SharedPacketDevice) {
+    const addresses = nic.addresses.map(({ address, prefix }) => `${textOf(address)}/${prefix}`);
+    return { addresses, claims: nic, host: nic.network };
+  }
+  if (!(nic instanceof RawDevice)) return { addresses: configured, claims: null, host: null };
+  // Where the kernel finds the way, all the world is on the link.
+  return { addresses: configured.map((address) => `${address.slice(0, address.indexOf('/'))}/0`), claims: nic, host: null };
+}
+
+/** An address of 4 or 16 bytes as RFC 5952 writes it. */
+function textOf(address: Uint8Array): string {
+  const words = new Int32Array(4);
+  if (address.length === 4) setMapped(words, 0, get32(address, 0));
+  else getWords(address, 0, words, 0);
+  return formatAddress(words, 0);
 }
 
 /** The address of "address/length", 4 or 16 bytes. */

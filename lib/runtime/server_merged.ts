@@ -45,7 +45,7 @@ export async function startMerged(memory: SharedArrayBuffer, config: ServerConfi
 }
 
 export class MergedServer implements ServerHost {
-  readonly ready = Promise.resolve();
+  readonly ready: Promise<readonly string[]>;
   readonly ended: Promise<Error | null>;
   readonly #words: Int32Array;
   readonly #server: OpenServer;
@@ -78,6 +78,7 @@ export class MergedServer implements ServerHost {
     this.#memory = memory;
     this.#words = new Int32Array(memory);
     this.#server = server;
+    this.ready = Promise.resolve(server.addresses);
     this.#loop = server.start(APP_THREAD, true);
     this.#doorbell = this.#words[CTRL_EVENTFD];
     this.#watches = [this.#doorbell, ...server.descriptors].map((fd) => new DescriptorWatch(fd));

@@ -56,9 +56,14 @@ export class OpenServer {
     }
   }
 
+  /** Own addresses with the lengths of their prefixes; the loopback's where there is no NIC. */
+  get addresses(): readonly string[] {
+    return this.#interfaces[0].addresses;
+  }
+
   /** What the devices are waited for by; none where they are memory. */
   get descriptors(): number[] {
-    return this.#interfaces.map(({ device }) => device.fd).filter((fd) => fd >= 0);
+    return this.#interfaces.flatMap(({ device, host }) => [device.fd, host?.fd ?? -1]).filter((fd) => fd >= 0);
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * Entry of the TCP server's thread: takes its place, opens the TCP server on the shared memory, says that it is there, and stays in the
- * loop until it is stopped. The build makes one file of it and all that it loads, server_worker.cjs.
+ * Entry of the TCP server's thread: takes its place, opens the TCP server on the shared memory, says that it is there by telling its
+ * addresses, and stays in the loop until it is stopped. The build makes one file of it and all that it loads, server_worker.cjs.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Poller } from '../nic/syscalls.js';
@@ -34,7 +34,7 @@ function serve(): void {
     const poller = new Poller(server.descriptors);
     for (let wait = server.settle(); wait > 0; wait = server.settle()) poller.wait(wait);
     const loop = server.start(placement);
-    parentPort?.postMessage('running');
+    parentPort?.postMessage(server.addresses);
     loop.run();
   } finally {
     server.close();

@@ -18,8 +18,8 @@ const DESCRIPTOR_GRACE_MS = 1000;
 
 /** What carries a TCP server: a thread of its own, or the event loop of this thread. */
 export interface ServerHost {
-  /** Fulfilled once it is up; rejected with what kept it from coming up. */
-  readonly ready: Promise<void>;
+  /** Fulfilled with its own addresses, each with the length of its prefix, once it is up; rejected with what kept it from coming up. */
+  readonly ready: Promise<readonly string[]>;
   /** Fulfilled once it has ended: with the error that ended it, where nobody had asked for its end. */
   readonly ended: Promise<Error | null>;
   /** It was told to stop, and somebody waits for its end. */
@@ -32,6 +32,8 @@ export class RunningServer {
   readonly handle: ServerHandle;
   /** This thread's own channel. */
   readonly port: AppPort;
+  /** Own addresses with the lengths of their prefixes, once it is up. */
+  addresses: readonly string[] = [];
   readonly #host: ServerHost;
   readonly #words: Int32Array;
   readonly #layout: Layout;
@@ -47,7 +49,7 @@ export class RunningServer {
     this.port = port;
     process.once('exit', this.#onProcessExit);
     // Who waits for it is told; who does not hears of it from sockets and servers.
-    host.ready.catch((error: Error) => { port.failure = error; });
+    host.ready.then((addresses) => { this.addresses = addresses; }, (error: Error) => { port.failure = error; });
     void host.ended.then((error) => this.#tellEnd(error));
     setEnvironmentData(ENVIRONMENT_KEY, handle);
   }
@@ -106,7 +108,7 @@ export class RunningServer {
 
 /** A thread of its own. */
 class ThreadHost implements ServerHost {
-  readonly ready: Promise<void>;
+  readonly ready: Promise<readonly string[]>;
   readonly ended: Promise<Error | null>;
   readonly #worker: Worker;
   readonly #words: Int32Array;
@@ -119,9 +121,9 @@ class ThreadHost implements ServerHost {
     let isUp = false;
     let cause: Error | null = null;
     this.ready = new Promise((resolve, reject) => {
-      worker.once('message', () => {
+      worker.once('message', (addresses: readonly string[]) => {
         isUp = true;
-        resolve();
+        resolve(addresses);
       });
       worker.on('error', (error: Error) => {
         if (isUp) cause = error;

@@ -9,7 +9,7 @@
  * A flow is a record, an index with a generation. It is the owner's from EV_ACCEPTED, or `connect`, until `release` or
  * `abort`; when the stack too is done with it, it reports EV_FREED, and the record is used again after `recycle`.
  */
-import type { Device } from '../nic/device.js';
+import type { Device, HostNetwork } from '../nic/device.js';
 import { ackNow, acknowledgeRead } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
 import { BY_WINDOW } from './conn/cc/pacing.js';
@@ -65,6 +65,8 @@ export interface StackConfig {
     /** Routers, one for each family at most. */
     gateways?: readonly string[];
     dadTransmits?: number;
+    /** The network of a kernel on the same addresses; `claims` is wanted then. */
+    host?: HostNetwork | null;
   }[];
   /** Returns a uint32 that cannot be guessed. */
   random: () => number;
@@ -103,7 +105,7 @@ export class Stack implements TransportSink, TimerSink {
     this.stats = config.stats ?? new Float64Array(STATS_LENGTH);
     this.tcb = new Tcb(words, tcbBase);
     const uses = new PortUses(config.claims ?? null);
-    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, now, timeToLive: this.limits.timeToLive });
+    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, now, timeToLive: this.limits.timeToLive, ports: uses });
     this.ip = ip;
     this.#core = new Core({
       words,

@@ -25,6 +25,8 @@ t.test('what is taken', async (t) => {
     addresses: ['198.18.0.2/24', '2001:db8::2/64', 'fe80::2/64'], gateways: ['fe80::1', '198.18.0.1'],
   });
   t.match(checkOptions({ ...packet, address: '2001:db8::2/64', gateway: '2001:db8::1' }), { addresses: ['2001:db8::2/64'], gateways: ['2001:db8::1'] });
+  for (const address of ['shared', ['shared']]) t.match(checkOptions({ ...packet, address }), { addresses: [], gateways: [], beside: true });
+  t.equal(checkOptions(packet).beside, false);
   t.equal(checkOptions({ ...packet, address: Array.from({ length: 16 }, (_, i) => `2001:db8::${i + 1}/128`) }).addresses.length, 16);
   t.equal(checkOptions({ cpu: null }).cpu, null);
   t.equal(checkOptions({ cpu: allowedCpus()[0] as number }).cpu, allowedCpus()[0]);
@@ -57,6 +59,11 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['a device without a name', { ...packet, device: 'tap:' }, 'ERR_INVALID_ARG_VALUE', /options\.device.*'tap:'/],
   ['an interface name that is too long', { ...packet, device: 'packet:abcdefghijklmnop' }, 'ERR_INVALID_ARG_VALUE', /at most 15 bytes/],
   ['an interface without an address', { device: 'packet:eth0' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*198\.18\.0\.2\/24/],
+  ['a shared address on the loopback device', { address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*packet device, not with 'loopback'/],
+  ['a shared address on a TAP device', { device: 'tap:tcp0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /packet device, not with 'tap:tcp0'.*packet:eth0/],
+  ['a shared address with raw sockets', { device: 'raw:eth0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /raw device always shares one: write the address/],
+  ['a shared address among others', { ...packet, address: ['shared', '198.18.0.2/24'] }, 'ERR_INVALID_ARG_VALUE', /'shared' alone/],
+  ['a gateway with a shared address', { ...packet, address: 'shared', gateway: '198.18.0.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*left out.*ip route/],
   ['an address without a prefix', { ...packet, address: '198.18.0.2' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*A\.B\.C\.D\/len/],
   ['a prefix of 33', { ...packet, address: '198.18.0.2/33' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
   ['a prefix of 0', { ...packet, address: '198.18.0.2/0' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],

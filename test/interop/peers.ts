@@ -151,10 +151,10 @@ export class Link {
     await ip('-n', this.peerNamespace, 'link', 'set', this.peerInterface, isUp ? 'up' : 'down');
   }
 
-  /** MTU of both ends. */
+  /** MTU of both ends; of a tap or tun of the kernel's, which is both. */
   async setMtu(mtu: number): Promise<void> {
     await ip('-n', this.peerNamespace, 'link', 'set', this.peerInterface, 'mtu', String(mtu));
-    await ip('-n', this.serverNamespace, 'link', 'set', 's0', 'mtu', String(mtu));
+    if (this.serverNamespace !== this.peerNamespace) await ip('-n', this.serverNamespace, 'link', 'set', 's0', 'mtu', String(mtu));
   }
 
   /** A command in the TCP server's namespace, and what it says. */

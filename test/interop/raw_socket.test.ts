@@ -1,10 +1,11 @@
 /** The TCP server by raw IP sockets, on an address of the kernel's, where the package raw-socket is; and what is said where it is not. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createServer as createHttpServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { app } from '../../examples/http.js';
@@ -12,11 +13,9 @@ import { TcpServer, listen, net } from '../../lib/index.js';
 import { ask, serve, sumOf } from './exchange.js';
 import type { Net } from './exchange.js';
 import { Link } from './peers.js';
-import { missing } from './support.js';
+import { BULK, missing } from './support.js';
 
 const MB = 1_000_000;
-/** This device sends packet by packet, in the event loop of the main thread. */
-const BULK = 20 * MB;
 const START = fileURLToPath(new URL('../../examples/start.js', import.meta.url));
 const ours = net as unknown as Net;
 
@@ -109,6 +108,17 @@ t.test('a process that is killed leaves no rule behind, and the kernel serves on
   await once(child, 'exit');
   await t.rejects(curl(80), { code: 7 }, 'the kernel answers with a reset, at once');
   t.equal(await curl(8080), 'the kernel');
+});
+
+t.test('without a capability the error names those that it takes', { skip: lacking }, async (t) => {
+  const link = await openLink(t);
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const program = [process.execPath, START, '--device', 'raw:s0', '--address', `${link.serverAddress}/24`];
+  for (const capability of ['net_raw', 'net_admin']) {
+    const args = ['netns', 'exec', link.serverNamespace, 'setpriv', `--bounding-set=-${capability}`, ...program];
+    const { stderr } = await promisify(execFile)('ip', args, { env }).catch((error: { stderr: string }) => error);
+    t.match(stderr, /EPERM: .*'raw:s0' needs CAP_NET_RAW and CAP_NET_ADMIN; run as root, or grant them: setcap/);
+  }
 });
 
 /** A plain `http` server of Node's over the kernel's TCP, in the namespace of the TCP server. */

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { addressFilter } from '../../lib/nic/packet_abi.js';
+import { addressFilter } from '../../lib/nic/packet_filter.js';
 import { AfPacketDevice, type AfPacketOptions } from '../../lib/nic/af_packet.js';
 import { type DeviceMemory, type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
 import { inNamespace } from '../../lib/nic/netns.js';
@@ -225,7 +225,7 @@ t.test('frames for other hosts and of other VLANs are passed over, an own link a
 
 t.test('with a filter only ARP and IPv4 for the address use up slots of the ring', needsRoot, async (t) => {
   const net = network(t);
-  const left = openEnd(t, net.left, OWN, { filterAddresses: [Uint8Array.of(198, 18, 77, 2)] });
+  const left = openEnd(t, net.left, OWN, { filter: addressFilter([Uint8Array.of(198, 18, 77, 2)]) });
   const right = openEnd(t, net.right, PEER);
   const arp = testFrame(net.leftMac, 1);
   arp.set([0x08, 0x06], 12);
@@ -239,14 +239,14 @@ t.test('with a filter only ARP and IPv4 for the address use up slots of the ring
   for (const frame of [testFrame(net.leftMac, 0), arp, ours, packet(3, [198, 18, 77, 3])]) sendFrame(right.device, frame);
   right.device.flush();
   t.same(drainDevice(left.device).map((frame) => frame.bytes), [Buffer.from(arp), Buffer.from(ours)]);
-  t.throws(() => openEnd(t, net.left, OWN, { filterAddresses: [Uint8Array.of(198, 18, 77)] }), /4 or 16 bytes/);
+  t.throws(() => openEnd(t, net.left, OWN, { filter: addressFilter([Uint8Array.of(198, 18, 77)]) }), /4 or 16 bytes/);
 });
 
 t.test('with a filter IPv6 comes in for own addresses, groups and link-local ones, and groups that were joined reach the interface', needsRoot, async (t) => {
   const net = network(t);
   const address = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
   const own = ['20010db8000000000000000000000001', '20010db80000000000000000ffffff02'].map(address);
-  const left = openEnd(t, net.left, OWN, { filterAddresses: [Uint8Array.of(198, 18, 77, 2), ...own] });
+  const left = openEnd(t, net.left, OWN, { filter: addressFilter([Uint8Array.of(198, 18, 77, 2), ...own]) });
   const right = openEnd(t, net.right, PEER);
   const packet = (index: number, to: Uint8Array, mac = net.leftMac): Uint8Array => {
     const frame = testFrame(mac, index);

@@ -105,6 +105,12 @@ t.test('tcp-offload/net is what node:net is, and tcp-offload/register puts it th
   t.equal(stdout, 'true\n');
 });
 
+t.test('its command is installed', async (t) => {
+  const command = join(folder, 'node_modules/.bin/tcp-offload');
+  t.match((await run(command, ['--help'])).stdout, /tcp-offload doctor/);
+  t.match(JSON.parse((await run(command, ['devices', '--json'], { cwd: '/' })).stdout), [{ name: 'lo', kind: 'loopback', uses: [] }]);
+});
+
 const consumer = `
   import * as http from 'node:http';
   import { TcpServer, attach, listen, net } from 'tcp-offload';

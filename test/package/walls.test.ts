@@ -28,6 +28,8 @@ t.test('the walls let through what they should, and nothing else', (t) => {
     ['lib/runtime/app_port.ts', './server_loop.js', false, false],
     ['lib/runtime/app_port.ts', './layout.js', false, true],
     ['lib/runtime/server_worker.ts', '../nic/open.js', false, true],
+    ['lib/cli/doctor.ts', '../nic/open.js', false, true],
+    ['lib/cli/doctor.ts', '../tcp/stack.js', false, false],
     ['lib/net.ts', './nic/memory.js', false, false],
     ['lib/net.ts', './runtime/app_port.js', false, true],
   ];

@@ -12,7 +12,7 @@ import { ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, emitEthernet, isGroup
 import { CREATE, OVERRIDE, REACHABLE_TIME, SOLICITED } from './neighbours.js';
 import { RateLimit } from './rate_limit.js';
 import { Resolver } from './resolver.js';
-import type { Solicitor } from './resolver.js';
+import type { Resolution, Solicitor } from './resolver.js';
 import { room } from './room.js';
 import type { Routes } from './routes.js';
 import type { IpStats } from './stats.js';
@@ -29,7 +29,7 @@ const DEFEND_RATE = 0.1;
 
 const BROADCAST_MAC = new Uint8Array(MAC_LENGTH).fill(255);
 
-export class Arp implements Solicitor {
+export class Arp implements Resolution, Solicitor {
   readonly resolver: Resolver;
   private readonly index: number;
   private readonly device: Device;
@@ -64,7 +64,6 @@ export class Arp implements Solicitor {
     this.announceAt = now + ANNOUNCE_INTERVAL;
   }
 
-  /** Does what is due at `now`. */
   advance(now: number): void {
     if (this.announceAt <= now) {
       this.announceAt = Infinity;
@@ -73,7 +72,6 @@ export class Arp implements Solicitor {
     this.resolver.neighbours.advance(now);
   }
 
-  /** When `advance` next has something to do; Infinity where it has not. */
   pollAt(): number {
     return Math.min(this.announceAt, this.resolver.neighbours.pollAt());
   }

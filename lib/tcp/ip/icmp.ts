@@ -67,9 +67,9 @@ export class Icmp {
   /**
    * One message for this host, in the packet at `packet`.
    *
-   * @param header bytes of the IPv4 header. @param length of the message.
+   * @param header bytes of the IPv4 header. @param length of the message. @param answerable false: an echo is another's to answer.
    */
-  receive(bytes: Uint8Array, packet: number, header: number, length: number, now: number): void {
+  receive(bytes: Uint8Array, packet: number, header: number, length: number, answerable: boolean, now: number): void {
     const stats = this.stats;
     const at = packet + header;
     stats.IcmpInMsgs++;
@@ -82,7 +82,7 @@ export class Icmp {
     switch (icmpType(bytes, at)) {
       case ICMP_ECHO:
         stats.IcmpInEchos++;
-        this.reply(bytes, packet, at, length, now);
+        if (answerable) this.reply(bytes, packet, at, length, now);
         break;
       case ICMP_UNREACHABLE:
         stats.IcmpInDestUnreachs++;

@@ -84,7 +84,7 @@ export class Icmp6 {
     } else if (isUnspecified6(words, 0) || packet.claimed) {
       stats.Icmp6InErrors++;
     } else if (type === ECHO6) {
-      this.reply(packet, at, length);
+      if (packet.answerable) this.reply(packet, at, length);
     } else if (type >= UNREACHABLE6 && type <= PARAMETER_PROBLEM6) {
       this.error(bytes, at, length, packet.now);
     }
@@ -172,6 +172,7 @@ export class Icmp6 {
    */
   private send(packet: Packet6, type: number, code: number, parameter: number, evenToGroup: boolean): boolean {
     const { bytes, at, end, now } = packet;
+    if (!packet.answerable) return false;
     if (isUnspecified6(packet.words, 0) || (packet.toGroup && !evenToGroup)) return false;
     const upper = upperAt(bytes, at, end, ICMP6);
     if (upper >= 0 && (upper >= end || bytes[upper]! < FIRST_INFORMATIONAL || bytes[upper] === REDIRECT6)) return false;

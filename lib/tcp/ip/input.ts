@@ -14,12 +14,17 @@ import {
   ipv4Destination, ipv4Fragment, ipv4HeaderLength, ipv4Identification, ipv4Protocol, ipv4Source, ipv4SourceRouted,
   ipv4Tos, ipv4TotalLength,
 } from '../wire/ipv4.js';
-import { TCP_HEADER, TCP_OK, checkTcp } from '../wire/tcp.js';
+import { TCP_HEADER, TCP_OK, checkTcp, tcpDestination } from '../wire/tcp.js';
 import type { Icmp } from './icmp.js';
 import type { Interface } from './interface.js';
 import type { Reassembly } from './reassembly.js';
 import type { Routes } from './routes.js';
 import type { IpStats } from './stats.js';
+
+/** Listeners and flows on each local port. */
+export interface PortsInUse {
+  of(port: number): number;
+}
 
 export class Input {
   private readonly routes: Routes;
@@ -27,9 +32,11 @@ export class Input {
   private readonly transport: TransportSink;
   private readonly stats: IpStats;
   private readonly reassembly: Reassembly;
+  private readonly ports: PortsInUse;
   private readonly arrival = new Arrival();
 
-  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, reassembly: Reassembly, stats: IpStats) {
+  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, reassembly: Reassembly, stats: IpStats, ports: PortsInUse) {
+    this.ports = ports;
     this.routes = routes;
     this.icmp = icmp;
     this.reassembly = reassembly;
@@ -145,19 +152,20 @@ export class Input {
     const protocol = ipv4Protocol(bytes, at);
     if (protocol === PROTOCOL_TCP) {
       this.stats.IpInDelivers++;
-      this.tcp(from.index, bytes, at, header, total - header, flags, segmentSize);
+      this.tcp(from, bytes, at, header, total - header, flags, segmentSize);
     } else if (protocol === PROTOCOL_ICMP) {
       this.stats.IpInDelivers++;
-      this.icmp.receive(bytes, at, header, total - header, now);
+      this.icmp.receive(bytes, at, header, total - header, from.host === null, now);
     } else {
       this.stats.IpInUnknownProtos++;
+      if (from.host !== null) return;
       const code = protocol === PROTOCOL_UDP ? UNREACHABLE_PORT : UNREACHABLE_PROTOCOL;
       this.icmp.unreachable(bytes, at, header, total, code, now);
     }
   }
 
   private tcp(
-    index: number, bytes: Uint8Array, at: number, header: number, length: number, flags: number, segmentSize: number,
+    from: Interface, bytes: Uint8Array, at: number, header: number, length: number, flags: number, segmentSize: number,
   ): void {
     const segment = at + header;
     const source = ipv4Source(bytes, at);
@@ -166,6 +174,7 @@ export class Input {
       this.stats.TcpInErrs++;
       return;
     }
+    if (from.host !== null && this.ports.of(tcpDestination(bytes, segment)) === 0) return;
     if ((flags & RX_CHECKSUM_VALID) === 0) {
       if (!verify(pseudoHeader4(source, destination, PROTOCOL_TCP, length), bytes, segment, length)) {
         this.stats.TcpInErrs++;
@@ -179,7 +188,7 @@ export class Input {
     arrival.length = length;
     setMapped(arrival.addresses, 0, source);
     setMapped(arrival.addresses, ADDRESS_WORDS, destination);
-    arrival.interfaceIndex = index;
+    arrival.interfaceIndex = from.index;
     arrival.ecn = ipv4Tos(bytes, at) & 3;
     arrival.segmentSize = segmentSize;
     this.transport.segment(arrival);

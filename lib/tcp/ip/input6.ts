@@ -16,8 +16,9 @@ import {
   WALK_TRUNCATED, WALK_UPPER, checkIPv6, fragmentIdentification, fragmentMore, fragmentOffset, ipv6PayloadLength, ipv6TrafficClass,
   setIPv6Ecn,
 } from '../wire/ipv6.js';
-import { TCP_HEADER, TCP_OK, checkTcp } from '../wire/tcp.js';
+import { TCP_HEADER, TCP_OK, checkTcp, tcpDestination } from '../wire/tcp.js';
 import type { Icmp6 } from './icmp6.js';
+import type { PortsInUse } from './input.js';
 import type { Interface } from './interface.js';
 import type { Reassembly } from './reassembly.js';
 import { PREFERRED } from './routes6.js';
@@ -43,6 +44,8 @@ export class Packet6 {
   claimed = false;
   /** It came in fragments, or as one. */
   fragmented = false;
+  /** Its sender may be answered: what is not for TCP is no kernel's beside this host. */
+  answerable = true;
   now = 0;
 
   constructor(words: Int32Array) {
@@ -55,6 +58,7 @@ export class Input6 {
   private readonly icmp: Icmp6;
   private readonly transport: TransportSink;
   private readonly reassembly: Reassembly;
+  private readonly ports: PortsInUse;
   private readonly stats: IpStats;
   private readonly arrival = new Arrival();
   private readonly packet6 = new Packet6(this.arrival.addresses);
@@ -62,7 +66,8 @@ export class Input6 {
   private flags = 0;
   private segmentSize = 0;
 
-  constructor(routes: Routes6, icmp: Icmp6, transport: TransportSink, reassembly: Reassembly, stats: IpStats) {
+  constructor(routes: Routes6, icmp: Icmp6, transport: TransportSink, reassembly: Reassembly, stats: IpStats, ports: PortsInUse) {
+    this.ports = ports;
     this.routes = routes;
     this.icmp = icmp;
     this.transport = transport;
@@ -102,6 +107,7 @@ export class Input6 {
     packet6.interfaceIndex = from.index;
     packet6.toGroup = isMulticast6(words, ADDRESS_WORDS);
     packet6.fragmented = false;
+    packet6.answerable = from.host === null;
     packet6.now = now;
     this.flags = flags;
     this.segmentSize = segmentSize;
@@ -276,6 +282,7 @@ export class Input6 {
       stats.TcpInErrs++;
       return;
     }
+    if (!packet6.answerable && this.ports.of(tcpDestination(bytes, segment)) === 0) return;
     if ((this.flags & RX_CHECKSUM_VALID) === 0) {
       if (!verify(pseudoHeader6(packet6.words, 0, ADDRESS_WORDS, PROTOCOL_TCP, length), bytes, segment, length)) {
         stats.TcpInErrs++;

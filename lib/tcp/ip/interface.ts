@@ -7,10 +7,19 @@ import {
 } from '../wire/ethernet.js';
 import { IPV4_MAX } from '../wire/ipv4.js';
 import type { Arp } from './arp.js';
+import type { HostLink } from './host_link.js';
 import type { Input } from './input.js';
 import type { Input6 } from './input6.js';
 import type { Ndp } from './ndp.js';
+import type { Resolution } from './resolver.js';
 import type { IpStats } from './stats.js';
+
+/** What knows the neighbours of an interface: ARP and neighbour discovery, or a kernel. */
+export interface Links {
+  readonly arp: Arp | null;
+  readonly ndp: Ndp | null;
+  readonly host: HostLink | null;
+}
 
 export class Interface implements FrameSink {
   readonly index: number;
@@ -26,10 +35,15 @@ export class Interface implements FrameSink {
   readonly linkHeader: number;
   /** Link address; empty without one. */
   readonly mac: Uint8Array;
-  /** Null where the link needs no link addresses, or the interface has no IPv4 address. */
+  /** Null where the link needs no link addresses, the interface has no IPv4 address, or a kernel has it as well. */
   readonly arp: Arp | null;
   /** The same for IPv6. */
   readonly ndp: Ndp | null;
+  /** The kernel's side, where it has the same addresses: what is for no port in use here is the kernel's to answer. */
+  readonly host: HostLink | null;
+  /** How neighbours are found; null where the link needs no link addresses, or the interface has none of the family. */
+  readonly resolution: Resolution | null;
+  readonly resolution6: Resolution | null;
   private readonly ethernet: boolean;
   private readonly input: Input;
   private readonly input6: Input6;
@@ -38,7 +52,7 @@ export class Interface implements FrameSink {
   private now = 0;
 
   constructor(
-    index: number, device: Device, memory: Uint8Array, arp: Arp | null, ndp: Ndp | null, input: Input, input6: Input6, stats: IpStats,
+    index: number, device: Device, memory: Uint8Array, links: Links, input: Input, input6: Input6, stats: IpStats,
   ) {
     const can = device.capabilities;
     this.index = index;
@@ -50,8 +64,11 @@ export class Interface implements FrameSink {
     this.ethernet = can.medium === 'ethernet';
     this.linkHeader = this.ethernet ? ETHERNET_HEADER : 0;
     this.mac = can.mac ?? new Uint8Array(MAC_LENGTH);
-    this.arp = arp;
-    this.ndp = ndp;
+    this.arp = links.arp;
+    this.ndp = links.ndp;
+    this.host = links.host;
+    this.resolution = links.host === null ? links.arp : links.host.four;
+    this.resolution6 = links.host === null ? links.ndp : links.host.six;
     this.input = input;
     this.input6 = input6;
     this.stats = stats;
@@ -60,6 +77,7 @@ export class Interface implements FrameSink {
   /** Takes at most `budget` frames. Returns how many there were. @param now in µs. */
   receive(now: number, budget: number): number {
     this.now = now;
+    if (this.host !== null) this.host.poll(now);
     return this.device.receive(this, budget);
   }
 
@@ -83,7 +101,7 @@ export class Interface implements FrameSink {
     const left = length - ETHERNET_HEADER;
     const type = ethernetType(bytes, offset);
     if (type === TYPE_IPV4) this.input.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
-    else if (type === TYPE_IPV6 && this.ndp !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
+    else if (type === TYPE_IPV6 && this.resolution6 !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
     else if (type === TYPE_ARP && this.arp !== null) this.arp.receive(bytes, at, left, toGroup, this.now);
     else this.stats.LinkInUnknownTypes++;
   }

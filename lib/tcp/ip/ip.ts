@@ -4,16 +4,19 @@
  * A turn is `receive`, `advance`, any number of packets (`begin`, `append`, `end`), and `flush`. Time is in µs and never
  * goes back.
  */
-import type { Device } from '../../nic/device.js';
+import type { Device, HostNetwork } from '../../nic/device.js';
 import { NO_ROUTE } from '../transport.js';
 import type { TransportOutput, TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, formatDotted, isMapped, parseAddress, parsePrefix, setMapped } from '../wire/address.js';
 import { Arp } from './arp.js';
+import { HostLink } from './host_link.js';
 import { Icmp } from './icmp.js';
 import { Icmp6 } from './icmp6.js';
 import { Input } from './input.js';
+import type { PortsInUse } from './input.js';
 import { Input6 } from './input6.js';
 import { Interface } from './interface.js';
+import type { Links } from './interface.js';
 import { Ndp } from './ndp.js';
 import { Output } from './output.js';
 import { PathMtu } from './path_mtu.js';
@@ -38,6 +41,11 @@ export interface InterfaceConfig {
   /** Next hop for what is on no link, one for each family at most. That of the first interface that has one is used. */
   gateways?: readonly string[];
   /**
+   * The network of a kernel that has the same addresses, on Ethernet: its neighbours and routes hold, and it is its to answer whoever asks
+   * for what is no port in use here. There may be several addresses of IPv4 then, and there are no gateways.
+   */
+  host?: HostNetwork | null;
+  /**
    * Solicitations that ask whether another station has an own IPv6 address before it is used (RFC 4862 5.1), on Ethernet; 0:
    * none, it is used at once. Default 1.
    */
@@ -53,7 +61,12 @@ export interface IpConfig {
   timeToLive?: number;
   /** The time, in µs, for packets that are sent before the first turn; 0 where it is left out. */
   now?: number;
+  /** Wanted where an interface has a `host`. */
+  ports?: PortsInUse;
 }
+
+/** Where all ports are this host's. */
+const ALL_PORTS: PortsInUse = { of: () => 1 };
 
 /** Time to live and hop limit (RFC 1700, "IP time to live parameter"). */
 const TIME_TO_LIVE = 64;
@@ -75,7 +88,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   /** @throws TypeError or RangeError where an address, prefix or gateway makes no sense. */
   constructor(config: IpConfig) {
     const { routes, routes6, stats, interfaces, reassembly } = this;
-    const { transport, random } = config;
+    const { transport, random, ports = ALL_PORTS } = config;
     this.now = config.now ?? 0;
     const own = config.interfaces.map((each, index) => this.configure(index, each));
     this.pathMtu = new PathMtu(random());
@@ -83,24 +96,35 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     const linkMtu = (index: number): number => interfaces[index]!.mtu;
     this.icmp = new Icmp(this.output, routes, this.pathMtu, transport, stats, linkMtu);
     this.icmp6 = new Icmp6(this.output, routes6, this.pathMtu, transport, stats, linkMtu);
-    const input = new Input(routes, this.icmp, transport, reassembly, stats);
-    const input6 = new Input6(routes6, this.icmp6, transport, reassembly, stats);
+    const input = new Input(routes, this.icmp, transport, reassembly, stats, ports);
+    const input6 = new Input6(routes6, this.icmp6, transport, reassembly, stats, ports);
     reassembly.events = this;
-    for (const [index, { device, memory, dadTransmits }] of config.interfaces.entries()) {
-      const { medium, mac } = device.capabilities;
-      if (medium === 'ethernet' && mac === null) throw new TypeError('an Ethernet device without a link address');
-      if (medium === 'ethernet' && own[index]!.six) routes6.addLinkLocal(index, mac!);
-      const { four, six } = own[index]!;
-      const arp = medium === 'ethernet' && four !== null
-        ? new Arp(index, device, mac!, four, routes, transport, stats, random()) : null;
-      const ndp = medium === 'ethernet' && six
-        ? new Ndp(index, device, mac!, routes6, transport, stats, random, dadTransmits ?? DAD_TRANSMITS) : null;
-      interfaces.push(new Interface(index, device, memory, arp, ndp, input, input6, stats));
+    for (const [index, each] of config.interfaces.entries()) {
+      const links = this.link(index, each, own[index]!, transport, random);
+      interfaces.push(new Interface(index, each.device, each.memory, links, input, input6, stats));
     }
   }
 
+  /** Who knows the neighbours of an interface. @param own its IPv4 address, and whether it has any of IPv6. */
+  private link(
+    index: number, { device, dadTransmits, host = null }: InterfaceConfig, own: { four: number | null; six: boolean }, transport: TransportSink,
+    random: () => number,
+  ): Links {
+    const { routes, routes6, stats } = this;
+    const { medium, mac } = device.capabilities;
+    if (medium !== 'ethernet') return { arp: null, ndp: null, host: null };
+    if (mac === null) throw new TypeError('an Ethernet device without a link address');
+    if (host !== null) return { arp: null, ndp: null, host: new HostLink(index, host, device, mac, routes, routes6, transport, stats, random) };
+    if (own.six) routes6.addLinkLocal(index, mac);
+    return {
+      arp: own.four === null ? null : new Arp(index, device, mac, own.four, routes, transport, stats, random()),
+      ndp: own.six ? new Ndp(index, device, mac, routes6, transport, stats, random, dadTransmits ?? DAD_TRANSMITS) : null,
+      host: null,
+    };
+  }
+
   /** Enters the addresses and routers of an interface. Returns its IPv4 address, and whether it has any of IPv6. */
-  private configure(index: number, { addresses, gateways = [] }: InterfaceConfig): { four: number | null; six: boolean } {
+  private configure(index: number, { addresses, gateways = [], host = null }: InterfaceConfig): { four: number | null; six: boolean } {
     const words = new Int32Array(ADDRESS_WORDS);
     let four: number | null = null;
     let six = false;
@@ -112,9 +136,9 @@ export class Ip implements TransportOutput, ReassemblyEvents {
         six = true;
         continue;
       }
-      if (four !== null) throw new RangeError('an interface has one IPv4 address at most');
-      four = words[3]!;
-      this.routes.add(index, formatDotted(four), prefix, gateways.find(isFour) ?? null);
+      if (four !== null && host === null) throw new RangeError('an interface has one IPv4 address at most');
+      four ??= words[3]!;
+      this.routes.add(index, formatDotted(words[3]!), prefix, gateways.find(isFour) ?? null);
     }
     for (const gateway of gateways) if (!isFour(gateway)) this.routes6.setRouter(index, gateway);
     return { four, six };
@@ -159,9 +183,9 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     this.now = now;
     this.reassembly.advance(now);
     for (let i = 0; i < this.interfaces.length; i++) {
-      const { arp, ndp } = this.interfaces[i]!;
-      if (arp !== null) arp.advance(now);
-      if (ndp !== null) ndp.advance(now);
+      const { resolution, resolution6 } = this.interfaces[i]!;
+      if (resolution !== null) resolution.advance(now);
+      if (resolution6 !== null) resolution6.advance(now);
     }
   }
 
@@ -169,9 +193,10 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   pollAt(): number {
     let at = this.reassembly.pollAt();
     for (let i = 0; i < this.interfaces.length; i++) {
-      const { arp, ndp } = this.interfaces[i]!;
-      if (arp !== null) at = Math.min(at, arp.pollAt());
-      if (ndp !== null) at = Math.min(at, ndp.pollAt());
+      const { host, resolution, resolution6 } = this.interfaces[i]!;
+      if (host !== null) at = Math.min(at, host.pollAt());
+      if (resolution !== null) at = Math.min(at, resolution.pollAt());
+      if (resolution6 !== null) at = Math.min(at, resolution6.pollAt());
     }
     return at;
   }
@@ -238,16 +263,18 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   confirm(words: Int32Array, remoteAt: number): void {
     if (isMapped(words, remoteAt)) {
       const index = this.routes.lookup(words[remoteAt + 3]!);
-      const arp = index === NO_INTERFACE ? null : this.interfaces[index]!.arp;
-      if (arp !== null) arp.resolver.neighbours.confirm(this.routes.nextHop, 0, this.now);
+      const resolution = index === NO_INTERFACE ? null : this.interfaces[index]!.resolution;
+      if (resolution !== null) resolution.resolver.neighbours.confirm(this.routes.nextHop, 0, this.now);
       return;
     }
     const index = this.routes6.lookup(words, remoteAt);
-    const ndp = index === NO_INTERFACE ? null : this.interfaces[index]!.ndp;
-    if (ndp !== null) ndp.resolver.neighbours.confirm(this.routes6.nextHop, 0, this.now);
+    const resolution = index === NO_INTERFACE ? null : this.interfaces[index]!.resolution6;
+    if (resolution !== null) resolution.resolver.neighbours.confirm(this.routes6.nextHop, 0, this.now);
   }
 
   timedOut(slot: number, six: boolean, now: number): void {
+    // Fragments come by no loopback: where a kernel has the addresses as well, this one was its.
+    if (this.interfaces.some(({ host }) => host !== null)) return;
     if (six) this.icmp6.timeExceeded(this.reassembly, slot, now);
     else this.icmp.timeExceeded(this.reassembly, slot, now);
   }
@@ -255,11 +282,11 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   suspect(words: Int32Array, remoteAt: number): void {
     if (isMapped(words, remoteAt)) {
       const index = this.routes.lookup(words[remoteAt + 3]!);
-      if (index !== NO_INTERFACE) this.interfaces[index]!.arp?.resolver.neighbours.suspect(this.routes.nextHop, 0, this.now);
+      if (index !== NO_INTERFACE) this.interfaces[index]!.resolution?.resolver.neighbours.suspect(this.routes.nextHop, 0, this.now);
       return;
     }
     const index = this.routes6.lookup(words, remoteAt);
-    if (index !== NO_INTERFACE) this.interfaces[index]!.ndp?.resolver.neighbours.suspect(this.routes6.nextHop, 0, this.now);
+    if (index !== NO_INTERFACE) this.interfaces[index]!.resolution6?.resolver.neighbours.suspect(this.routes6.nextHop, 0, this.now);
   }
 
   private lookup(words: Int32Array, remoteAt: number): number {

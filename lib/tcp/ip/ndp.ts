@@ -18,7 +18,7 @@ import {
 import { CREATE, OVERRIDE, REACHABLE_TIME, RETRANSMIT_TIME, SOLICITED } from './neighbours.js';
 import { RateLimit } from './rate_limit.js';
 import { Resolver } from './resolver.js';
-import type { Solicitor } from './resolver.js';
+import type { Resolution, Solicitor } from './resolver.js';
 import { room } from './room.js';
 import { DUPLICATE, PREFERRED, TENTATIVE } from './routes6.js';
 import type { Address6, Routes6 } from './routes6.js';
@@ -32,7 +32,7 @@ const DEFEND_RATE = 0.1;
 
 const UNSPECIFIED = new Int32Array(ADDRESS_WORDS);
 
-export class Ndp implements Solicitor {
+export class Ndp implements Resolution, Solicitor {
   readonly resolver: Resolver;
   private readonly index: number;
   private readonly device: Device;
@@ -90,7 +90,6 @@ export class Ndp implements Solicitor {
     this.advance(now);
   }
 
-  /** Does what is due at `now`. */
   advance(now: number): void {
     for (let i = 0; i < this.addresses.length; i++) {
       if (this.addresses[i]!.state === TENTATIVE && this.dueAt[i]! <= now) this.probe(i, now);
@@ -98,7 +97,6 @@ export class Ndp implements Solicitor {
     this.resolver.neighbours.advance(now);
   }
 
-  /** When `advance` next has something to do; Infinity where it has not. */
   pollAt(): number {
     let at = this.resolver.neighbours.pollAt();
     for (let i = 0; i < this.addresses.length; i++) {

@@ -192,6 +192,14 @@ export class Neighbours {
     this.events.resolved(entry);
   }
 
+  /** An address is at no link address any more, as who knows it says: the entry is forgotten, and what waits for it has failed. */
+  lose(words: Int32Array, at: number): void {
+    const entry = this.find(words, at);
+    if (entry === NONE) return;
+    this.events.failed(entry);
+    this.forget(entry);
+  }
+
   /** Does what is due at `now`. */
   advance(now: number): void {
     for (let entry = this.timerHeads[DELAY_LIST]!; entry !== NONE && this.deadlines[entry]! <= now; ) {

@@ -92,8 +92,8 @@ export class Output {
       return NO_ROUTE;
     }
     const to = this.interfaces[index]!;
-    const arp = to.arp;
-    const at = arp === null ? this.direct(to) : this.resolve(to, arp.resolver, this.routes.nextHop, TYPE_IPV4, now);
+    const { resolution } = to;
+    const at = resolution === null ? this.direct(to) : this.resolve(to, resolution.resolver, this.routes.nextHop, TYPE_IPV4, now);
     if (at < 0) {
       this.stats.IpOutDiscards++;
       return NO_ROOM;
@@ -111,8 +111,8 @@ export class Output {
       return NO_ROUTE;
     }
     const to = this.interfaces[index]!;
-    const ndp = to.ndp;
-    const at = ndp === null ? this.direct(to) : this.resolve(to, ndp.resolver, this.routes6.nextHop, TYPE_IPV6, now);
+    const { resolution6 } = to;
+    const at = resolution6 === null ? this.direct(to) : this.resolve(to, resolution6.resolver, this.routes6.nextHop, TYPE_IPV6, now);
     if (at < 0) {
       this.stats.Ip6OutDiscards++;
       return NO_ROOM;

@@ -27,6 +27,15 @@ export interface Solicitor {
   solicit(entry: number, everybody: boolean): void;
 }
 
+/** How the neighbours of one family on an interface are found. */
+export interface Resolution {
+  readonly resolver: Resolver;
+  /** Does what is due at `now`. */
+  advance(now: number): void;
+  /** When `advance` next has something to do; Infinity where it has not. */
+  pollAt(): number;
+}
+
 export class Resolver implements NeighbourEvents {
   readonly neighbours: Neighbours;
   readonly pending = new PendingPackets(NEIGHBOURS, PENDING_BLOCKS);

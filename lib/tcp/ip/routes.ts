@@ -4,9 +4,11 @@
  * There are a handful of interfaces, so a look-up walks them; the most specific prefix wins, and of equal ones the
  * first.
  */
+import type { HostRoute } from '../../nic/device.js';
 import {
   ADDRESS_WORDS, BROADCAST4, isLoopback4, isMulticast4, isReserved4, isThisNetwork4, netmask, parseDotted, setMapped,
 } from '../wire/address.js';
+import { get32 } from '../wire/bytes.js';
 
 /** Returned where nothing leads to a destination. */
 export const NO_INTERFACE = -1;
@@ -23,6 +25,15 @@ interface Route {
   readonly hasGateway: boolean;
 }
 
+/** A route that another has found out. */
+interface FollowedRoute {
+  /** Interface that it is of, or NO_INTERFACE. */
+  readonly index: number;
+  readonly mask: number;
+  readonly network: number;
+  readonly gateway: number | null;
+}
+
 export class Routes {
   /** The neighbour to hand the packet to; set by `lookup`. */
   readonly nextHop = new Int32Array(ADDRESS_WORDS);
@@ -31,6 +42,11 @@ export class Routes {
   private loopback = NO_INTERFACE;
   private defaultInterface = NO_INTERFACE;
   private gateway = 0;
+  /** All routes that there are, the one to be preferred first; null: those that follow from the addresses and the gateway. */
+  private followed: FollowedRoute[] | null = null;
+  /** The destination that was looked up last among them, and what was found. */
+  private lastDestination = 0;
+  private lastRoute: FollowedRoute | null = null;
 
   constructor() {
     setMapped(this.nextHop, 0, 0);
@@ -64,11 +80,23 @@ export class Routes {
     }
   }
 
+  /** From now on these are the routes, and what the addresses and the gateway say is none. */
+  follow(index: number, routes: readonly HostRoute[]): void {
+    this.lastRoute = null;
+    this.followed = routes.map(({ network, prefix, gateway, here }) => ({
+      index: here ? index : NO_INTERFACE,
+      mask: netmask(prefix),
+      network: get32(network, 0) & netmask(prefix),
+      gateway: gateway === null ? null : get32(gateway, 0),
+    }));
+  }
+
   /** The interface to send to `destination` by, or NO_INTERFACE; sets `nextHop`. */
   lookup(destination: number): number {
     this.nextHop[3] = destination;
     if (this.isOwn(destination)) return this.loopback;
     if (!isUnicast(destination) || isLoopback4(destination) || this.isBroadcast(destination)) return NO_INTERFACE;
+    if (this.followed !== null) return this.lookupFollowed(destination, this.followed);
     let best = NO_INTERFACE;
     let bestMask = 0;
     for (let i = 0; i < this.routes.length; i++) {
@@ -84,6 +112,21 @@ export class Routes {
     return this.defaultInterface;
   }
 
+  private lookupFollowed(destination: number, routes: readonly FollowedRoute[]): number {
+    let route = this.lastRoute;
+    if (route === null || destination !== this.lastDestination) {
+      route = null;
+      for (let i = 0; i < routes.length && route === null; i++) {
+        if ((destination & routes[i]!.mask) === routes[i]!.network) route = routes[i]!;
+      }
+      if (route === null) return NO_INTERFACE;
+      this.lastDestination = destination;
+      this.lastRoute = route;
+    }
+    if (route.gateway !== null) this.nextHop[3] = route.gateway;
+    return route.index;
+  }
+
   /** True where packets to `address` are for this host: its own addresses, and 127.0.0.0/8 where there is a loopback. */
   isOwn(address: number): boolean {
     for (let i = 0; i < this.routes.length; i++) {
@@ -96,7 +139,7 @@ export class Routes {
   source(destination: number): number {
     if (this.isOwn(destination)) return this.loopback === NO_INTERFACE ? 0 : destination;
     const index = this.lookup(destination);
-    return index === NO_INTERFACE ? 0 : this.routeOf(index)!.address;
+    return index === NO_INTERFACE ? 0 : this.nearest(index, this.nextHop[3]!);
   }
 
   /** True for the limited broadcast and those of the links. */
@@ -128,6 +171,15 @@ export class Routes {
   isMartian(index: number, source: number): boolean {
     if (index === this.loopback) return !this.isOwn(source);
     return !isUnicast(source) || isLoopback4(source) || this.isOwn(source) || this.isBroadcast(source);
+  }
+
+  /** The address of an interface that shares its prefix with the next hop, or else its first. */
+  private nearest(index: number, nextHop: number): number {
+    for (let i = 0; i < this.routes.length; i++) {
+      const { index: at, mask, network, address } = this.routes[i]!;
+      if (at === index && (nextHop & mask) === network) return address;
+    }
+    return this.routeOf(index)!.address;
   }
 
   private routeOf(index: number): Route | undefined {

@@ -3,12 +3,13 @@
  *
  * There are a handful of addresses, so a look-up walks them; the most specific prefix wins, and of equal ones the first.
  */
+import type { HostRoute } from '../../nic/device.js';
 import { hashConnection } from '../siphash.js';
 import {
   ADDRESS_WORDS, commonPrefix, copyAddress, formatAddress, isLinkLocal6, isLoopback6, isMapped, isMulticast6, isUnspecified6,
   parseAddress, sameAddress,
 } from '../wire/address.js';
-import { get16, get32 } from '../wire/bytes.js';
+import { get16, get32, getWords } from '../wire/bytes.js';
 import { NO_INTERFACE } from './routes.js';
 
 /** States of an own address (RFC 4862 5.4). */
@@ -43,6 +44,15 @@ export class Address6 {
   }
 }
 
+/** A route that another has found out. */
+interface FollowedRoute {
+  /** Interface that it is of, or NO_INTERFACE. */
+  readonly index: number;
+  readonly network: Int32Array;
+  readonly prefix: number;
+  readonly gateway: Int32Array | null;
+}
+
 export class Routes6 {
   /** The neighbour to hand the packet to; set by `lookup`. */
   readonly nextHop = new Int32Array(ADDRESS_WORDS);
@@ -50,6 +60,11 @@ export class Routes6 {
   /** The interface that has ::1, or NO_INTERFACE. Packets to this host itself go by it. */
   private loopback = NO_INTERFACE;
   private router: { index: number; words: Int32Array } | null = null;
+  /** All routes that there are, the one to be preferred first; null: those that follow from the addresses and the router. */
+  private followed: FollowedRoute[] | null = null;
+  /** The destination that was looked up last among them, and what was found. */
+  private readonly lastDestination = new Int32Array(ADDRESS_WORDS);
+  private lastRoute: FollowedRoute | null = null;
 
   /** Adds an address of an interface. @throws RangeError where no host can have it. */
   add(index: number, words: Int32Array, prefix: number): Address6 {
@@ -82,11 +97,23 @@ export class Routes6 {
     this.router ??= { index, words };
   }
 
+  /** From now on these are the routes, and what the addresses and the router say is none. */
+  follow(index: number, routes: readonly HostRoute[]): void {
+    this.lastRoute = null;
+    this.followed = routes.map(({ network, prefix, gateway, here }) => ({
+      index: here ? index : NO_INTERFACE,
+      network: wordsOf(network),
+      prefix,
+      gateway: gateway === null ? null : wordsOf(gateway),
+    }));
+  }
+
   /** The interface to send to `words[at]` by, or NO_INTERFACE; sets `nextHop`. */
   lookup(words: Int32Array, at: number): number {
     copyAddress(words, at, this.nextHop, 0);
     if (this.isOwn(words, at)) return this.loopback;
     if (isMulticast6(words, at) || isReserved(words, at)) return NO_INTERFACE;
+    if (this.followed !== null) return this.lookupFollowed(words, at, this.followed);
     let best = NO_INTERFACE;
     let bestPrefix = -1;
     for (let i = 0; i < this.addresses.length; i++) {
@@ -99,6 +126,21 @@ export class Routes6 {
     if (best !== NO_INTERFACE || this.router === null || isLinkLocal6(words, at)) return best;
     copyAddress(this.router.words, 0, this.nextHop, 0);
     return this.router.index;
+  }
+
+  private lookupFollowed(words: Int32Array, at: number, routes: readonly FollowedRoute[]): number {
+    let route = this.lastRoute;
+    if (route === null || !sameAddress(this.lastDestination, 0, words, at)) {
+      route = null;
+      for (let i = 0; i < routes.length && route === null; i++) {
+        if (commonPrefix(routes[i]!.network, 0, words, at) >= routes[i]!.prefix) route = routes[i]!;
+      }
+      if (route === null) return NO_INTERFACE;
+      copyAddress(words, at, this.lastDestination, 0);
+      this.lastRoute = route;
+    }
+    if (route.gateway !== null) copyAddress(route.gateway, 0, this.nextHop, 0);
+    return route.index;
   }
 
   /** The own address at `words[at]`, in whatever state, or null. */
@@ -166,6 +208,12 @@ export class Routes6 {
     if (index === this.loopback) return !this.isOwn(words, at);
     return isMulticast6(words, at) || isReserved(words, at);
   }
+}
+
+function wordsOf(bytes: Uint8Array): Int32Array {
+  const words = new Int32Array(ADDRESS_WORDS);
+  getWords(bytes, 0, words, 0);
+  return words;
 }
 
 /** ::/96 with ::1 and ::, and ::ffff:0:0/96: never on a wire. */

@@ -1,8 +1,9 @@
 /** What the tests of IP share: a device that the test plays the link of, a transport that notes what it is told, frames. */
 import { TX_ROOM } from '../../../lib/nic/device.js';
-import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../../../lib/nic/device.js';
+import type { Device, DeviceCapabilities, DeviceStats, FrameSink, HostNetwork } from '../../../lib/nic/device.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
 import type { InterfaceConfig } from '../../../lib/tcp/ip/ip.js';
+import type { PortsInUse } from '../../../lib/tcp/ip/input.js';
 import type { Arrival, TransportSink } from '../../../lib/tcp/transport.js';
 import { formatAddress, parseAddress, parseDotted } from '../../../lib/tcp/wire/address.js';
 import { ARP_LENGTH, emitArp } from '../../../lib/tcp/wire/arp.js';
@@ -154,17 +155,19 @@ export class Host {
 
   constructor(
     capabilities: Partial<DeviceCapabilities> = {},
-    options: { loopback?: boolean; prefix?: number; addresses?: string[]; gateways?: string[]; dadTransmits?: number; seed?: number } = {},
+    options: {
+      loopback?: boolean; prefix?: number; addresses?: string[]; gateways?: string[]; dadTransmits?: number; seed?: number; host?: HostNetwork; ports?: PortsInUse;
+    } = {},
   ) {
     this.device = new FakeDevice(capabilities);
     const interfaces: InterfaceConfig[] = [
       { device: this.device, memory: MEMORY, addresses: [`${OWN}/${options.prefix ?? 24}`, ...options.addresses ?? []],
-        gateways: [GATEWAY, ...options.gateways ?? []], dadTransmits: options.dadTransmits ?? 1 },
+        gateways: [GATEWAY, ...options.gateways ?? []], dadTransmits: options.dadTransmits ?? 1, host: options.host ?? null },
     ];
     if (options.loopback === true) {
       interfaces.push({ device: this.loopback, memory: MEMORY, addresses: ['127.0.0.1/8', '::1/128'] });
     }
-    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(options.seed ?? 1), now: this.now });
+    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(options.seed ?? 1), now: this.now, ...(options.ports === undefined ? {} : { ports: options.ports }) });
   }
 
   get stats(): Ip['stats'] {

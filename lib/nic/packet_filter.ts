@@ -1,0 +1,154 @@
+/** Programs of classic BPF (linux/filter.h) that decide in the kernel which frames of an Ethernet interface a packet socket gets. */
+import { ETHERNET_HEADER, SOCK_FILTER } from './packet_abi.js';
+
+const LOAD_WORD = 0x20;
+const LOAD_HALF = 0x28;
+const LOAD_BYTE = 0x30;
+const LOAD_BYTE_BEYOND = 0x50;
+/** Four times the lower half of a byte, into the index: the length of an IPv4 header. */
+const INDEX_HEADER_LENGTH = 0xb1;
+const JUMP_EQUAL = 0x15;
+const JUMP_AT_LEAST = 0x35;
+const JUMP_ANY_BIT = 0x45;
+const RETURN = 0x06;
+const TAKE_ALL = 0x40000;
+
+const TYPE_AT = 12;
+const IPV4_FRAGMENT_AT = ETHERNET_HEADER + 6;
+const IPV4_PROTOCOL_AT = ETHERNET_HEADER + 9;
+const IPV4_TO_AT = ETHERNET_HEADER + 16;
+const IPV6_NEXT_AT = ETHERNET_HEADER + 6;
+const IPV6_TO_AT = ETHERNET_HEADER + 24;
+const IPV6_PAYLOAD_AT = ETHERNET_HEADER + 40;
+const ETHERTYPE_ARP = 0x0806;
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
+const FRAGMENT_OFFSET = 0x1fff;
+const ICMP = 1;
+const TCP = 6;
+const ICMP6 = 58;
+/** Types of ICMP that are errors: unreachable, time exceeded, parameter problem. Those of ICMPv6 are 1 to 4, and up to 127. */
+const ICMP_ERRORS = [3, 11, 12];
+const ICMP6_INFORMATIONAL = 128;
+/** Extension headers that TCP, whole or in fragments, may stand behind (RFC 8200): options for each hop, routing, fragment, options. */
+const EXTENSIONS = [0, 43, 44, 60];
+
+/** A place in a program, or one of the two results. */
+type Label = string;
+const TAKE: Label = 'take';
+const REFUSE: Label = 'refuse';
+
+/** A program that is being written: instructions one after another, with labels for those that are jumped to. */
+class Program {
+  readonly #code: { code: number; k: number; yes: Label | null; no: Label | null }[] = [];
+  readonly #places = new Map<Label, number>();
+
+  at(label: Label): this {
+    this.#places.set(label, this.#code.length);
+    return this;
+  }
+
+  load(code: number, place: number): this {
+    return this.#add(code, place, null, null);
+  }
+
+  /** Goes on with the next instruction where `yes` or `no` is null. */
+  jump(code: number, value: number, yes: Label | null, no: Label | null = null): this {
+    return this.#add(code, value, yes, no);
+  }
+
+  refuse(): this {
+    return this.#add(RETURN, 0, null, null);
+  }
+
+  #add(code: number, k: number, yes: Label | null, no: Label | null): this {
+    this.#code.push({ code, k, yes, no });
+    return this;
+  }
+
+  /** An array of sock_filter. @throws RangeError where a jump is too far: they are short. */
+  assemble(): Uint8Array {
+    this.at(REFUSE).refuse().at(TAKE).load(RETURN, TAKE_ALL);
+    const bytes = new Uint8Array(this.#code.length * SOCK_FILTER);
+    const view = new DataView(bytes.buffer);
+    for (const [i, { code, k, yes, no }] of this.#code.entries()) {
+      view.setUint16(SOCK_FILTER * i, code, true);
+      view.setUint8(SOCK_FILTER * i + 2, this.#distance(i, yes));
+      view.setUint8(SOCK_FILTER * i + 3, this.#distance(i, no));
+      view.setUint32(SOCK_FILTER * i + 4, k, true);
+    }
+    return bytes;
+  }
+
+  #distance(from: number, to: Label | null): number {
+    const distance = to === null ? 0 : this.#places.get(to)! - from - 1;
+    if (distance > 255) throw new RangeError('too many addresses for one filter');
+    return distance;
+  }
+}
+
+/** Goes to `then` where the destination of IPv4 is one of the addresses, and is through with the packet where it is not. */
+function ofIPv4(program: Program, addresses: readonly Uint8Array[], then: Label): void {
+  program.load(LOAD_WORD, IPV4_TO_AT);
+  for (const address of addresses) program.jump(JUMP_EQUAL, wordOf(address, 0), then);
+  program.refuse();
+}
+
+/** The same for IPv6. */
+function ofIPv6(program: Program, addresses: readonly Uint8Array[], then: Label): void {
+  for (const [i, address] of addresses.entries()) {
+    const next = `other than ${i}`;
+    for (let word = 0; word < 4; word++) {
+      program.load(LOAD_WORD, IPV6_TO_AT + 4 * word).jump(JUMP_EQUAL, wordOf(address, word), word === 3 ? then : null, next);
+    }
+    program.at(next);
+  }
+  program.refuse();
+}
+
+/**
+ * Lets through ARP, IPv4 for any of the addresses of 4 bytes, and IPv6 for any of those of 16, for groups (ff00::/8) and for link-local
+ * addresses (fe80::/10).
+ */
+export function addressFilter(addresses: readonly Uint8Array[]): Uint8Array {
+  const [four, six] = byFamily(addresses);
+  const program = new Program();
+  program.load(LOAD_HALF, TYPE_AT).jump(JUMP_EQUAL, ETHERTYPE_ARP, TAKE).jump(JUMP_EQUAL, ETHERTYPE_IPV4, 'IPv4').jump(JUMP_EQUAL, ETHERTYPE_IPV6, 'IPv6', REFUSE);
+  ofIPv4(program.at('IPv4'), four, TAKE);
+  program.at('IPv6').load(LOAD_WORD, IPV6_TO_AT)
+    .jump(JUMP_AT_LEAST, 0xff000000, TAKE).jump(JUMP_AT_LEAST, 0xfec00000, 'addresses').jump(JUMP_AT_LEAST, 0xfe800000, TAKE);
+  ofIPv6(program.at('addresses'), six, TAKE);
+  return program.assemble();
+}
+
+/**
+ * Lets through what can be for the TCP of these addresses: TCP, and errors of ICMP. Neighbours, echoes, UDP and the like are another's. Of
+ * IPv6, packets with extension headers pass as well.
+ */
+export function tcpFilter(addresses: readonly Uint8Array[]): Uint8Array {
+  const [four, six] = byFamily(addresses);
+  const program = new Program();
+  program.load(LOAD_HALF, TYPE_AT).jump(JUMP_EQUAL, ETHERTYPE_IPV4, 'IPv4').jump(JUMP_EQUAL, ETHERTYPE_IPV6, 'IPv6', REFUSE);
+  ofIPv4(program.at('IPv4'), four, 'protocol');
+  program.at('protocol').load(LOAD_BYTE, IPV4_PROTOCOL_AT).jump(JUMP_EQUAL, TCP, TAKE).jump(JUMP_EQUAL, ICMP, null, REFUSE);
+  program.load(LOAD_HALF, IPV4_FRAGMENT_AT).jump(JUMP_ANY_BIT, FRAGMENT_OFFSET, REFUSE);
+  program.load(INDEX_HEADER_LENGTH, ETHERNET_HEADER).load(LOAD_BYTE_BEYOND, ETHERNET_HEADER);
+  for (const type of ICMP_ERRORS) program.jump(JUMP_EQUAL, type, TAKE);
+  program.refuse();
+  ofIPv6(program.at('IPv6'), six, 'next header');
+  program.at('next header').load(LOAD_BYTE, IPV6_NEXT_AT).jump(JUMP_EQUAL, TCP, TAKE);
+  for (const header of EXTENSIONS) program.jump(JUMP_EQUAL, header, TAKE);
+  program.jump(JUMP_EQUAL, ICMP6, null, REFUSE).load(LOAD_BYTE, IPV6_PAYLOAD_AT).jump(JUMP_AT_LEAST, ICMP6_INFORMATIONAL, REFUSE, TAKE);
+  return program.assemble();
+}
+
+/** Those of IPv4, and those of IPv6. */
+function byFamily(addresses: readonly Uint8Array[]): [Uint8Array[], Uint8Array[]] {
+  const families = [4, 16].map((bytes) => addresses.filter(({ length }) => length === bytes)) as [Uint8Array[], Uint8Array[]];
+  if (families[0].length + families[1].length !== addresses.length) throw new TypeError('an address has 4 or 16 bytes');
+  return families;
+}
+
+function wordOf(address: Uint8Array, word: number): number {
+  return new DataView(address.buffer, address.byteOffset).getUint32(4 * word);
+}
