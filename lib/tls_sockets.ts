@@ -11,10 +11,15 @@ import { carriesConnect } from './net_rules.js';
 import { Socket } from './net_socket.js';
 import { SocketStream } from './net_socket_stream.js';
 import { NodeSocket } from './node_own.js';
+import { EPIPE } from './tcp/errno.js';
 
-/** What wraps a stream for TLS, and what stands for a handle in it. */
+/** What wraps a stream for TLS and for HTTP/2, and what stands for a handle in it: null once it is closed. */
 interface StreamWrap {
-  _handle: Record<string, unknown>;
+  readonly stream?: unknown;
+  _handle: Record<string, unknown> | null;
+  _read(size: number): void;
+  doWrite(request: object, buffers: Uint8Array[]): number;
+  doShutdown(request: object): number;
 }
 
 interface TlsInternals {
@@ -28,7 +33,7 @@ function report(address: object, out: object): number {
   return 0;
 }
 
-function lend(socket: SocketStream, { _handle: handle }: StreamWrap): void {
+function lend(socket: SocketStream, handle: Record<string, unknown>): void {
   handle.getpeername = (out: object) => report(socket._getpeername(), out);
   handle.getsockname = (out: object) => report(socket._getsockname(), out);
   handle.setNoDelay = (on: boolean) => void socket.setNoDelay(on);
@@ -37,13 +42,41 @@ function lend(socket: SocketStream, { _handle: handle }: StreamWrap): void {
   handle.unref = () => void socket.unref();
 }
 
+/**
+ * Has wraps refuse what TLS and HTTP/2 write once they have shut them down, as the kernel's handles do. HTTP/2 writes as late where both sides end
+ * at once, and Node's own wrap takes that for a fault and ends the process.
+ */
+function refuseLateWrites(wraps: StreamWrap): void {
+  const { doWrite, doShutdown } = wraps;
+  const shutDown = new WeakSet<StreamWrap>();
+  wraps.doShutdown = function (this: StreamWrap, request) {
+    if (this.stream instanceof SocketStream) shutDown.add(this);
+    return doShutdown.call(this, request);
+  };
+  wraps.doWrite = function (this: StreamWrap, request, buffers) {
+    return shutDown.has(this) ? -EPIPE : doWrite.call(this, request, buffers);
+  };
+}
+
+// Node does not export the class of its wraps: it is that of the first socket of Node's own that wraps one of ours, and reads as it is made.
+const node = NodeSocket.prototype as unknown as StreamWrap;
+const { _read: nodeRead } = node;
+
+node._read = function _read(this: StreamWrap, size) {
+  if (this.stream instanceof SocketStream) {
+    node._read = nodeRead;
+    refuseLateWrites(Object.getPrototypeOf(this) as StreamWrap);
+  }
+  return nodeRead.call(this, size);
+};
+
 const prototype = tls.TLSSocket.prototype as unknown as TlsInternals;
 const { _init: nodeInit } = prototype;
 
 prototype._init = function _init(this: TlsInternals, socket, wrap) {
   nodeInit.call(this, socket, wrap);
-  if (!(socket instanceof SocketStream) || wrap === null) return;
-  lend(socket, wrap);
+  if (!(socket instanceof SocketStream) || wrap === null || wrap._handle === null) return;
+  lend(socket, wrap._handle);
   // Node takes a socket without a handle for one that has yet to connect.
   this.connecting = socket.pending;
 };

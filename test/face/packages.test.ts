@@ -74,3 +74,27 @@ t.test('http2: streams both ways, clear and over TLS', { timeout: PATIENCE_MS },
     }
   `), 'http true,true,true 127.0.0.1\nhttps true,true,true 127.0.0.1\n');
 });
+
+t.test('TLS and HTTP/2: what is written behind the end is refused, as by the handles of the kernel', { timeout: PATIENCE_MS }, async (t) => {
+  t.equal(await run({}, `
+    const server = tls.createServer({ key: KEY, cert: CERTIFICATE }, (socket) => socket.on('error', () => {}).resume());
+    const client = tls.connect(await listening(server), { ca: CERTIFICATE });
+    await once(client, 'secureConnect');
+    const { _parentWrap: wrap } = client._handle;
+    client.end('the last');
+    await once(client, 'finish');
+    console.log(wrap.doWrite({}, [Buffer.from('late')]));
+    client.destroy();
+    await once(client, 'close');
+    server.close();
+
+    const clear = http2.createServer((request, response) => response.end());
+    const session = http2.connect('http://localhost:' + await listening(clear));
+    await once(session, 'connect');
+    const socket = session[Object.getOwnPropertySymbols(session).find(({ description }) => description === 'socket')];
+    console.log(socket.constructor === wrap.constructor);
+    session.close();
+    await once(session, 'close');
+    clear.close();
+  `), '-32\ntrue\n');
+});
