@@ -17,9 +17,9 @@ export interface RequestBench {
   readonly metrics: readonly Metric[];
 }
 
-/** Loads of its own: scale.ts, overload.ts. */
+/** What is more than one load on one server: scale.ts, overload.ts, devices.ts. */
 export interface SweepBench {
-  readonly kind: 'scale' | 'overload';
+  readonly kind: 'scale' | 'overload' | 'devices';
   readonly title: string;
 }
 
@@ -35,6 +35,7 @@ export const BENCHES = {
   send: requests('bulk, one connection, sent by MemNet; by node:net', 'source', { bulk: 'send', metrics: BULK_METRICS }),
   receive: requests('bulk, one connection, received by MemNet; by node:net', 'sink', { bulk: 'receive', metrics: BULK_METRICS }),
   scale: { kind: 'scale', title: 'many open connections, idle, and asked in turn: a fixed response as raw' },
+  devices: { kind: 'devices', title: 'node:http as http, by each kind of device; kernel TCP over veth' },
   overload: { kind: 'overload', title: 'node:http from a quarter of saturation to twice it, the load open' },
 } as const satisfies Record<string, RequestBench | SweepBench>;
 

@@ -52,11 +52,24 @@ export interface Cost {
   readonly collections: number;
 }
 
+/** Where a TCP server is. */
+export interface ServerPlace {
+  readonly device: string;
+  /** As the option `address`. */
+  readonly address: string;
+  /** Of the interface; null: this machine's own. */
+  readonly netns: string | null;
+  /** The kernel has the address, too. */
+  readonly beside: boolean;
+}
+
 /** What is wanted of a server under test. */
 export interface ServerSetting {
   /** What it runs: see server.ts. */
   readonly app: string;
   readonly side: Side;
+  /** Where the TCP server is; left out: on a packet device, at the address of the network's server. */
+  readonly place?: ServerPlace;
   /** Further arguments of server.ts. */
   readonly more?: readonly string[];
 }
@@ -70,7 +83,7 @@ export class ServerUnderTest extends Program {
   }
 
   static async start(settings: Settings, network: Network, setting: ServerSetting): Promise<ServerUnderTest> {
-    await network.setKernelOwnsAddress(setting.side === 'kernel');
+    await network.setKernelOwnsAddress(setting.side === 'kernel' || setting.place?.beside === true);
     const server = new ServerUnderTest(commandOf(settings, network, setting));
     server.threads = await server.answer<ServerReady>();
     return server;
@@ -107,10 +120,14 @@ export class ServerUnderTest extends Program {
   }
 }
 
-function commandOf({ placement, thread }: Settings, network: Network, { app, side, more = [] }: ServerSetting): string[] {
+function commandOf({ placement, thread }: Settings, network: Network, { app, side, place = packetPlace(network), more = [] }: ServerSetting): string[] {
   const program = [process.execPath, fileURLToPath(new URL('./server.js', import.meta.url)), '--net', side, '--app', app, '--port', String(PORT), ...more];
   if (side === 'kernel') return ['ip', 'netns', 'exec', network.namespace, 'taskset', '-c', placement.kernel, ...program];
   return ['taskset', '-c', placement.app, ...program,
-    '--device', `packet:${network.serverInterface}`, '--netns', network.namespace, '--address', `${network.serverAddress}/${network.prefix}`,
+    '--device', place.device, '--address', place.address, ...place.netns === null ? [] : ['--netns', place.netns],
     '--thread', thread, ...thread !== 'own' || placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
+}
+
+function packetPlace({ serverInterface, serverAddress, prefix, namespace }: Network): ServerPlace {
+  return { device: `packet:${serverInterface}`, address: `${serverAddress}/${prefix}`, netns: namespace, beside: false };
 }

@@ -6,6 +6,8 @@ import { mayMakeNetworks, openNetwork } from '../examples/support/network.js';
 import type { Network } from '../examples/support/network.js';
 import { BENCHES } from './benches.js';
 import type { RequestBench } from './benches.js';
+import { devicePlaces } from './devices.js';
+import type { DevicePlace } from './devices.js';
 import { bulkLoad, chooseLoader } from './load.js';
 import { benchNetworks } from './networks.js';
 import type { Loader } from './load.js';
@@ -16,6 +18,14 @@ import type { Metric, Round, Sample } from './report.js';
 import { SCALE_METRICS, measureScale } from './scale.js';
 import { fail, readSettings } from './settings.js';
 import type { Say, Settings, Side } from './settings.js';
+
+/** What every measurement of requests needs. */
+interface Lab {
+  readonly settings: Settings;
+  readonly network: Network;
+  readonly load: Loader;
+  readonly say: Say;
+}
 
 const NOTHING: Sample = { perSecond: NaN, p50: NaN, p99: NaN, appCpu: NaN, serverCpu: NaN, collections: NaN };
 const TEN_SECONDS = 10;
@@ -36,6 +46,7 @@ async function main(): Promise<void> {
   };
   const network = await openNetwork();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { network.close(); process.exit(1); });
+  const lab: Lab = { settings, network, load, say };
   try {
     for (const bench of settings.benches) {
       const setting = BENCHES[bench];
@@ -50,8 +61,17 @@ async function main(): Promise<void> {
           say(`\n${name}\n`);
           show(`${bench} ${name}`, rounds, OVERLOAD_METRICS);
         }
+      } else if (setting.kind === 'devices') {
+        for (const device of await devicePlaces(network)) {
+          say(`\n${device.name}\n`);
+          try {
+            show(`${bench} ${device.name}`, await measureRounds(lab, BENCHES.http, device), BENCHES.http.metrics);
+          } catch (error) {
+            say(`\n  cannot be measured here: ${(error as Error).message}\n`);
+          }
+        }
       } else {
-        show(bench, await measureRounds(settings, setting, network, load, say), setting.metrics);
+        show(bench, await measureRounds(lab, setting), setting.metrics);
       }
     }
   } finally {
@@ -60,13 +80,14 @@ async function main(): Promise<void> {
 }
 
 /** The sides take turns in going first, so that neither always meets the warmer machine. */
-async function measureRounds(settings: Settings, bench: RequestBench, network: Network, load: Loader, say: Say): Promise<Round[]> {
+async function measureRounds(lab: Lab, bench: RequestBench, device?: DevicePlace): Promise<Round[]> {
+  const { settings, say } = lab;
   const rounds: Round[] = [];
   for (let round = 0; round < settings.rounds; round++) {
     const samples: Record<Side, Sample> = { offload: NOTHING, kernel: NOTHING };
     for (const side of round % 2 === 0 ? settings.sides : settings.sides.toReversed()) {
       say(`  round ${round + 1}/${settings.rounds} ${side.padEnd(8)}`);
-      samples[side] = await measure(settings, bench, side, network, load, say);
+      samples[side] = await measure(lab, bench, side, side === 'offload' ? device : undefined);
       const said = bench.metrics.map(({ name, unit, of }) => ({ name, unit, value: of(samples[side]) })).filter(({ value }) => !Number.isNaN(value));
       say(`  ${said.map(({ name, unit, value }) => `${name} ${value.toFixed(value < 100 ? 2 : 0)} ${unit}`).join(', ')}\n`);
     }
@@ -75,11 +96,12 @@ async function measureRounds(settings: Settings, bench: RequestBench, network: N
   return rounds;
 }
 
-async function measure(settings: Settings, bench: RequestBench, side: Side, network: Network, load: Loader, say: Say): Promise<Sample> {
+async function measure({ settings, network, load, say }: Lab, bench: RequestBench, side: Side, device?: DevicePlace): Promise<Sample> {
   const { app, bulk, close = false, connections = settings.connections ?? CONNECTIONS } = bench;
-  const server = await ServerUnderTest.start(settings, network, { app, side });
+  if (close) await network.renewHostAddress();
+  const server = await ServerUnderTest.start(settings, network, { app, side, ...device && { place: device.place } });
   try {
-    const options = { url: `http://${network.serverAddress}:${PORT}/`, connections, close, cpus: settings.placement.client };
+    const options = { url: `http://${(device ?? network).serverAddress}:${PORT}/`, connections, close, cpus: settings.placement.client };
     const loading = bulk === undefined ? load : bulkLoad(bulk);
     if (settings.warmup > 0) await loading({ ...options, seconds: settings.warmup });
     const { errors, collections, ...found } = await server.costOf(() => loading({ ...options, seconds: settings.duration }));

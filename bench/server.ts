@@ -42,7 +42,7 @@ const { values } = parseArgs({
     bytes: { type: 'string', default: '14' },
   },
 });
-const { app = '', device = '', address = '', netns = '' } = values;
+const { app = '', device = '', address = '', netns = null } = values;
 const port = Number(values.port);
 const isHttp = app === 'http' || app === 'dynamic';
 

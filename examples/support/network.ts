@@ -32,11 +32,21 @@ export interface NetworkPlan {
   readonly prefix6: number;
 }
 
+/** An interface of the host's, and the address meant for a server at its other end. */
+export interface TunPlan {
+  readonly interface: string;
+  readonly serverAddress: string;
+}
+
 export interface Network extends NetworkPlan {
   /** Gives the server's address to the namespace's kernel (true) or takes it away from it (false, as it is at first). */
   setKernelOwnsAddress(owned: boolean): Promise<void>;
   /** Sees to it that the host has as many addresses of IPv4 on the network, up to 250, and returns them. */
   hostAddresses(count: number): Promise<string[]>;
+  /** Has the host send from another address from now on, of which no port waits for the end of an older connection. */
+  renewHostAddress(): Promise<void>;
+  /** Adds a TAP or TUN interface of the host's, the other end of which is meant for a server. */
+  addTun(mode: 'tap' | 'tun'): Promise<TunPlan>;
   close(): void;
 }
 
@@ -73,6 +83,8 @@ export async function openNetwork(): Promise<Network> {
   return Object.assign({
     setKernelOwnsAddress: (owned: boolean) => setKernelOwnsAddress(plan, owned),
     hostAddresses: (count: number) => hostAddresses(plan, count),
+    renewHostAddress: () => renewHostAddress(plan),
+    addTun: (mode: 'tap' | 'tun') => addTun(plan, mode),
     close: () => { remove(plan); claim.close(); },
   }, plan);
 }
@@ -105,9 +117,29 @@ async function hostAddresses({ hostInterface, hostAddress, prefix }: NetworkPlan
   return [hostAddress, ...more];
 }
 
+/** Addresses that a host may send from, one after another. */
+const SOURCES = 200;
+let renewed = 0;
+
+async function renewHostAddress(plan: NetworkPlan): Promise<void> {
+  const count = 2 + (renewed++ % SOURCES);
+  const address = (await hostAddresses(plan, count))[count - 1] as string;
+  await ip('route', 'replace', `${plan.hostAddress.replace(/\d+$/, '0')}/${plan.prefix}`, 'dev', plan.hostInterface, 'src', address);
+}
+
+async function addTun({ hostInterface, hostAddress }: NetworkPlan, mode: 'tap' | 'tun'): Promise<TunPlan> {
+  const name = `${hostInterface}${mode === 'tap' ? 'a' : 'u'}`;
+  const [host, server] = (mode === 'tap' ? [251, 252] : [253, 254]).map((number) => hostAddress.replace(/\d+$/, String(number))) as [string, string];
+  await ip('tuntap', 'add', 'dev', name, 'mode', mode);
+  // Of the network that the veth pair has, this one address is here.
+  await ip('address', 'add', host, 'peer', server, 'dev', name);
+  await ip('link', 'set', name, 'up');
+  return { interface: name, serverAddress: server };
+}
+
 /** Removes what `build` may have made, in a way that also works while the process exits. The veth pair goes with its namespace. */
 function remove(plan: NetworkPlan): void {
-  for (const args of [['link', 'del', plan.hostInterface], ['netns', 'del', plan.namespace]]) {
+  for (const args of [['link', 'del', plan.hostInterface], ['link', 'del', `${plan.hostInterface}a`], ['link', 'del', `${plan.hostInterface}u`], ['netns', 'del', plan.namespace]]) {
     try {
       execFileSync('ip', args, { stdio: 'ignore' });
     } catch {
@@ -124,8 +156,8 @@ async function removeLeftovers(): Promise<void> {
     if (pid === undefined || isAlive(Number(pid))) continue;
     await ip('netns', 'del', name).catch(() => undefined);
   }
-  const { stdout } = await ip('-o', 'link', 'show', 'type', 'veth');
-  for (const [, name, pid] of stdout.matchAll(/^\d+: (to(\d+)x\d+)[@:]/gm)) {
+  const { stdout } = await ip('-o', 'link', 'show');
+  for (const [, name, pid] of stdout.matchAll(/^\d+: (to(\d+)x\d+[au]?)[@:]/gm)) {
     if (!isAlive(Number(pid))) await ip('link', 'del', name ?? '').catch(() => undefined);
   }
 }

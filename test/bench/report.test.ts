@@ -76,7 +76,7 @@ t.test('a short run against kernel TCP', { skip: missing('ip', 'wrk') }, (t) => 
   t.end();
 });
 
-t.test('a new connection for each request, many connections, and overload', { skip: missing('ip', 'wrk') }, (t) => {
+t.test('a new connection for each request, many connections, overload, and each device', { skip: missing('ip', 'wrk') }, (t) => {
   const run = (...args: string[]): Row[] => {
     const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, ...args, '--json', '--rounds', '1', '--duration', '1', '--warmup', '0'], { encoding: 'utf8' });
     t.equal(status, 0, 'ends well', { stderr });
@@ -84,6 +84,7 @@ t.test('a new connection for each request, many connections, and overload', { sk
     return stdout.trim().split('\n').map((line) => JSON.parse(line) as Row);
   };
   const found = [...run('connections', 'scale', '--counts', '20,2000'), ...run('overload', '--only', 'offload', '--connections', '50', '--page', 'static', '--bytes', '100')];
+  found.push(...run('devices', '--only', 'offload', '--connections', '8'));
   const figure = (bench: string, metric: string): Row => found.find((row) => row.bench === bench && row.metric === metric) as Row;
   for (const side of ['offload', 'kernel'] as const) {
     t.ok((figure('connections', 'requests')[side] ?? 0) > 10);
@@ -91,6 +92,7 @@ t.test('a new connection for each request, many connections, and overload', { sk
     t.ok((figure('scale 2000', 'memory')[side] ?? 0) > 100);
     t.equal(figure('scale 20', 'cpu-growth')[side], 1);
   }
+  for (const device of ['packet', 'packet, address shared', 'macvlan', 'tap', 'tun']) t.ok((figure(`devices ${device}`, 'requests').offload ?? 0) > 10, device);
   t.ok((figure('overload closed', 'requests').offload ?? 0) > 10);
   t.equal(figure('overload 2 times its own most', 'requests').kernel, null);
   t.ok((figure('overload 2 times its own most', 'offered').offload ?? 0) > (figure("overload 0.25 of kernel TCP's most", 'offered').offload ?? Infinity));
