@@ -6,24 +6,22 @@
  * the TCP server is not, is put into the state in which the kernel asks it. Those that an administrator has entered are left alone.
  */
 import type { HostEvents, HostNetwork } from './device.js';
-import { bytesAttribute, concat, eachAttribute, NETLINK_HEADER, putHeader } from './netlink.js';
-import { readRoutes, RouteSocket, type TakeMessage } from './route_netlink.js';
+import { bytesAttribute, concat, eachAttribute, NETLINK_HEADER, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, putHeader } from './netlink.js';
+import {
+  readRoutes, RouteSocket, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK, RTMGRP_NEIGH, type TakeMessage,
+} from './route_netlink.js';
 import { AF_INET, AF_INET6 } from './syscalls.js';
 import { SystemError } from './system_error.js';
 
 const RTM_NEWNEIGH = 28;
 const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
-const NLM_F_REPLACE = 0x100;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
 /** Sequence numbers of questions about a neighbour, and about one that is doubted. */
 const ASKED = 0xffffffff;
 const DOUBTED = 0xfffffffe;
 /** Of what is not answered, but by an error that says nothing new. */
 const NOBODY = 0xfffffffd;
-/** Links, neighbours, and of each family addresses and routes. */
-const RTMGRP = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
+const NEWS = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
 
 // struct ndmsg, and attributes of a neighbour.
 const NEIGHBOUR_MESSAGE = 12;
@@ -49,7 +47,7 @@ const ROUTES_INTERVAL = 10_000;
 
 export class KernelNetwork implements HostNetwork {
   readonly #index: number;
-  readonly #news = new RouteSocket(RTMGRP);
+  readonly #news = new RouteSocket(NEWS);
   /** Not the other one: what that hears would come between the parts of a table. */
   readonly #tables = new RouteSocket();
   #lookAt = 0;

@@ -1,17 +1,14 @@
 /** The kernel's network interfaces by netlink (rtnetlink(7)): all that there are with what they have, and interfaces that are made. */
-import { bytesAttribute, concat, nestedAttribute, textAttribute } from './netlink.js';
-import { attributes, numberIn, reading, type RouteSocket } from './route_netlink.js';
+import { bytesAttribute, concat, nestedAttribute, NLM_F_CREATE, NLM_F_EXCL, textAttribute } from './netlink.js';
+import { ADDRESS_MESSAGE, attributes, IFA_ADDRESS, IFA_LOCAL, numberIn, reading, type RouteSocket, RTM_NEWADDR } from './route_netlink.js';
+import { AF_INET, AF_INET6 } from './syscalls.js';
 import { SystemError } from './system_error.js';
 
 const AF_UNSPEC = 0;
-const AF_INET = 2;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
-const RTM_NEWADDR = 20;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
 
 // struct ifinfomsg, and attributes of a link.
 const LINK_MESSAGE = 16;
@@ -23,7 +20,6 @@ const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
 const IFLA_AF_SPEC = 26;
-const AF_INET6 = 10;
 const IFLA_INET_CONF = 1;
 const IPV4_DEVCONF_FORWARDING = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
@@ -34,9 +30,6 @@ const IFLA_TUN_OWNER = 1;
 const IFLA_TUN_TYPE = 3;
 const IFF_TAP = 2;
 const ARPHRD_LOOPBACK = 772;
-const ADDRESS_MESSAGE = 8;
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
 
 export interface Link {
   readonly name: string;

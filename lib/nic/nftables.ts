@@ -4,13 +4,12 @@
  * A table belongs to the socket that made it: the kernel removes it when that is closed, as it is when the process ends in whatever way.
  */
 import { randomBytes } from 'node:crypto';
-import { bytesAttribute as bytes, mustCarryOut, nestedAttribute as nested, NetfilterSocket, numberAttribute as number, textAttribute as text } from './netlink.js';
+import { bytesAttribute as bytes, mustCarryOut, nestedAttribute as nested, NetfilterSocket, NLM_F_CREATE, numberAttribute as number, textAttribute as text } from './netlink.js';
 import type { NetfilterRequest } from './netlink.js';
 
 const NFNL_SUBSYS_NFTABLES = 10;
 export const NFPROTO_IPV4 = 2;
 export const NFPROTO_NETDEV = 5;
-const NLM_F_CREATE = 0x400;
 
 // Messages.
 const NEWTABLE = 0;

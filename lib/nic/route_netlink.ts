@@ -10,10 +10,17 @@ const NLM_F_DUMP_INTR = 0x10;
 const NLMSG_DONE = 3;
 const SO_MEMINFO = 55;
 const MEMINFO_DROPS = 8;
-const RTM_NEWADDR = 20;
+export const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_GETROUTE = 26;
+// Groups of news.
+export const RTMGRP_LINK = 0x1;
+export const RTMGRP_NEIGH = 0x4;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;
 /** Room for what comes at once, and for what waits in the kernel. */
 const ROOM = 65536;
 const RECEIVE_BUFFER = 4 * 1024 * 1024;
@@ -23,9 +30,9 @@ const REQUEST_BODY = 12;
 const READINGS = 10;
 
 // struct ifaddrmsg, and attributes of an address.
-const ADDRESS_MESSAGE = 8;
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
+export const ADDRESS_MESSAGE = 8;
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
 const IFA_FLAGS = 8;
 const IFA_F_TEMPORARY = 0x01;
 const IFA_F_DADFAILED = 0x08;

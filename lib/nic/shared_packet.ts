@@ -10,14 +10,12 @@ import { ARPHRD_ETHER, interfaceInfo } from './interfaces.js';
 import { KernelNetwork } from './kernel_network.js';
 import { OwnPorts } from './own_ports.js';
 import { tcpFilter } from './packet_filter.js';
-import { type InterfaceAddress, readAddresses, RouteSocket } from './route_netlink.js';
+import { type InterfaceAddress, readAddresses, RouteSocket, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR } from './route_netlink.js';
 import { EADDRNOTAVAIL, ENODEV, ETIMEDOUT, SystemError } from './system_error.js';
 import { Poller } from './syscalls.js';
 
 /** Addresses that the packet filter can look through. */
 const ADDRESSES_MOST = 16;
-const RTMGRP_IPV4_IFADDR = 0x10;
-const RTMGRP_IPV6_IFADDR = 0x100;
 /** How long the kernel may take to know that an address is this machine's alone, µs: RFC 4862 asks for one second by default. */
 const SETTLING_MOST = 5e6;
 
