@@ -8,10 +8,11 @@ import type { Alias } from '../nic/memory.js';
 import { openDevice } from '../nic/open.js';
 import { pcap } from '../nic/pcap.js';
 import { RawDevice } from '../nic/raw.js';
+import { addressText } from '../nic/route_netlink.js';
 import { SharedPacketDevice } from '../nic/shared_packet.js';
 import type { PortClaims } from '../tcp/port_uses.js';
-import { formatAddress, isMapped, parsePrefix, setMapped } from '../tcp/wire/address.js';
-import { get32, getWords, putWords } from '../tcp/wire/bytes.js';
+import { isMapped, parsePrefix } from '../tcp/wire/address.js';
+import { putWords } from '../tcp/wire/bytes.js';
 import type { FaultConfig, ServerConfig } from './config.js';
 import type { Layout } from './layout.js';
 
@@ -58,20 +59,12 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
 /** What an interface has of the kernel's. */
 function ofKernel(nic: Device, configured: readonly string[]): Pick<OpenInterface, 'addresses' | 'claims' | 'host'> {
   if (nic instanceof SharedPacketDevice) {
-    const addresses = nic.addresses.map(({ address, prefix }) => `${textOf(address)}/${prefix}`);
+    const addresses = nic.addresses.map(({ address, prefix }) => `${addressText(address)}/${prefix}`);
     return { addresses, claims: nic, host: nic.network };
   }
   if (!(nic instanceof RawDevice)) return { addresses: configured, claims: null, host: null };
   // Where the kernel finds the way, all the world is on the link.
   return { addresses: configured.map((address) => `${address.slice(0, address.indexOf('/'))}/0`), claims: nic, host: null };
-}
-
-/** An address of 4 or 16 bytes as RFC 5952 writes it. */
-function textOf(address: Uint8Array): string {
-  const words = new Int32Array(4);
-  if (address.length === 4) setMapped(words, 0, get32(address, 0));
-  else getWords(address, 0, words, 0);
-  return formatAddress(words, 0);
 }
 
 /** The address of "address/length", 4 or 16 bytes. */
