@@ -21,7 +21,7 @@ import { serve as serveKoa } from '../../examples/koa.js';
 import * as undici from '../../examples/undici.js';
 import { serve as serveWebSocket } from '../../examples/ws.js';
 import { TcpServer, listen, net } from '../../lib/index.js';
-import { CERTIFICATE } from './certificate.js';
+import { CERTIFICATE } from '../../examples/support/certificate.js';
 
 const BODY = 'there and back again, '.repeat(4000);
 const identity = { servername: 'localhost', ca: CERTIFICATE };

@@ -11,7 +11,7 @@ import fastify from 'fastify';
 import t from 'tap';
 import { listen, offload } from '../../lib/http.js';
 import type { Socket } from '../../lib/net.js';
-import { CERTIFICATE, KEY } from './certificate.js';
+import { CERTIFICATE, KEY } from '../../examples/support/certificate.js';
 import { describe, loopback, memory, next, node } from './subjects.js';
 import type { Subject } from './subjects.js';
 

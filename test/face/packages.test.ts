@@ -1,7 +1,7 @@
 /** Packages that many servers are built of, in a program that is started with `--import tcp-offload/register`; bytes are counted and hashed. */
 import { createRequire } from 'node:module';
 import t from 'tap';
-import { CERTIFICATE, KEY } from './certificate.js';
+import { CERTIFICATE, KEY } from '../../examples/support/certificate.js';
 import { runNode } from './program.js';
 
 const REGISTER = new URL('../../lib/register.js', import.meta.url).href;

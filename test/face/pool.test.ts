@@ -116,5 +116,5 @@ t.test('refusals name the option and the mend', PATIENCE, async (t) => {
   await refused({ closeOn: 'SIGKILL' }, { code: 'ERR_INVALID_ARG_VALUE', message: /can be caught/ });
   await refused({ data: 'throw' }, { message: 'thrown at the start' });
   await refused({ data: 'idle', startTimeout: 500 }, { code: 'ERR_POOL_START_TIMEOUT', message: /listen\(server, context.listen\)/ });
-  await refused({ filename: fileURLToPath(new URL('./certificate.js', import.meta.url)) }, { message: /must export a function/ });
+  await refused({ filename: fileURLToPath(new URL('./program.js', import.meta.url)) }, { message: /must export a function/ });
 });

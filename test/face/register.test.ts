@@ -1,6 +1,6 @@
 /** A program that knows nothing of the package, started with `--import tcp-offload/register`. */
 import t from 'tap';
-import { CERTIFICATE, KEY } from './certificate.js';
+import { CERTIFICATE, KEY } from '../../examples/support/certificate.js';
 import { runNode } from './program.js';
 
 const REGISTER = new URL('../../lib/register.js', import.meta.url).href;

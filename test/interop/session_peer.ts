@@ -1,7 +1,7 @@
 /** The kernel's end of sessions.ts, a process of its own: `serve ADDRESS` serves until its input ends; `ask ADDRESS COUNT` is the WebSocket client. */
 import * as net from 'node:net';
 import * as tls from 'node:tls';
-import { CERTIFICATE } from '../face/certificate.js';
+import { CERTIFICATE } from '../../examples/support/certificate.js';
 import { askWebSocket, serve } from './sessions.js';
 
 const [what, host = '', count] = process.argv.slice(2);

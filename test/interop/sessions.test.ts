@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import * as tls from 'node:tls';
 import t from 'tap';
 import { net, offload } from '../../lib/index.js';
-import { CERTIFICATE } from '../face/certificate.js';
+import { CERTIFICATE } from '../../examples/support/certificate.js';
 import { HTTP2, HTTP2_TLS, HTTPS, askHttp2, askHttps, askWebSocket, serve } from './sessions.js';
 import type { Connect } from './sessions.js';
 import { missing, noise, shell, withServer } from './support.js';

@@ -14,7 +14,7 @@ import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import { WebSocket, WebSocketServer, createWebSocketStream } from 'ws';
 import { app, bytes } from '../../examples/http.js';
-import { CERTIFICATE, KEY } from '../face/certificate.js';
+import { CERTIFICATE, KEY } from '../../examples/support/certificate.js';
 import { digest } from './support.js';
 
 export const HTTPS = 4430;

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { TcpServer, counters, listen, net, tcpInfo } from '../../lib/index.js';
 import type { TcpInfo } from '../../lib/index.js';
 import { collectStable } from '../../lib/runtime/app_info.js';
-import { CERTIFICATE, KEY } from '../face/certificate.js';
+import { CERTIFICATE, KEY } from '../../examples/support/certificate.js';
 
 const INDEX = new URL('../../lib/index.js', import.meta.url);
 
