@@ -1,5 +1,4 @@
 /** What may be wrong with an interface when a TCP server starts on it, or go wrong while it runs, over each kind of device. */
-import { createRequire } from 'node:module';
 import t from 'tap';
 import type { Test } from 'tap';
 import { TcpServer, net } from '../../lib/index.js';
@@ -7,22 +6,13 @@ import type { TcpServerOptions } from '../../lib/index.js';
 import { serve, sumOf } from './exchange.js';
 import type { Net } from './exchange.js';
 import { Link, within } from './peers.js';
-import { missing } from './support.js';
+import { missing, rawSocketMissing } from './support.js';
 
 const MB = 1_000_000;
 const ours = net as unknown as Net;
 const lacking = missing('ip');
 
 t.setTimeout(100_000);
-
-function packageMissing(): string | false {
-  try {
-    createRequire(import.meta.url)('raw-socket');
-    return false;
-  } catch {
-    return 'needs the package raw-socket (npm install raw-socket somewhere, and NODE_PATH=somewhere/node_modules)';
-  }
-}
 
 interface Kind {
   readonly link?: Parameters<typeof Link.open>[0];
@@ -40,7 +30,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'macvlan': { options: { device: 'macvlan:s0' }, count: 60 * MB },
   'tap': { link: { kind: 'tap' }, count: 60 * MB },
   'tun': { link: { kind: 'tun' }, count: 60 * MB },
-  'raw': { options: { device: 'raw:s0', gateway: null }, beside: true, skip: packageMissing(), count: 10 * MB },
+  'raw': { options: { device: 'raw:s0', gateway: null }, beside: true, skip: rawSocketMissing(), count: 10 * MB },
 };
 
 for (const [name, { link: options, options: server, beside, skip, count }] of Object.entries(KINDS)) {

@@ -13,21 +13,11 @@ import { TcpServer, listen, net } from '../../lib/index.js';
 import { ask, serve, sumOf } from './exchange.js';
 import type { Net } from './exchange.js';
 import { Link } from './peers.js';
-import { BULK, missing } from './support.js';
+import { BULK, missing, rawSocketMissing } from './support.js';
 
 const MB = 1_000_000;
 const START = fileURLToPath(new URL('../../examples/start.js', import.meta.url));
 const ours = net as unknown as Net;
-
-/** The package has to be compiled, so that it is no dependency of the tests either: NODE_PATH tells where it is. */
-function packageMissing(): string | false {
-  try {
-    createRequire(import.meta.url)('raw-socket');
-    return false;
-  } catch {
-    return 'needs the package raw-socket (npm install raw-socket somewhere, and NODE_PATH=somewhere/node_modules)';
-  }
-}
 
 function isInstalled(): boolean {
   try {
@@ -38,7 +28,7 @@ function isInstalled(): boolean {
   }
 }
 
-const lacking = missing('ip', 'curl', 'wrk') || packageMissing();
+const lacking = missing('ip', 'curl', 'wrk') || rawSocketMissing();
 
 t.setTimeout(100_000);
 

@@ -1,4 +1,5 @@
 /** What the tests against the kernel's TCP share. They need root and some commands; CI refuses to go without. */
+import { createRequire } from 'node:module';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
@@ -20,6 +21,16 @@ export function missing(...commands: string[]): string | false {
   if (!mayMakeNetworks()) return 'needs root';
   const absent = commands.filter((command) => spawnSync('which', [command]).status !== 0);
   return absent.length > 0 && `needs ${absent.join(', ')}`;
+}
+
+/** The package raw-socket has to be compiled, so that it is no dependency of the tests either: NODE_PATH tells where it is. */
+export function rawSocketMissing(): string | false {
+  try {
+    createRequire(import.meta.url)('raw-socket');
+    return false;
+  } catch {
+    return 'needs the package raw-socket (npm install raw-socket somewhere, and NODE_PATH=somewhere/node_modules)';
+  }
 }
 
 /** A network with a TCP server on the namespace's end of it; the kernel's peers are at the host's end. */
