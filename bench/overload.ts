@@ -5,6 +5,7 @@
 import type { Network } from '../examples/support/network.js';
 import { ManyLoad } from './many.js';
 import { ServerUnderTest } from './programs.js';
+import { bothCpu } from './report.js';
 import type { Metric, Round } from './report.js';
 import type { Say, Settings, Side } from './settings.js';
 
@@ -34,7 +35,7 @@ export const OVERLOAD_METRICS: readonly Metric<OverloadSample>[] = [
   { name: 'p99.9', unit: 'us', of: ({ p999 }) => p999 },
   { name: 'app-cpu', unit: 'us/request', of: ({ appCpu }) => appCpu },
   { name: 'server-cpu', unit: 'us/request', of: ({ serverCpu }) => serverCpu },
-  { name: 'cpu', unit: 'us/request', of: ({ appCpu, serverCpu }) => appCpu + (Number.isNaN(serverCpu) ? 0 : serverCpu) },
+  { name: 'cpu', unit: 'us/request', of: bothCpu },
 ];
 
 /** Loads up to saturation are shares of what kernel TCP can take, for both sides the same; those beyond, of what each side can. */

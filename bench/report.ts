@@ -24,12 +24,17 @@ export interface Metric<S = Sample> {
   readonly of: (sample: S) => number;
 }
 
+/** CPU of both threads; that of the app's where there is no other. */
+export function bothCpu({ appCpu, serverCpu }: Pick<Sample, 'appCpu' | 'serverCpu'>): number {
+  return appCpu + (Number.isNaN(serverCpu) ? 0 : serverCpu);
+}
+
 /** What a piece of work costs: a request, or so many bytes. */
 function costs(piece: string): readonly Metric[] {
   return [
     { name: 'app-cpu', unit: `us/${piece}`, of: (sample) => sample.appCpu },
     { name: 'server-cpu', unit: `us/${piece}`, of: (sample) => sample.serverCpu },
-    { name: 'cpu', unit: `us/${piece}`, of: (sample) => sample.appCpu + (Number.isNaN(sample.serverCpu) ? 0 : sample.serverCpu) },
+    { name: 'cpu', unit: `us/${piece}`, of: bothCpu },
     { name: 'app-gc', unit: 'in 10 s', of: (sample) => sample.collections },
   ];
 }

@@ -2,6 +2,7 @@
 import type { Network } from '../examples/support/network.js';
 import { ManyLoad, kernelMost } from './many.js';
 import { ServerUnderTest } from './programs.js';
+import { bothCpu } from './report.js';
 import type { Metric, Round } from './report.js';
 import type { Say, Settings, Side } from './settings.js';
 
@@ -67,9 +68,9 @@ async function measure(settings: Settings, network: Network, side: Side, count: 
       const idleCpu = await server.idleCpu(settings.duration) * 100;
       const order = { rate: 0, window: WINDOW, patience: PATIENCE_MS };
       if (settings.warmup > 0) await load.carryOut({ ...order, seconds: settings.warmup });
-      const { within, appCpu, serverCpu, failed } = await server.costOf(() => load.carryOut({ ...order, seconds: settings.duration }));
+      const { within, failed, ...cost } = await server.costOf(() => load.carryOut({ ...order, seconds: settings.duration }));
       if (failed > 0) throw new Error(`${failed} connections or requests of ${count} connections have failed`);
-      return { bytes, idleCpu, cpu: appCpu + (Number.isNaN(serverCpu) ? 0 : serverCpu), growth: NaN, perSecond: within / settings.duration };
+      return { bytes, idleCpu, cpu: bothCpu(cost), growth: NaN, perSecond: within / settings.duration };
     } finally {
       await load.end();
     }
