@@ -57,13 +57,14 @@ npm run bench -- networks [options]: goodput over bad links; --help tells its ow
 
 ${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(11)} ${title}`).join('\n')}
   bulk        send and receive
+  idle        scale
 
   --rounds N        rounds of each, both sides by turns (3)
   --duration S      seconds that a side is measured in a round (5)
   --warmup S        seconds of the same load before that (2)
   --connections N   connections of the load (64; overload 1000)
   --counts LIST     numbers of open connections for scale (100,10000,100000)
-  --page KIND       what overload asks for: static, or dynamic, which costs the app 30 to 60 us (dynamic)
+  --page KIND       what overload asks for: static, or dynamic: made for each request (dynamic)
   --bytes N         of a page of overload (1024)
   --only SIDE       offload or kernel: one side alone
   --thread NAME     thread of the TCP server: own or app (own)

@@ -41,7 +41,7 @@ export interface TunPlan {
 export interface Network extends NetworkPlan {
   /** Gives the server's address to the namespace's kernel (true) or takes it away from it (false, as it is at first). */
   setKernelOwnsAddress(owned: boolean): Promise<void>;
-  /** Sees to it that the host has as many addresses of IPv4 on the network, up to 250, and returns them. */
+  /** Sees to it that the host has as many addresses of IPv4 on the network, up to 248, and returns them. */
   hostAddresses(count: number): Promise<string[]>;
   /** Has the host send from another address from now on, of which no port waits for the end of an older connection. */
   renewHostAddress(): Promise<void>;
