@@ -95,6 +95,7 @@ t.test('TLS and HTTP/2: what is written behind the end is refused, as by the han
     console.log(socket.constructor === wrap.constructor);
     session.close();
     await once(session, 'close');
+    console.log(socket.doWrite({}, [Buffer.from('late')]));
     clear.close();
-  `), '-32\ntrue\n');
+  `), '-32\ntrue\n-32\n');
 });
