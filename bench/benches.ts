@@ -17,9 +17,9 @@ export interface RequestBench {
   readonly metrics: readonly Metric[];
 }
 
-/** What is more than one load on one server: scale.ts, overload.ts, devices.ts. */
+/** What is more, or less, than one load on one server: scale.ts, overload.ts, devices.ts, micro.ts. */
 export interface SweepBench {
-  readonly kind: 'scale' | 'overload' | 'devices';
+  readonly kind: 'scale' | 'overload' | 'devices' | 'micro';
   readonly title: string;
 }
 
@@ -37,6 +37,7 @@ export const BENCHES = {
   scale: { kind: 'scale', title: 'many open connections, idle, and asked in turn: a fixed response as raw' },
   devices: { kind: 'devices', title: 'node:http as http, by each kind of device; kernel TCP over veth' },
   overload: { kind: 'overload', title: 'node:http from a quarter of saturation to twice it, the load open' },
+  micro: { kind: 'micro', title: 'steps of the hot path by themselves, of this package alone' },
 } as const satisfies Record<string, RequestBench | SweepBench>;
 
 export type Bench = keyof typeof BENCHES;
@@ -72,6 +73,7 @@ ${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(11)} ${tit
   --app-cpu LIST    CPUs of the app over the TCP server
   --kernel-cpu LIST CPUs of the app over kernel TCP
   --client-cpu LIST CPUs of the load
+  --write FILE      writes what is found into a page, such as docs/benchmarks.md, and plots into a folder of its name
   --json            one JSON object a line on stdout, progress on stderr
   --help
 

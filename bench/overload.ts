@@ -27,15 +27,15 @@ interface OverloadSample {
 
 export const OVERLOAD_METRICS: readonly Metric<OverloadSample>[] = [
   { name: 'offered', unit: '1/s', of: ({ offered }) => offered },
-  { name: 'requests', unit: '1/s', of: ({ perSecond }) => perSecond },
-  { name: 'of-peak', unit: 'over own peak', of: ({ ofPeak }) => ofPeak },
-  { name: 'late', unit: '1/s', of: ({ late }) => late },
-  { name: 'p50', unit: 'us', of: ({ p50 }) => p50 },
-  { name: 'p99', unit: 'us', of: ({ p99 }) => p99 },
-  { name: 'p99.9', unit: 'us', of: ({ p999 }) => p999 },
-  { name: 'app-cpu', unit: 'us/request', of: ({ appCpu }) => appCpu },
-  { name: 'server-cpu', unit: 'us/request', of: ({ serverCpu }) => serverCpu },
-  { name: 'cpu', unit: 'us/request', of: bothCpu },
+  { name: 'requests', unit: '1/s', better: 'more', of: ({ perSecond }) => perSecond },
+  { name: 'of-peak', unit: 'over own peak', better: 'more', of: ({ ofPeak }) => ofPeak },
+  { name: 'late', unit: '1/s', better: 'less', of: ({ late }) => late },
+  { name: 'p50', unit: 'us', better: 'less', of: ({ p50 }) => p50 },
+  { name: 'p99', unit: 'us', better: 'less', of: ({ p99 }) => p99 },
+  { name: 'p99.9', unit: 'us', better: 'less', of: ({ p999 }) => p999 },
+  { name: 'app-cpu', unit: 'us/request', better: 'less', of: ({ appCpu }) => appCpu },
+  { name: 'server-cpu', unit: 'us/request', better: 'less', of: ({ serverCpu }) => serverCpu },
+  { name: 'cpu', unit: 'us/request', better: 'less', of: bothCpu },
 ];
 
 /** Loads up to saturation are shares of what kernel TCP can take, for both sides the same; those beyond, of what each side can. */

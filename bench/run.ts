@@ -5,16 +5,20 @@
 import { mayMakeNetworks, openNetwork } from '../examples/support/network.js';
 import type { Network } from '../examples/support/network.js';
 import { BENCHES } from './benches.js';
-import type { RequestBench } from './benches.js';
+import type { Bench, RequestBench, SweepBench } from './benches.js';
 import { devicePlaces } from './devices.js';
 import type { DevicePlace } from './devices.js';
 import { bulkLoad, chooseLoader } from './load.js';
-import { benchNetworks } from './networks.js';
 import type { Loader } from './load.js';
+import { MICRO_METRICS, measureMicro } from './micro.js';
+import { benchNetworks } from './networks.js';
 import { OVERLOAD_METRICS, measureOverload } from './overload.js';
+import { writePage } from './page.js';
+import type { Found } from './page.js';
+import type { Point } from './plots.js';
 import { PORT, ServerUnderTest } from './programs.js';
 import { rows, table } from './report.js';
-import type { Metric, Round, Sample } from './report.js';
+import type { Round, Sample } from './report.js';
 import { SCALE_METRICS, measureScale } from './scale.js';
 import { fail, readSettings } from './settings.js';
 import type { Say, Settings, Side } from './settings.js';
@@ -40,43 +44,54 @@ async function main(): Promise<void> {
   say(`load: ${name}, ${settings.duration} s after ${settings.warmup} s of warming up, ${settings.rounds} rounds\n`);
   say(`CPUs: TCP server ${server}, its app ${app}; kernel TCP's app ${kernel}; load ${client}\n`);
 
-  const show = <S>(bench: string, rounds: readonly Round<S>[], metrics: readonly Metric<S>[]): void => {
-    say(`${table(rounds, metrics)}\n`);
-    if (settings.json) for (const row of rows(bench, rounds, metrics)) process.stdout.write(`${JSON.stringify(row)}\n`);
-  };
   const network = await openNetwork();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { network.close(); process.exit(1); });
   const lab: Lab = { settings, network, load, say };
+  const found: Found[] = [];
   try {
     for (const bench of settings.benches) {
-      const setting = BENCHES[bench];
-      say(`\n${bench}: ${setting.title}\n`);
-      if (setting.kind === 'scale') {
-        for (const [count, rounds] of await measureScale(settings, network, say)) {
-          say(`\n${count} connections\n`);
-          show(`${bench} ${count}`, rounds, SCALE_METRICS);
-        }
-      } else if (setting.kind === 'overload') {
-        for (const [name, rounds] of await measureOverload(settings, network, say)) {
-          say(`\n${name}\n`);
-          show(`${bench} ${name}`, rounds, OVERLOAD_METRICS);
-        }
-      } else if (setting.kind === 'devices') {
-        for (const device of await devicePlaces(network)) {
-          say(`\n${device.name}\n`);
-          try {
-            show(`${bench} ${device.name}`, await measureRounds(lab, BENCHES.http, device), BENCHES.http.metrics);
-          } catch (error) {
-            say(`\n  cannot be measured here: ${(error as Error).message}\n`);
-          }
-        }
-      } else {
-        show(bench, await measureRounds(lab, setting), setting.metrics);
+      say(`\n${bench}: ${BENCHES[bench].title}\n`);
+      const parts = await measureBench(lab, bench);
+      for (const part of parts) {
+        say(`${part.name === '' ? '' : `\n${part.name}\n`}${table(part.rows)}\n`);
+        if (settings.json) for (const row of part.rows) process.stdout.write(`${JSON.stringify(row)}\n`);
       }
+      found.push({ bench, parts });
+      if (settings.write !== null) writePage(settings.write, `npm run bench -- ${process.argv.slice(2).join(' ')}`, settings, name, found);
     }
   } finally {
     network.close();
   }
+}
+
+async function measureBench(lab: Lab, bench: Bench): Promise<Point[]> {
+  const { settings, network, say } = lab;
+  const setting: RequestBench | SweepBench = BENCHES[bench];
+  switch (setting.kind) {
+    case 'requests':
+      return [{ name: '', rows: rows(bench, await measureRounds(lab, setting), setting.metrics) }];
+    case 'scale':
+      return Array.from(await measureScale(settings, network, say), ([count, rounds]) => ({ name: `${count} connections`, rows: rows(`${bench} ${count}`, rounds, SCALE_METRICS) }));
+    case 'overload':
+      return Array.from(await measureOverload(settings, network, say), ([name, rounds]) => ({ name, rows: rows(`${bench} ${name}`, rounds, OVERLOAD_METRICS) }));
+    case 'devices':
+      return measureDevices(lab);
+    case 'micro':
+      return [{ name: '', rows: rows(bench, await measureMicro(settings.rounds, say), MICRO_METRICS) }];
+  }
+}
+
+async function measureDevices(lab: Lab): Promise<Point[]> {
+  const parts: Point[] = [];
+  for (const device of await devicePlaces(lab.network)) {
+    lab.say(`  ${device.name}\n`);
+    try {
+      parts.push({ name: device.name, rows: rows(`devices ${device.name}`, await measureRounds(lab, BENCHES.http, device), BENCHES.http.metrics) });
+    } catch (error) {
+      lab.say(`\n  cannot be measured here: ${(error as Error).message}\n`);
+    }
+  }
+  return parts;
 }
 
 /** The sides take turns in going first, so that neither always meets the warmer machine. */

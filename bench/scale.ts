@@ -19,11 +19,11 @@ interface ScaleSample {
 }
 
 export const SCALE_METRICS: readonly Metric<ScaleSample>[] = [
-  { name: 'memory', unit: 'bytes/connection', of: ({ bytes }) => bytes },
-  { name: 'idle-cpu', unit: '% of a CPU', of: ({ idleCpu }) => idleCpu },
-  { name: 'cpu', unit: 'us/request', of: ({ cpu }) => cpu },
-  { name: 'cpu-growth', unit: 'over the first', of: ({ growth }) => growth },
-  { name: 'requests', unit: '1/s', of: ({ perSecond }) => perSecond },
+  { name: 'memory', unit: 'bytes/connection', better: 'less', of: ({ bytes }) => bytes },
+  { name: 'idle-cpu', unit: '% of a CPU', better: 'less', of: ({ idleCpu }) => idleCpu },
+  { name: 'cpu', unit: 'us/request', better: 'less', of: ({ cpu }) => cpu },
+  { name: 'cpu-growth', unit: 'over the first', better: 'less', of: ({ growth }) => growth },
+  { name: 'requests', unit: '1/s', better: 'more', of: ({ perSecond }) => perSecond },
 ];
 
 const NOTHING: ScaleSample = { bytes: NaN, idleCpu: NaN, cpu: NaN, growth: NaN, perSecond: NaN };

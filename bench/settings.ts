@@ -26,6 +26,8 @@ export interface Settings {
   readonly thread: string;
   readonly placement: Placement;
   readonly json: boolean;
+  /** The page to write; null: none. */
+  readonly write: string | null;
 }
 
 /** The settings of this process's command line; ends it where they are wrong. */
@@ -58,6 +60,7 @@ export function readSettings(): Settings {
     thread: values.thread,
     placement: readPlacement(values),
     json: values.json,
+    write: values.write ?? null,
   };
 }
 
@@ -91,6 +94,7 @@ function parse() {
         'app-cpu': { type: 'string' },
         'kernel-cpu': { type: 'string' },
         'client-cpu': { type: 'string' },
+        write: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },

@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parseWrk } from '../../bench/load.js';
+import { writePage } from '../../bench/page.js';
+import type { Found } from '../../bench/page.js';
 import { defaultPlacement, parseCpuList } from '../../bench/placement.js';
 import { REQUEST_METRICS, median, rows, table } from '../../bench/report.js';
 import type { Row, Sample } from '../../bench/report.js';
@@ -54,20 +58,50 @@ t.test('medians and ratios', (t) => {
     { offload: sample(1600, 5, 4), kernel: sample(1000, 20) },
   ];
   const found = Object.fromEntries(rows('http', rounds, REQUEST_METRICS).map((row) => [row.metric, row]));
-  t.strictSame(found['requests'], { bench: 'http', metric: 'requests', unit: '1/s', offload: 1500, kernel: 1000, ratio: 1.5, rounds: 3 });
+  t.strictSame(found['requests'], {
+    bench: 'http', metric: 'requests', unit: '1/s', better: 'more', offload: 1500, kernel: 1000, ratio: 1.5,
+    offloadSpread: [750, 1600], kernelSpread: [500, 1000], ratioSpread: [1.5, 1.6], rounds: 3,
+  });
   t.equal(found['app-cpu']?.ratio, 0.25);
   t.strictSame([found['server-cpu']?.offload, found['server-cpu']?.kernel, found['server-cpu']?.ratio], [4, null, null]);
   t.equal(found['cpu']?.ratio, 0.45);
-  t.match(table(rounds, REQUEST_METRICS), /requests 1\/s +1500 +750\.\.1600 +1000 +500\.\.1000 +1\.50/);
+  t.match(table(rows('http', rounds, REQUEST_METRICS)), /requests 1\/s +1500 +750\.\.1600 +1000 +500\.\.1000 +1\.50/);
+  t.end();
+});
+
+t.test('a page: which side is ahead, plots, and no columns of a side that has no part', (t) => {
+  const folder = t.testdir();
+  const sample = (perSecond: number, p99: number): Sample => ({ perSecond, p50: 1, p99, appCpu: 5, serverCpu: NaN, collections: 0 });
+  const rounds = [{ offload: sample(150, 30), kernel: sample(100, 20) }, { offload: sample(120, 30), kernel: sample(100, 10) }];
+  const steps = [{ offload: { one: 3 }, kernel: { one: NaN } }];
+  const found: Found[] = [
+    { bench: 'http', parts: [{ name: '', rows: rows('http', rounds, REQUEST_METRICS) }] },
+    { bench: 'overload', parts: [{ name: 'closed', rows: rows('overload closed', rounds, REQUEST_METRICS) }] },
+    { bench: 'micro', parts: [{ name: '', rows: rows('micro', steps, [{ name: 'one', unit: 'ns', better: 'less', of: ({ one }) => one }]) }] },
+  ];
+  const settings = { rounds: 2, duration: 1, warmup: 0, placement: defaultPlacement([0, 1]) };
+  writePage(join(folder, 'found.md'), 'npm run bench', settings, 'wrk', found);
+  const text = readFileSync(join(folder, 'found.md'), 'utf8');
+  t.match(text, '| http | **1.35 (1.20..1.50)** | *2.25 (1.50..3.00)* | 1.00 (1.00..1.00) | 1.00 (1.00..1.00) |');
+  t.match(text, 'Kernel TCP wins here: http: p99 2.25; overload, closed: p99 2.25.');
+  t.match(text, '|  | TCP server | (spread) |\n| --- | ---: | ---: |\n| one ns | 3.00 | 3.00..3.00 |\n');
+  for (const plot of ['ratios', 'overload']) {
+    t.match(text, `(found/${plot}.svg)`);
+    t.match(readFileSync(join(folder, 'found', `${plot}.svg`), 'utf8'), /^<svg [^]*TCP server[^]*<\/svg>\n$/);
+  }
+  t.notMatch(text, 'micro.svg');
   t.end();
 });
 
 t.test('a short run against kernel TCP', { skip: missing('ip', 'wrk') }, (t) => {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, 'raw', 'bulk', '--json', '--rounds', '1', '--duration', '1', '--warmup', '0'], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, 'raw', 'bulk', 'micro', '--json', '--rounds', '1', '--duration', '1', '--warmup', '0'], { encoding: 'utf8' });
   t.equal(status, 0, 'ends well', { stderr });
   const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as Row);
-  t.strictSame([...new Set(lines.map(({ bench }) => bench))], ['raw', 'send', 'receive']);
-  for (const line of lines) t.strictSame(Object.keys(line), ['bench', 'metric', 'unit', 'offload', 'kernel', 'ratio', 'rounds']);
+  t.strictSame([...new Set(lines.map(({ bench }) => bench))], ['raw', 'send', 'receive', 'micro']);
+  for (const line of lines) {
+    t.strictSame(Object.keys(line), ['bench', 'metric', 'unit', 'better', 'offload', 'kernel', 'ratio', 'offloadSpread', 'kernelSpread', 'ratioSpread', 'rounds']);
+    if (line.bench === 'micro') t.ok((line.offload ?? 0) > 0 && line.kernel === null, line.metric);
+  }
   for (const line of lines.filter(({ metric }) => metric === 'requests' || metric === 'goodput')) {
     const least = line.metric === 'requests' ? 100 : 0.01;
     t.ok((line.offload ?? 0) > least && (line.kernel ?? 0) > least, JSON.stringify(line));
