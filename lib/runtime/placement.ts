@@ -8,15 +8,16 @@
 import { canWatchDescriptors } from '../nic/event_loop.js';
 import { getAffinity, setAffinity } from '../nic/syscalls.js';
 import type { ServerConfig } from './config.js';
+import { Spin } from './spin.js';
 
 const CPUS_FOR_ONE_OF_ITS_OWN = 4;
-/** Long enough to bridge the gap between requests of a busy server; a sleep and its wake-up cost about as much. */
+/** What a sleep and its wake-up cost, about. */
 const SPIN_US = 50;
 
 export interface Placement {
   /** The CPU that the thread is pinned to, or -1. */
   readonly cpu: number;
-  readonly spinUs: number;
+  readonly spin: Spin;
 }
 
 /** Which thread is to run the TCP server that the calling thread starts. @throws Error where it cannot be the one that was asked for. */
@@ -36,5 +37,6 @@ export function place(cpu: number | 'auto' | null, spinUs: number | 'auto'): Pla
   // The last one: interrupts and the first app threads tend to be on the first ones.
   else if (cpu === 'auto' && ample) chosen = allowed[allowed.length - 1];
   if (chosen >= 0) setAffinity([chosen]);
-  return { cpu: chosen, spinUs: spinUs === 'auto' ? (ample && chosen >= 0 ? SPIN_US : 0) : spinUs };
+  const spin = typeof spinUs === 'number' ? new Spin(spinUs, false) : new Spin(ample && chosen >= 0 ? SPIN_US : 0, true);
+  return { cpu: chosen, spin };
 }

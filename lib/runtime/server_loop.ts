@@ -14,6 +14,7 @@ import { drain, Poller, threadAlive } from '../nic/syscalls.js';
 import type { Stack } from '../tcp/stack.js';
 import { CTRL_SLEEP, CTRL_SLEEPS, CTRL_STOP, CTRL_TURNS, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
 import type { ServerApps } from './server_apps.js';
+import type { Spin } from './spin.js';
 
 /** Frames taken in one turn: bounds the time until the app threads are heard again. */
 const FRAME_BUDGET = 256;
@@ -30,8 +31,8 @@ const LEAVE_US = 250_000;
 export interface LoopSetting {
   /** Descriptors to sleep on, the doorbell's eventfd first; none where the devices are memory. */
   readonly descriptors: readonly number[];
-  /** µs to look for work before a sleep. */
-  readonly spinUs: number;
+  /** Whether to look for work before a sleep. */
+  readonly spin: Spin;
   /** µs of the next event inside a device (a delayed frame), Infinity for none. */
   deviceEvent(): number;
   /** Wakes the app threads that sleep. */
@@ -44,7 +45,6 @@ export class ServerLoop {
   readonly #apps: ServerApps;
   readonly #setting: LoopSetting;
   readonly #poller: Poller | null;
-  #idleSince = 0;
   #nextReap = 0;
   /** When it saw that it was told to stop, µs; 0: not yet. */
   #stoppedAt = 0;
@@ -61,8 +61,8 @@ export class ServerLoop {
   /** Runs in a thread of its own until it is over. */
   run(): void {
     for (let now = clock(); !this.isOver(now); now = clock()) {
-      if (this.takeIn(now) + this.sendOut(now) > 0) this.#idleSince = 0;
-      else this.#rest(now);
+      if (this.takeIn(now) + this.sendOut(now) > 0) this.#setting.spin.worked(now);
+      else if (!this.#setting.spin.again(now)) this.sleep(this.wakeAt(now) - now);
     }
   }
 
@@ -118,17 +118,6 @@ export class ServerLoop {
   wakeAt(now: number): number {
     const longest = this.#apps.backlogged ? BACKLOG_SLEEP_US : this.#stoppedAt > 0 ? FAREWELL_US / 10 : LONGEST_SLEEP_US;
     return Math.min(this.#stack.pollAt(), this.#setting.deviceEvent(), now + longest);
-  }
-
-  /** Nothing was there to do: looks again for as long as spinning pays, then sleeps until something is. */
-  #rest(now: number): void {
-    const spinUs = this.#setting.spinUs;
-    if (spinUs > 0) {
-      if (this.#idleSince === 0) this.#idleSince = now;
-      if (now - this.#idleSince < spinUs) return;
-    }
-    this.sleep(this.wakeAt(now) - now);
-    this.#idleSince = 0;
   }
 
   /** The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost. @param timeoutUs not at all where it is not positive. */

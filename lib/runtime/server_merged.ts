@@ -16,13 +16,14 @@ import type { Pumped, ServerTie } from './app_tie.js';
 import type { ServerConfig } from './config.js';
 import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, SLEEP_AWAKE, SLEEP_POLL, STATE_DEAD } from './layout.js';
 import type { Placement } from './placement.js';
+import { Spin } from './spin.js';
 import { clock } from './server_loop.js';
 import type { ServerLoop } from './server_loop.js';
 import { OpenServer } from './server_open.js';
 import type { ServerHost } from './supervisor.js';
 
 /** A thread that the app has; nobody moves or pins it. */
-const APP_THREAD: Placement = { cpu: -1, spinUs: 0 };
+const APP_THREAD: Placement = { cpu: -1, spin: new Spin(0, false) };
 /** Longest wait for frames while addresses are settled, ms. */
 const SETTLING_WAIT_MS = 10;
 

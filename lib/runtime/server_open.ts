@@ -96,7 +96,7 @@ export class OpenServer {
     const apps = new ServerApps(this.#layout, words, this.#stack, this.#payload);
     const loop = new ServerLoop(words, this.#stack, apps, {
       descriptors,
-      spinUs: placement.spinUs,
+      spin: placement.spin,
       deviceEvent: () => this.#deviceEvent(),
       ringEveryApp: () => ringEveryApp(words, this.#layout),
     });
