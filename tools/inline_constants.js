@@ -1,6 +1,6 @@
 // Writes the value of an imported numeric constant in the place of its name: `words[base + 57]` for `words[base + RCV_NXT]`.
 // V8 reads an import from its module's cell each time, and what a function weighs when V8 decides whether to inline it are bytecodes:
-// see docs/benchmarks.md for what this is worth.
+// see docs/performance.md for what this is worth.
 import ts from 'typescript';
 
 /** A transformer for `Program.emit`. */
