@@ -26,7 +26,8 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 }
 
 /**
- * @param spec 'loopback', 'packet:INTERFACE', 'macvlan:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
+ * @param spec 'loopback', 'packet:INTERFACE', 'macvlan:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE', where a TAP or TUN
+ *   interface may be followed by how many queues of it are used, as in 'tap:INTERFACE:4'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
@@ -34,10 +35,7 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
-  const [, kind, name] = /^(packet|macvlan|tap|tun|raw):(.+)$/.exec(spec) ?? [];
-  if (kind === undefined || name === undefined) {
-    throw new TypeError(`device is 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
-  }
+  const { kind, name, queues } = partsOf(spec);
   const { netns = null, filterAddresses, beside = false } = options;
   if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
   const open = (): Device => {
@@ -47,9 +45,18 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
     if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filter);
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filter === undefined ? options : { ...options, filter });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
-    return new TunDevice(kind as TunMode, name, memory, options);
+    return new TunDevice(kind as TunMode, name, memory, options, queues);
   };
   return netns === null ? open() : inNamespace(netns, open);
+}
+
+/** @throws TypeError. */
+function partsOf(spec: string): { kind: string; name: string; queues: number } {
+  const [, kind, name, queues] = /^(packet|macvlan|tap|tun|raw):([^:]+)(?::(\d+))?$/.exec(spec) ?? [];
+  if (kind === undefined || name === undefined || (queues !== undefined && kind !== 'tap' && kind !== 'tun')) {
+    throw new TypeError(`device is 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
+  }
+  return { kind, name, queues: Number(queues ?? 1) };
 }
 
 /** The kernel would answer as well, and reset every connection. */

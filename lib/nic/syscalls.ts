@@ -73,11 +73,12 @@ export function viewMemory(address: bigint, length: number): ArrayBuffer {
 }
 
 /** Error number of the last call that failed in this thread. */
-function errno(): number {
+export function errno(): number {
   return koffi.errno();
 }
 
-function check(result: number, syscall: string, detail: string): number {
+/** @throws SystemError where a call has failed; else what it returned. */
+export function check(result: number, syscall: string, detail: string): number {
   if (result < 0) throw new SystemError(errno(), syscall, detail);
   return result;
 }
