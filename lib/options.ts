@@ -39,6 +39,9 @@ export interface TcpServerOptions {
    *
    * - 'loopback': 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed.
    * - 'packet:IFNAME': a network interface, which needs CAP_NET_RAW.
+   * - 'xdp:IFNAME': the same through AF_XDP: frames for the TCP server's addresses are taken from the driver before the kernel's network sees
+   *   them, by a program that goes with the process. It needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, CAP_IPC_LOCK or a RLIMIT_MEMLOCK of 12 to 36 MiB, and
+   *   Linux 5.10. Over veth, checksums have to be filled in at the other end: `ethtool -K PEER tx off`.
    * - 'macvlan:IFNAME': one more interface on that one, with a link address of its own, made for as long as the TCP server runs. The kernel's
    *   own traffic on IFNAME stays as it is; this machine and the TCP server do not reach each other by it. It needs CAP_NET_ADMIN and
    *   CAP_NET_RAW, and a link that takes more than one link address, as wireless ones do not.
@@ -200,10 +203,10 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
 
 function checkDevice(device: unknown): string {
   if (device === undefined) return 'loopback';
-  const mend = "Write 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
+  const mend = "Write 'loopback', or 'packet:', 'xdp:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
   if (typeof device !== 'string') throw invalidType('options.device', ['string'], device, mend);
   if (device === 'loopback') return device;
-  const [, kind, name, queues] = /^(packet|macvlan|tap|tun|raw):([^\s/:]+)(?::(\d+))?$/.exec(device) ?? [];
+  const [, kind, name, queues] = /^(packet|xdp|macvlan|tap|tun|raw):([^\s/:]+)(?::(\d+))?$/.exec(device) ?? [];
   if (name === undefined) throw invalidValue('options.device', device, 'names no device', mend);
   if (Buffer.byteLength(name) > INTERFACE_NAME) {
     throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');

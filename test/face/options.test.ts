@@ -62,6 +62,7 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['no queue', { ...packet, device: 'tap:tcp0:0' }, 'ERR_INVALID_ARG_VALUE', /1 to 16 queues.*'tap:tcp0:4'/],
   ['too many queues', { ...packet, device: 'tun:tcp0:17' }, 'ERR_INVALID_ARG_VALUE', /1 to 16 queues/],
   ['queues that are no number', { ...packet, device: 'tap:tcp0:x' }, 'ERR_INVALID_ARG_VALUE', /names no device/],
+  ['a shared address with AF_XDP', { device: 'xdp:eth0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /packet device, not with 'xdp:eth0'.*packet:eth0/],
   ['an interface without an address', { device: 'packet:eth0' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*198\.18\.0\.2\/24/],
   ['a shared address on the loopback device', { address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*packet device, not with 'loopback'/],
   ['a shared address on a TAP device', { device: 'tap:tcp0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /packet device, not with 'tap:tcp0'.*packet:eth0/],
