@@ -74,7 +74,8 @@ export function diagnose(): Diagnosis {
     tryOn('packet', places.ethernet, (name) => open(`packet:${name}`).close()),
     tryOn('shared', places.shared, (name) => open(`packet:${name}`, { beside: true }).close()),
     tryOn('xdp', places.ethernet, (name) => {
-      const device = open(`xdp:${name}`, { filterAddresses: [TRIED_ADDRESS] });
+      // An interface that is in use is to notice nothing.
+      const device = open(`xdp:${name}`, { filterAddresses: [TRIED_ADDRESS], onlyGeneric: !ownNamespace });
       device.close();
       return device.description;
     }),

@@ -38,6 +38,8 @@ export interface XdpOptions {
   readonly batch?: number;
   /** Received frames that may wait in a queue, a power of two. Default: 2,048, or less where there are many queues. */
   readonly rxChunks?: number;
+  /** The program is run behind the driver, which is left as it is: some interrupt their link when they take a program up. Default false. */
+  readonly onlyGeneric?: boolean;
 }
 
 /** Receive queues that are served. */
@@ -121,7 +123,7 @@ export class XdpDevice implements Device {
     this.#free = this.#slots(layout, chunks);
     this.#freeCount = this.#free.length;
     try {
-      this.#link = new XdpLink(target, addresses, layout.queues);
+      this.#link = new XdpLink(target, addresses, layout.queues, options.onlyGeneric);
       this.#opened.push(() => this.#link.close());
       this.#opened.push(() => unmapOver(this.#base + this.#umemAt, mapped));
       const severalChunks = target.mtu + ETHERNET_HEADER > ONE_CHUNK;

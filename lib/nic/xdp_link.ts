@@ -23,17 +23,17 @@ export class XdpLink {
    * Attaches the program, which leaves all to the kernel until there are sockets. The thread is in the interface's network namespace. The
    * program goes when this is closed, and with the process.
    *
-   * @param addresses own ones, 4 or 16 bytes each. @param queues receive queues of the interface.
+   * @param addresses own ones, 4 or 16 bytes each. @param queues receive queues of the interface. @param onlyGeneric leaves the driver alone.
    * @throws SystemError EPERM without CAP_BPF and CAP_NET_ADMIN, EBUSY where another program is attached, and the like.
    */
-  constructor(target: InterfaceInfo, addresses: readonly Uint8Array[], queues: number) {
+  constructor(target: InterfaceInfo, addresses: readonly Uint8Array[], queues: number, onlyGeneric = false) {
     this.#mac = target.mac;
     this.#addresses = [...addresses];
     this.#map = createSocketMap(queues);
     try {
       const program = this.#load();
       try {
-        const [mode, link] = attach(program, target);
+        const [mode, link] = attach(program, target, onlyGeneric ? MODES.slice(1) : MODES);
         this.mode = mode;
         this.#link = link;
       } finally {
@@ -72,10 +72,10 @@ export class XdpLink {
   }
 }
 
-/** Attaches a program in the best mode that there is. Returns the descriptor of the link. */
-function attach(program: number, { name, index }: InterfaceInfo): [XdpMode, number] {
+/** Attaches a program in the first of the modes that there is. Returns which it is, and the descriptor of the link. */
+function attach(program: number, { name, index }: InterfaceInfo, modes: typeof MODES): [XdpMode, number] {
   let errno = 0;
-  for (const [mode, flag] of MODES) {
+  for (const [mode, flag] of modes) {
     const link = createLink(program, index, flag);
     if (link >= 0) return [mode, link];
     errno = -link;

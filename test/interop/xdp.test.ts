@@ -1,7 +1,9 @@
 /** The TCP server through AF_XDP: on addresses of its own, beside the kernel on the same interface and link address. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -113,7 +115,8 @@ t.test('a program that is killed leaves nothing attached, and the next one start
 t.test('checksums that the other end of a veth pair leaves out: nothing is taken for good, until it fills them in', { skip: lacking }, async (t) => {
   const link = await openLink(t);
   await link.inPeer('ethtool', '-K', link.peerInterface, 'tx', 'on');
-  await link.withServer(t, { device: DEVICE, thread: 'app', pcap: null }, async () => {
+  const pcap = join(t.testdir(), 'capture');
+  await link.withServer(t, { device: DEVICE, thread: 'app', pcap }, async () => {
     const warned = once(process, 'warning') as Promise<[Error]>;
     const http = listen(createHttpServer(app), { port: 80 });
     await once(http, 'listening');
@@ -124,6 +127,7 @@ t.test('checksums that the other end of a veth pair leaves out: nothing is taken
     t.match(await curl(link, `http://${link.serverAddress}/`), 'It works');
     http.close();
     http.closeAllConnections();
+    t.ok(readFileSync(pcap).includes('It works'), 'a capture shows it');
   });
 });
 

@@ -316,6 +316,19 @@ t.test('where the driver runs no program the kernel does', needsRoot, async (t) 
   t.match(device.description, /^generic mode, copied, 1 receive queue$/);
   t.match(net.ip(net.left, 'link', 'show', 'plain0'), /xdpgeneric/);
   device.close();
+  const here = openXdp(t, net, { onlyGeneric: true });
+  t.match(here.device.description, /^generic mode/, 'or where it is asked for');
+  const other = newMemory();
+  const peer = inNamespace(net.right, () => new AfPacketDevice(PEER, other.memory, other.shared));
+  t.teardown(() => peer.close());
+  const frame = packetFor(OWN4, here.device.capabilities.mac!, 1);
+  sendFrame(peer, frame);
+  peer.flush();
+  await until(() => here.device.readable());
+  t.same(drainDevice(here.device).map(({ bytes }) => bytes), [Buffer.from(frame)]);
+  sendFrame(here.device, testFrame(peer.capabilities.mac!, 2));
+  t.equal(here.device.flush(), 1);
+  await until(() => peer.readable());
 });
 
 t.test('checksums that are left out are told from those that are not', (t) => {

@@ -133,6 +133,9 @@ t.test('doctor without capabilities: what is missing is named; an interface that
   const withTap = diagnosis([...within, ...WITHOUT]);
   t.equal(withTap.code, 0);
   t.match(withTap.of.tap, { works: true, triedOn: 'tap7' });
+  const xdp = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw,+net_admin,+bpf,+ipc_lock']);
+  t.equal(xdp.ownNamespace, false);
+  t.match(xdp.of.xdp, { works: true, triedOn: 'left', way: 'generic mode, copied, 1 receive queue' }, 'the driver of an interface that is in use is left alone');
   const onlyRaw = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw']);
   t.match(onlyRaw.of.packet, { works: true, triedOn: 'left' });
   t.match(onlyRaw.of.shared, { works: false, code: 'EPERM', problem: /rule of nftables; it needs CAP_NET_ADMIN/ });
