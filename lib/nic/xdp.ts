@@ -175,6 +175,7 @@ export class XdpDevice implements Device {
     let taken = 0;
     for (let i = 0; i < queues.length && taken < budget; i++) {
       taken += this.#receiveFrom(queues[this.#nextQueue]!, sink, budget - taken);
+      if (this.#longBytes !== 0) break; // the rest of the frame comes by the same queue
       if (++this.#nextQueue === queues.length) this.#nextQueue = 0;
     }
     this.stats.rxFrames += taken;

@@ -1,6 +1,8 @@
 /** The AF_XDP device over a veth pair, at whose other end stands a packet socket. */
 import t from 'tap';
 import { AfPacketDevice } from '../../lib/nic/af_packet.js';
+import { loadXdpProgram } from '../../lib/nic/bpf.js';
+import { Assembler } from '../../lib/nic/bpf_assembler.js';
 import { isLeftOut } from '../../lib/nic/checksum_watch.js';
 import { type DeviceMemory, MAX_SPANS } from '../../lib/nic/device.js';
 import { inNamespace } from '../../lib/nic/netns.js';
@@ -305,6 +307,11 @@ t.test('what keeps it from being opened is named, and nothing is left', needsRoo
   net.ip(net.left, 'link', 'set', OWN, 'down');
   t.throws(open(`xdp:${OWN}`), { code: 'ENETDOWN', message: /"own0" is down; bring it up: ip link set own0 up/ });
   t.notMatch(net.ip(net.left, 'link'), /xdp/);
+});
+
+t.test('a program that the kernel refuses is refused with what it says', needsRoot, (t) => {
+  t.throws(() => loadXdpProgram(new Assembler().exit().assemble()), { code: 'EACCES', syscall: 'bpf', message: /the kernel refuses the XDP program: [^]*R0 !read_ok/ });
+  t.end();
 });
 
 t.test('where the driver runs no program the kernel does', needsRoot, async (t) => {
