@@ -16,6 +16,7 @@ export async function devicePlaces(network: Network): Promise<DevicePlace[]> {
   const places: DevicePlace[] = [
     { name: 'packet', place: { device: `packet:${serverInterface}`, address, netns, beside: false }, serverAddress },
     { name: 'packet, address shared', place: { device: `packet:${serverInterface}`, address: 'shared', netns, beside: true }, serverAddress },
+    { name: 'xdp', place: { device: `xdp:${serverInterface}`, address, netns, beside: false, checksums: true }, serverAddress },
     { name: 'macvlan', place: { device: `macvlan:${serverInterface}`, address, netns, beside: false }, serverAddress },
     { name: 'raw', place: { device: `raw:${serverInterface}`, address, netns, beside: true }, serverAddress },
   ];

@@ -61,6 +61,8 @@ export interface ServerPlace {
   readonly netns: string | null;
   /** The kernel has the address, too. */
   readonly beside: boolean;
+  /** It takes only what has its checksum filled in. */
+  readonly checksums?: boolean;
 }
 
 /** What is wanted of a server under test. */
@@ -84,6 +86,7 @@ export class ServerUnderTest extends Program {
 
   static async start(settings: Settings, network: Network, setting: ServerSetting): Promise<ServerUnderTest> {
     await network.setKernelOwnsAddress(setting.side === 'kernel' || setting.place?.beside === true);
+    await network.setHostChecksums(setting.place?.checksums === true);
     const server = new ServerUnderTest(commandOf(settings, network, setting));
     server.threads = await server.answer<ServerReady>();
     return server;

@@ -39,12 +39,16 @@ export interface TcpServerOptions {
    *
    * - 'loopback': 127.0.0.0/8 and ::1 inside the TCP server, for which no privilege is needed.
    * - 'packet:IFNAME': a network interface, which needs CAP_NET_RAW.
+   * - 'xdp:IFNAME': the same through AF_XDP: frames for the TCP server's addresses are taken from the driver before the kernel's network sees
+   *   them, by a program that goes with the process. It needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, CAP_IPC_LOCK or a RLIMIT_MEMLOCK of 12 to 36 MiB, and
+   *   Linux 5.10. Over veth, checksums have to be filled in at the other end: `ethtool -K PEER tx off`.
    * - 'macvlan:IFNAME': one more interface on that one, with a link address of its own, made for as long as the TCP server runs. The kernel's
    *   own traffic on IFNAME stays as it is; this machine and the TCP server do not reach each other by it. It needs CAP_NET_ADMIN and
    *   CAP_NET_RAW, and a link that takes more than one link address, as wireless ones do not.
    * - 'tap:IFNAME', 'tun:IFNAME': a virtual interface whose other end is this machine's kernel, or a bridge: 'tap' with Ethernet, 'tun'
    *   without. It is made, for as long as the TCP server runs, where there is none, which needs CAP_NET_ADMIN; one that was made for this
    *   user (`ip tuntap add dev tcp0 mode tap user NAME`) and is up needs no privilege. The address of the kernel's end is the caller's to set.
+   *   'tap:IFNAME:N' has N queues of it, 2 to 16, between which the kernel spreads flows; one that is there must have been made with `multi_queue`.
    * - 'raw:IFNAME': raw IP sockets, on an address that the kernel has on that interface: it keeps everything but the TCP ports that are in use
    *   here. IPv4 alone. It needs the npm package raw-socket, the main thread, which carries the packets, CAP_NET_RAW, CAP_NET_ADMIN and Linux
    *   5.12. The process stays until the TCP server is closed.
@@ -159,6 +163,8 @@ const NAMES: readonly (keyof TcpServerOptions)[] = [
 
 /** Longest name of a network interface, bytes (IFNAMSIZ - 1). */
 const INTERFACE_NAME = 15;
+/** Queues of a TAP or TUN interface that one TCP server may serve. */
+const QUEUES_MOST = 16;
 
 /**
  * Checks options and fills in what was left out.
@@ -197,14 +203,17 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
 
 function checkDevice(device: unknown): string {
   if (device === undefined) return 'loopback';
-  const mend = "Write 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
+  const mend = "Write 'loopback', or 'packet:', 'xdp:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'";
   if (typeof device !== 'string') throw invalidType('options.device', ['string'], device, mend);
   if (device === 'loopback') return device;
-  const [, name] = /^(?:packet|macvlan|tap|tun|raw):([^\s/]+)$/.exec(device) ?? [];
+  const [, kind, name, queues] = /^(packet|xdp|macvlan|tap|tun|raw):([^\s/:]+)(?::(\d+))?$/.exec(device) ?? [];
   if (name === undefined) throw invalidValue('options.device', device, 'names no device', mend);
   if (Buffer.byteLength(name) > INTERFACE_NAME) {
     throw invalidValue('options.device', device, `must have an interface name of at most ${INTERFACE_NAME} bytes`, '`ip link` lists them');
   }
+  if (queues === undefined) return device;
+  if (kind !== 'tap' && kind !== 'tun') throw invalidValue('options.device', device, 'has no number of queues, other than a tap or tun device', `Write '${kind}:${name}'`);
+  if (Number(queues) < 1 || Number(queues) > QUEUES_MOST) throw invalidValue('options.device', device, `must have 1 to ${QUEUES_MOST} queues`, `Write '${kind}:${name}:4', say`);
   return device;
 }
 

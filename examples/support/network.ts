@@ -41,6 +41,11 @@ export interface TunPlan {
 export interface Network extends NetworkPlan {
   /** Gives the server's address to the namespace's kernel (true) or takes it away from it (false, as it is at first). */
   setKernelOwnsAddress(owned: boolean): Promise<void>;
+  /**
+   * Whether the host's end fills in checksums of what it sends, which by default it leaves to hardware that a veth pair has not. For a server that
+   * is not told of it.
+   */
+  setHostChecksums(filled: boolean): Promise<void>;
   /** Sees to it that the host has as many addresses of IPv4 on the network, up to 248, and returns them. */
   hostAddresses(count: number): Promise<string[]>;
   /** Has the host send from another address from now on, of which no port waits for the end of an older connection. */
@@ -80,8 +85,13 @@ export async function openNetwork(): Promise<Network> {
     claim.close();
     throw error;
   }
+  let checksumsFilled = false;
   return Object.assign({
     setKernelOwnsAddress: (owned: boolean) => setKernelOwnsAddress(plan, owned),
+    setHostChecksums: async (filled: boolean) => {
+      if (filled !== checksumsFilled) await setHostChecksums(plan, filled);
+      checksumsFilled = filled;
+    },
     hostAddresses: (count: number) => hostAddresses(plan, count),
     renewHostAddress: () => renewHostAddress(plan),
     addTun: (mode: 'tap' | 'tun') => addTun(plan, mode),
@@ -108,6 +118,15 @@ async function setKernelOwnsAddress(plan: NetworkPlan, owned: boolean): Promise<
   await ip('-n', plan.namespace, 'address', owned ? 'add' : 'del', address, 'dev', plan.serverInterface);
   // The host may know the other owner's link address; it is the same interface, but nothing depends on that here.
   await ip('neighbour', 'flush', 'dev', plan.hostInterface);
+}
+
+async function setHostChecksums({ hostInterface }: NetworkPlan, filled: boolean): Promise<void> {
+  try {
+    await run('ethtool', ['-K', hostInterface, 'tx', filled ? 'off' : 'on']);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Error("the command 'ethtool' is missing: install the package ethtool (apt-get install ethtool)");
+  }
 }
 
 async function hostAddresses({ hostInterface, hostAddress, prefix }: NetworkPlan, count: number): Promise<string[]> {

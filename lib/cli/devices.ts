@@ -55,6 +55,7 @@ function usesOf({ link: { name, kind, hardware }, addresses }: KnownLink): Use[]
   const uses: Use[] = [];
   if (kind === 'tap' || kind === 'tun') uses.push({ device: `${kind}:${name}`, address: 'own' });
   else if (hardware === ARPHRD_ETHER) uses.push({ device: `packet:${name}`, address: 'own' });
+  if (hardware === ARPHRD_ETHER && kind !== 'tap') uses.push({ device: `xdp:${name}`, address: 'own' });
   if (hardware === ARPHRD_ETHER && kind !== 'tap' && kind !== 'macvlan') uses.push({ device: `macvlan:${name}`, address: 'own' });
   if (hardware === ARPHRD_ETHER && kind !== 'tap' && addresses.length > 0) uses.push({ device: `packet:${name}`, address: 'shared' });
   if (addresses.some(({ address }) => address.length === 4)) uses.push({ device: `raw:${name}`, address: 'kernel' });

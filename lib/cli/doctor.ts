@@ -13,7 +13,7 @@ import { EPERM, type SystemError } from '../nic/system_error.js';
 import { openRawSocket } from '../runtime/raw_carrier.js';
 import { type KnownLink, knownLinks } from './devices.js';
 
-export type DeviceKind = 'packet' | 'shared' | 'macvlan' | 'tap' | 'tun' | 'raw' | 'loopback';
+export type DeviceKind = 'packet' | 'shared' | 'xdp' | 'macvlan' | 'tap' | 'tun' | 'raw' | 'loopback';
 
 export interface Finding {
   /** Kind of device; 'shared': a packet device with the address 'shared'. */
@@ -25,6 +25,8 @@ export interface Finding {
   readonly problem: string | null;
   /** Name of the system's error, such as EPERM; null: none. */
   readonly code: string | null;
+  /** How it works, where there are several ways; null: it does not, or there is one. */
+  readonly way: string | null;
 }
 
 export interface Diagnosis {
@@ -43,6 +45,8 @@ const PROBE = 'probe0';
 const PROBE_TUN = 'probe1';
 const PROBE_ADDRESS = Uint8Array.of(198, 18, 0, 1);
 const PROBE_PREFIX = 24;
+/** One that nobody has, in a network for documentation (RFC 5737): nothing is taken from the kernel. */
+const TRIED_ADDRESS = Uint8Array.of(192, 0, 2, 1);
 const IFNAMSIZ = 16;
 
 /** An interface to try on, or why there is none. */
@@ -69,6 +73,12 @@ export function diagnose(): Diagnosis {
   const devices = [
     tryOn('packet', places.ethernet, (name) => open(`packet:${name}`).close()),
     tryOn('shared', places.shared, (name) => open(`packet:${name}`, { beside: true }).close()),
+    tryOn('xdp', places.ethernet, (name) => {
+      // An interface that is in use is to notice nothing.
+      const device = open(`xdp:${name}`, { filterAddresses: [TRIED_ADDRESS], onlyGeneric: !ownNamespace });
+      device.close();
+      return device.description;
+    }),
     tryOn('macvlan', places.ethernet, (name) => open(`macvlan:${name}`).close()),
     tryOn('tap', { name: places.tap }, (name) => open(`tap:${name}`).close()),
     tryOn('tun', { name: places.tun }, (name) => open(`tun:${name}`).close()),
@@ -92,15 +102,16 @@ function isolate(): boolean {
   }
 }
 
-function tryOn(kind: DeviceKind, place: Place, task: (name: string, address: Uint8Array) => void): Finding {
-  if ('wanting' in place) return { kind, works: false, triedOn: null, problem: place.wanting, code: null };
+/** @param task may say how it works. */
+function tryOn(kind: DeviceKind, place: Place, task: (name: string, address: Uint8Array) => string | undefined | void): Finding {
+  if ('wanting' in place) return { kind, works: false, triedOn: null, problem: place.wanting, code: null, way: null };
   const triedOn = place.name === '' ? null : place.name;
   try {
-    task(place.name, place.address ?? PROBE_ADDRESS);
-    return { kind, works: true, triedOn, problem: null, code: null };
+    const way = task(place.name, place.address ?? PROBE_ADDRESS) ?? null;
+    return { kind, works: true, triedOn, problem: null, code: null, way };
   } catch (error) {
     const { message, code = null } = error as Error & { code?: string };
-    return { kind, works: false, triedOn, problem: message, code };
+    return { kind, works: false, triedOn, problem: message, code, way: null };
   }
 }
 
@@ -152,7 +163,7 @@ function tunName(links: readonly KnownLink[], mode: 'tap' | 'tun'): string {
 
 /** What each kind is written as. */
 const SPELLING: Readonly<Record<DeviceKind, string>> = {
-  packet: "'packet:IFNAME'", shared: "'packet:IFNAME' with the address 'shared'", macvlan: "'macvlan:IFNAME'", tap: "'tap:IFNAME'", tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
+  packet: "'packet:IFNAME'", shared: "'packet:IFNAME' with the address 'shared'", xdp: "'xdp:IFNAME'", macvlan: "'macvlan:IFNAME'", tap: "'tap:IFNAME'", tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
 };
 
 export function describeDiagnosis({ version, node, kernel, architecture, user, ownNamespace, devices }: Diagnosis): string {
@@ -160,8 +171,8 @@ export function describeDiagnosis({ version, node, kernel, architecture, user, o
   return [
     `tcp-offload ${version}, Node.js ${node}, Linux ${kernel} on ${architecture}, ${user === 0 ? 'root' : `user ${user}`}; tried ${place}`,
     '',
-    ...devices.flatMap(({ kind, works, triedOn, problem }) => [
-      `${kind.padEnd(9)} ${works ? `works: ${SPELLING[kind]}` : `does not work${triedOn === null || ownNamespace ? '' : ` on ${triedOn}`}`}`,
+    ...devices.flatMap(({ kind, works, triedOn, problem, way }) => [
+      `${kind.padEnd(9)} ${works ? `works: ${SPELLING[kind]}${way === null ? '' : ` (${way})`}` : `does not work${triedOn === null || ownNamespace ? '' : ` on ${triedOn}`}`}`,
       ...(problem === null ? [] : [`          ${problem}`]),
     ]),
     '',

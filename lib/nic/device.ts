@@ -69,7 +69,8 @@ export interface Device {
   readable(): boolean;
 
   /**
-   * Room for one frame: the offset in `tx` of at least `TX_ROOM` bytes, or -1 when the batch is full: flush, then ask
+   * Room for one frame: the offset in `tx` of at least `TX_ROOM` bytes, or of a packet of `mtu` bytes and its link header where the device does
+   * not segment; or -1 when the batch is full: flush, then ask
    * again. Asking again before `commit` gives the same room back.
    */
   reserve(): number;
@@ -104,13 +105,21 @@ export interface Device {
    */
   joinGroup?(mac: Uint8Array): void;
 
+  /**
+   * Takes what is for one more own address from now on, 4 or 16 bytes. Devices that take all addresses, or know them beforehand, do without.
+   */
+  takeAddress?(address: Uint8Array): void;
+
+  /** How the device does it, where there are several ways, for people to read. */
+  readonly description?: string;
+
   /** True while the link is known to be down or gone. Frames sent meanwhile count as `txDropped`. */
   readonly down?: boolean;
 
   close(): void;
 }
 
-/** Bytes that the room of a frame has: any frame of the largest size, with room for every header. */
+/** Bytes that the room of a frame has where the device segments: any frame of the largest size, with room for every header. */
 export const TX_ROOM = 65536 + 256;
 /** Payload spans that one frame can have. */
 export const MAX_SPANS = 18;

@@ -93,6 +93,10 @@ export class FaultDevice implements Device {
     return { ...this.#stats, rxDropped: inner.rxDropped + lost + overflowed, txDropped: inner.txDropped };
   }
 
+  get description(): string {
+    return this.#device.description ?? '';
+  }
+
   get down(): boolean {
     return this.#device.down ?? false;
   }
@@ -140,6 +144,10 @@ export class FaultDevice implements Device {
 
   joinGroup(mac: Uint8Array): void {
     this.#device.joinGroup?.(mac);
+  }
+
+  takeAddress(address: Uint8Array): void {
+    this.#device.takeAddress?.(address);
   }
 
   /** Sends what is due. Returns how many frames the link under the faults took. */

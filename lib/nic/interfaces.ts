@@ -1,5 +1,7 @@
 /** What the kernel knows of the network interfaces in the namespace of the calling thread. */
 import { readFileSync } from 'node:fs';
+import { readLinks } from './links.js';
+import { RouteSocket } from './route_netlink.js';
 import { addressOf, AF_INET, close, ioctl, SOCK_DGRAM, socket } from './syscalls.js';
 import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
 
@@ -12,6 +14,11 @@ const SIOCETHTOOL = 0x8946;
 const ETHTOOL_GTXCSUM = 0x16;
 const ETHTOOL_GTSO = 0x1e;
 const ETHTOOL_GGRO = 0x2b;
+const ETHTOOL_GCHANNELS = 0x3c;
+// struct ethtool_channels, its words.
+const CHANNELS_WORDS = 9;
+const CHANNELS_RX = 5;
+const CHANNELS_COMBINED = 8;
 const IFNAMSIZ = 16;
 const IFREQ_BYTES = 40;
 const IFF_UP = 1;
@@ -44,6 +51,33 @@ export function interfaceInfo(name: string): InterfaceInfo {
     const mac = new Uint8Array(view.buffer.slice(IFNAMSIZ + 2, IFNAMSIZ + 8));
     return { name, index, up, mtu, hardware: view.getUint16(IFNAMSIZ, true), mac };
   });
+}
+
+/** An interface that frames of Ethernet can be exchanged by. @throws SystemError ENODEV, ENETDOWN, with the mend. */
+export function ethernetInterface(name: string): InterfaceInfo {
+  const info = interfaceInfo(name);
+  if (info.hardware !== ARPHRD_ETHER) throw new SystemError(ENODEV, 'ioctl', `interface "${name}" does not speak Ethernet; choose one that does`);
+  if (!info.up) throw new SystemError(ENETDOWN, 'ioctl', `interface "${name}" is down; bring it up: ip link set ${name} up`);
+  return info;
+}
+
+/** Receive queues of an interface: those that are in use, or all that it has where its driver does not tell. @throws as `interfaceInfo`. */
+export function receiveQueues(name: string): number {
+  const channels = new Uint32Array(CHANNELS_WORDS);
+  channels[0] = ETHTOOL_GCHANNELS;
+  const { result, index } = asking(name, (view, ask) => {
+    mustKnow(name, ask(SIOCGIFINDEX));
+    const index = view.getInt32(IFNAMSIZ, true);
+    return { result: ask(SIOCETHTOOL, 0, channels), index };
+  });
+  const told = channels[CHANNELS_RX]! + channels[CHANNELS_COMBINED]!;
+  if (result === 0 && told > 0) return told;
+  const socket = new RouteSocket();
+  try {
+    return Math.max(1, readLinks(socket).find((link) => link.index === index)?.receiveQueues ?? 1);
+  } finally {
+    socket.close();
+  }
 }
 
 /** Sets an interface administratively up. @throws SystemError ENETDOWN without CAP_NET_ADMIN, with the mend. */

@@ -20,6 +20,7 @@ const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 const IFLA_LINKINFO = 18;
 const IFLA_AF_SPEC = 26;
+const IFLA_NUM_RX_QUEUES = 32;
 const IFLA_INET_CONF = 1;
 const IPV4_DEVCONF_FORWARDING = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
@@ -47,6 +48,8 @@ export interface Link {
   readonly mac: Uint8Array;
   /** User that a TAP or TUN interface was made for; null: none. */
   readonly owner: number | null;
+  /** Receive queues that there can be. */
+  readonly receiveQueues: number;
 }
 
 /** Interfaces in the namespace of the socket. */
@@ -80,6 +83,7 @@ function linkOf(view: DataView, at: number, end: number): Link {
     mtu: numberIn(found.get(IFLA_MTU), 0),
     mac: found.get(IFLA_ADDRESS) ?? new Uint8Array(0),
     owner: owner === undefined ? null : numberIn(owner, 0),
+    receiveQueues: numberIn(found.get(IFLA_NUM_RX_QUEUES), 1),
   };
 }
 

@@ -12,13 +12,14 @@ import { SharedPacketDevice } from './shared_packet.js';
 import { EADDRINUSE, SystemError } from './system_error.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
+import { XdpDevice, type XdpOptions } from './xdp.js';
 
-export interface OpenOptions extends AfPacketOptions, TunOptions {
+export interface OpenOptions extends AfPacketOptions, TunOptions, XdpOptions {
   /** Network namespace of the interface: a name as in `ip netns`, or a path. The calling thread does not stay in it. Default: its own. */
   readonly netns?: string | null;
   /**
    * Own addresses, 4 or 16 bytes each. Of a packet device the kernel filters out everything but ARP, IPv4 for these, and IPv6 for these, for
-   * groups and for link-local addresses; a raw device has the first one of IPv4.
+   * groups and for link-local addresses; an XDP device takes from the kernel what is for these; a raw device has the first one of IPv4.
    */
   readonly filterAddresses?: readonly Uint8Array[];
   /** A packet device is to have the addresses of the kernel on the interface, beside it. */
@@ -26,7 +27,8 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 }
 
 /**
- * @param spec 'loopback', 'packet:INTERFACE', 'macvlan:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE'; 'exchange' for test tools (exchange.ts).
+ * @param spec 'loopback', 'packet:INTERFACE', 'xdp:INTERFACE', 'macvlan:INTERFACE', 'tap:INTERFACE', 'tun:INTERFACE' or 'raw:INTERFACE', where a TAP or TUN
+ *   interface may be followed by how many queues of it are used, as in 'tap:INTERFACE:4'; 'exchange' for test tools (exchange.ts).
  * @param memory the memory for payload and for the device.
  * @param shared the buffer that `memory` is an alias of.
  * @throws TypeError for a spec that names no device, SystemError where the system refuses.
@@ -34,10 +36,7 @@ export interface OpenOptions extends AfPacketOptions, TunOptions {
 export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArrayBuffer, options: OpenOptions = {}): Device {
   if (spec === 'loopback') return new LoopbackDevice(memory);
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
-  const [, kind, name] = /^(packet|macvlan|tap|tun|raw):(.+)$/.exec(spec) ?? [];
-  if (kind === undefined || name === undefined) {
-    throw new TypeError(`device is 'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
-  }
+  const { kind, name, queues } = partsOf(spec);
   const { netns = null, filterAddresses, beside = false } = options;
   if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
   const open = (): Device => {
@@ -47,9 +46,19 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
     if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filter);
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filter === undefined ? options : { ...options, filter });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
-    return new TunDevice(kind as TunMode, name, memory, options);
+    if (kind === 'xdp') return new XdpDevice(name, memory, shared, filterAddresses ?? [], options);
+    return new TunDevice(kind as TunMode, name, memory, options, queues);
   };
   return netns === null ? open() : inNamespace(netns, open);
+}
+
+/** @throws TypeError. */
+function partsOf(spec: string): { kind: string; name: string; queues: number } {
+  const [, kind, name, queues] = /^(packet|xdp|macvlan|tap|tun|raw):([^:]+)(?::(\d+))?$/.exec(spec) ?? [];
+  if (kind === undefined || name === undefined || (queues !== undefined && kind !== 'tap' && kind !== 'tun')) {
+    throw new TypeError(`device is 'loopback', or 'packet:', 'xdp:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
+  }
+  return { kind, name, queues: Number(queues ?? 1) };
 }
 
 /** The kernel would answer as well, and reset every connection. */

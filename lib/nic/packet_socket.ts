@@ -3,8 +3,8 @@ import {
   ETHERNET_HEADER, FPROG, linkAddress, membership, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MR_MULTICAST, PACKET_MR_UNICAST, PACKET_MREQ, PACKET_RX_RING,
   PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOCK_FILTER, SOL_PACKET, TPACKET_V2,
 } from './packet_abi.js';
-import { ARPHRD_ETHER, type InterfaceInfo, interfaceInfo } from './interfaces.js';
-import { ENETDOWN, ENODEV, EPERM, SystemError } from './system_error.js';
+import { ethernetInterface, type InterfaceInfo } from './interfaces.js';
+import { EPERM, SystemError } from './system_error.js';
 import {
   addressOf, AF_PACKET, bind, close, mapOver, setSocketBuffers, setsockopt, setsockoptInt, SOCK_NONBLOCK, SOCK_RAW, socket, SOL_SOCKET,
 } from './syscalls.js';
@@ -33,9 +33,7 @@ export interface PacketSocket {
 export function openPacketSocket(
   name: string, geometry: RingGeometry, address: number, mac: Uint8Array | null, filter: Uint8Array | null,
 ): PacketSocket {
-  const info = interfaceInfo(name);
-  if (info.hardware !== ARPHRD_ETHER) throw new SystemError(ENODEV, 'ioctl', `interface "${name}" does not speak Ethernet; choose one that does`);
-  if (!info.up) throw new SystemError(ENETDOWN, 'ioctl', `interface "${name}" is down; bring it up: ip link set ${name} up`);
+  const info = ethernetInterface(name);
   const fd = openRaw(name);
   try {
     configure(fd, name);
@@ -49,6 +47,11 @@ export function openPacketSocket(
     throw error;
   }
   return { fd, interface: info };
+}
+
+/** A socket that receives nothing, for `joinGroup` alone. @throws SystemError EPERM without CAP_NET_RAW. */
+export function openMembership(name: string): number {
+  return openRaw(name);
 }
 
 /** The interface takes frames to a group from now on, for as long as the socket is open. */

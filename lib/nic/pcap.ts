@@ -52,6 +52,10 @@ export class PcapDevice implements Device, FrameSink {
     return this.#device.tx;
   }
 
+  get description(): string {
+    return this.#device.description ?? '';
+  }
+
   get down(): boolean {
     return this.#device.down ?? false;
   }
@@ -98,6 +102,10 @@ export class PcapDevice implements Device, FrameSink {
 
   joinGroup(mac: Uint8Array): void {
     this.#device.joinGroup?.(mac);
+  }
+
+  takeAddress(address: Uint8Array): void {
+    this.#device.takeAddress?.(address);
   }
 
   flush(): number {

@@ -73,11 +73,12 @@ export function viewMemory(address: bigint, length: number): ArrayBuffer {
 }
 
 /** Error number of the last call that failed in this thread. */
-function errno(): number {
+export function errno(): number {
   return koffi.errno();
 }
 
-function check(result: number, syscall: string, detail: string): number {
+/** @throws SystemError where a call has failed; else what it returned. */
+export function check(result: number, syscall: string, detail: string): number {
   if (result < 0) throw new SystemError(errno(), syscall, detail);
   return result;
 }
@@ -307,12 +308,24 @@ const _SC_PAGESIZE = 30;
 
 export const PAGE_SIZE = native.sysconf(_SC_PAGESIZE);
 
-/** Maps the ring of a descriptor over memory that exists already; what lay there is gone. Address and length are whole pages. */
-export function mapOver(address: number, length: number, fd: number, detail: string): void {
-  check(native.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), 'mmap', detail);
+/**
+ * Maps the ring of a descriptor over memory that exists already; what lay there is gone. Address and length are whole pages.
+ *
+ * @param offset tells which ring, where the descriptor has several.
+ */
+export function mapOver(address: number, length: number, fd: number, detail: string, offset = 0): void {
+  check(native.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, offset), 'mmap', detail);
 }
 
-/** Undoes `mapOver`: fresh zero pages lie there again. */
+/**
+ * Puts fresh zero pages over memory that exists already, of which a process that is forked has no copy: pages that the kernel holds for a
+ * device would be copied for each of them.
+ */
+export function mapSharedOver(address: number, length: number, detail: string): void {
+  check(native.mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0), 'mmap', detail);
+}
+
+/** Undoes `mapOver` and `mapSharedOver`: fresh zero pages lie there again. */
 export function unmapOver(address: number, length: number): void {
   check(native.mmap(address, length, PROT_READ_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0), 'mmap', 'cannot give back mapped memory');
 }

@@ -34,27 +34,33 @@ const IFNAMSIZ = 16;
 const IFREQ_BYTES = 40;
 
 export interface TunInterface {
-  /** Reads and writes a frame at a time, each behind a virtio header (virtio_net.ts). Closed with `closeSync`. */
-  readonly fd: number;
+  /** One for each queue: reads and writes a frame at a time, each behind a virtio header (virtio_net.ts). Closed with `closeSync`. */
+  readonly descriptors: readonly number[];
   readonly interface: InterfaceInfo;
 }
 
 /**
  * Opens interface `name` in the network namespace of the calling thread, with all offloads, and brings it up. Where there is none it
- * is made, and goes when the descriptor is closed.
+ * is made, and goes when the descriptors are closed.
  *
+ * @param queues of it that are used. The kernel spreads flows over those that are open.
  * @throws SystemError EPERM (which capability is wanting), EBUSY (in use), EINVAL (an interface of another kind), ENOENT, ENODEV or EACCES
  *   (the system has no /dev/net/tun for us), ENETDOWN (down, and not ours to bring up); each with the mend.
  */
-export function openTunInterface(mode: TunMode, name: string): TunInterface {
-  const fd = openCloneDevice(mode);
+export function openTunInterface(mode: TunMode, name: string, queues: number): TunInterface {
+  const descriptors: number[] = [];
   try {
-    const actual = attach(fd, mode, name);
-    setOffloads(fd, actual);
+    let actual = name;
+    while (descriptors.length < queues) {
+      const fd = openCloneDevice(mode);
+      descriptors.push(fd);
+      actual = attach(fd, mode, actual, queues);
+      setOffloads(fd, actual);
+    }
     if (!interfaceInfo(actual).up) bringUp(actual);
-    return { fd, interface: interfaceInfo(actual) };
+    return { descriptors, interface: interfaceInfo(actual) };
   } catch (error) {
-    closeSync(fd);
+    for (const fd of descriptors) closeSync(fd);
     throw error;
   }
 }
@@ -71,8 +77,8 @@ function openCloneDevice(mode: TunMode): number {
   }
 }
 
-/** Binds the descriptor to the interface, made where there is none. Returns its name. */
-function attach(fd: number, mode: TunMode, name: string): string {
+/** Binds the descriptor to the interface, made where there is none. Returns its name. @param queues that are used of it, this one among them. */
+function attach(fd: number, mode: TunMode, name: string, queues: number): string {
   const encoded = new TextEncoder().encode(name);
   if (encoded.length === 0 || encoded.length >= IFNAMSIZ) throw new SystemError(EINVAL, 'ioctl', `"${name}" cannot be the name of an interface: it has 1 to ${IFNAMSIZ - 1} bytes`);
   const request = new Uint8Array(IFREQ_BYTES);
@@ -83,22 +89,23 @@ function attach(fd: number, mode: TunMode, name: string): string {
     return ioctl(fd, TUNSETIFF, request);
   };
   const flags = (mode === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_VNET_HDR;
-  let result = set(flags);
+  let result = set(queues > 1 ? flags | IFF_MULTI_QUEUE : flags);
   // One that was made for several queues is taken up with one of them.
-  if (result === -EINVAL) result = set(flags | IFF_MULTI_QUEUE);
-  if (result < 0) throw refusal(-result, mode, name);
+  if (result === -EINVAL && queues === 1) result = set(flags | IFF_MULTI_QUEUE);
+  if (result < 0) throw refusal(-result, mode, name, queues);
   return new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
 }
 
-function refusal(errno: number, mode: TunMode, name: string): SystemError {
-  const own = `ip tuntap add dev ${name} mode ${mode} user ${process.geteuid?.() ?? 0}`;
+function refusal(errno: number, mode: TunMode, name: string, queues: number): SystemError {
+  const several = queues > 1 ? ' multi_queue' : '';
+  const own = `ip tuntap add dev ${name} mode ${mode}${several} user ${process.geteuid?.() ?? 0}`;
   switch (errno) {
     case EPERM:
       return new SystemError(errno, 'ioctl', `"${name}" is not this user's: a ${mode} device needs CAP_NET_ADMIN; run as root, or have root make the interface for this user: ${own}`);
     case EBUSY:
       return new SystemError(errno, 'ioctl', `${mode} interface "${name}" is in use by another program; end that one, or choose another name`);
     case EINVAL:
-      return new SystemError(errno, 'ioctl', `interface "${name}" is no ${mode} interface; choose another name, or one that was made by: ${own}`);
+      return new SystemError(errno, 'ioctl', `interface "${name}" is no ${mode} interface${queues > 1 ? ' with several queues' : ''}; choose another name, or one that was made by: ${own}`);
     default:
       return new SystemError(errno, 'ioctl', `cannot have the ${mode} interface "${name}"`);
   }

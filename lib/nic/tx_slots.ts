@@ -73,7 +73,7 @@ export class TxSlots {
     if (this.committed === this.#most) return -1;
     this.#spans = 0;
     this.#spanBytes = 0;
-    return this.#frameOf(this.committed);
+    return this.frameAt(this.committed);
   }
 
   /** As `Device.append`. */
@@ -87,7 +87,7 @@ export class TxSlots {
   /** As `Device.commit`. Returns the bytes of the whole frame. */
   commit(length: number, checksumStart: number, segmentSize: number): number {
     const index = this.committed++;
-    putOffloads(this.#bytes, this.#halves, this.#frameOf(index), this.#linkHeader, checksumStart, segmentSize);
+    putOffloads(this.#bytes, this.#halves, this.frameAt(index), this.#linkHeader, checksumStart, segmentSize);
     this.#words[(this.#vectorsOf(index) >> 2) + IOV_LEN] = VNET_HEADER + length;
     this.#words[(this.#messageOf(index) >> 2) + MSG_IOVLEN] = 1 + this.#spans;
     const total = length + this.#spanBytes;
@@ -110,7 +110,8 @@ export class TxSlots {
     return this.#words[(this.#messageOf(index) >> 2) + MSG_IOVLEN]!;
   }
 
-  #frameOf(index: number): number {
+  /** Offset of a frame in the memory. */
+  frameAt(index: number): number {
     return this.#slotsAt + index * STRIDE + VNET_HEADER;
   }
 

@@ -126,7 +126,7 @@ t.test('a new connection for each request, many connections, overload, and each 
     t.ok((figure('scale 2000', 'memory')[side] ?? 0) > 100);
     t.equal(figure('scale 20', 'cpu-growth')[side], 1);
   }
-  for (const device of ['packet', 'packet, address shared', 'macvlan', 'tap', 'tun']) t.ok((figure(`devices ${device}`, 'requests').offload ?? 0) > 10, device);
+  for (const device of ['packet', 'packet, address shared', 'xdp', 'macvlan', 'tap', 'tun']) t.ok((figure(`devices ${device}`, 'requests').offload ?? 0) > 10, device);
   t.ok((figure('overload closed', 'requests').offload ?? 0) > 10);
   t.equal(figure('overload 2 times its own most', 'requests').kernel, null);
   t.ok((figure('overload 2 times its own most', 'offered').offload ?? 0) > (figure("overload 0.25 of kernel TCP's most", 'offered').offload ?? Infinity));

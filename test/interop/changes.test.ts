@@ -10,7 +10,7 @@ import { missing, rawSocketMissing } from './support.js';
 
 const MB = 1_000_000;
 const ours = net as unknown as Net;
-const lacking = missing('ip');
+const lacking = missing('ip', 'ethtool');
 
 t.setTimeout(100_000);
 
@@ -20,6 +20,7 @@ interface Kind {
   /** The kernel has the TCP server's address, too. */
   readonly beside?: boolean;
   readonly skip?: string | false;
+  readonly prepare?: (link: Link) => Promise<unknown>;
   /** Bytes of a transfer that takes longer than the changes. */
   readonly count: number;
 }
@@ -27,16 +28,19 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   'packet': { count: 60 * MB },
   'packet, shared address': { options: { address: 'shared', gateway: null }, beside: true, count: 60 * MB },
+  // What the kernel's end sends has its checksums filled in: AF_XDP is not told that they are left out.
+  'xdp': { options: { device: 'xdp:s0' }, prepare: (link) => link.inPeer('ethtool', '-K', link.peerInterface, 'tx', 'off'), count: 60 * MB },
   'macvlan': { options: { device: 'macvlan:s0' }, count: 60 * MB },
   'tap': { link: { kind: 'tap' }, count: 60 * MB },
   'tun': { link: { kind: 'tun' }, count: 60 * MB },
   'raw': { options: { device: 'raw:s0', gateway: null }, beside: true, skip: rawSocketMissing(), count: 10 * MB },
 };
 
-for (const [name, { link: options, options: server, beside, skip, count }] of Object.entries(KINDS)) {
+for (const [name, { link: options, options: server, beside, skip, prepare, count }] of Object.entries(KINDS)) {
   const open = async (t: { teardown(task: () => unknown): unknown }): Promise<Link> => {
     const link = await Link.open(options);
     t.teardown(() => link.close());
+    await prepare?.(link);
     if (beside === true) await link.inServer('ip', 'address', 'add', `${link.serverAddress}/24`, 'dev', 's0');
     return link;
   };

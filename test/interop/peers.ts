@@ -31,6 +31,8 @@ export interface LinkOptions {
   kind?: 'veth' | 'tap' | 'tun';
   /** MTU of the link to the peer; both ends, or the router's end where there is a router. Default 1500. */
   mtu?: number;
+  /** Queues of both ends of a veth pair. Default 1. */
+  queues?: number;
   /** There is a router between, with 1500 on the TCP server's side. Where it is silent it sends no ICMP to the TCP server. */
   router?: 'tells' | 'silent';
 }
@@ -70,7 +72,7 @@ export class Link {
     });
   }
 
-  static async open({ kind = 'veth', mtu = 1500, router }: LinkOptions = {}): Promise<Link> {
+  static async open({ kind = 'veth', mtu = 1500, queues = 1, router }: LinkOptions = {}): Promise<Link> {
     // As the networks of examples/support are named, so that what a killed run has left is removed by the next.
     const [s, p, r] = [0, 1, 2].map((n) => `tcpo-${process.pid}-${1000 + 3 * opened + n}`) as [string, string, string];
     opened++;
@@ -86,7 +88,7 @@ export class Link {
         await up(p, 'p0', '198.51.100.1/24');
         await ip('-n', p, 'address', 'add', `${PEER6}/64`, 'dev', 'p0', 'nodad').catch(() => undefined); // where the kernel has no IPv6
       } else if (router === undefined) {
-        await joinEnds(s, 's0', p, 'p0', mtu);
+        await joinEnds(s, 's0', p, 'p0', mtu, queues);
         await up(p, 'p0', '198.51.100.1/24');
         await up(s, 's0');
       } else {
@@ -187,8 +189,9 @@ export async function within<T>(seconds: number, what: string, promise: Promise<
   }
 }
 
-async function joinEnds(near: string, nearName: string, far: string, farName: string, mtu: number): Promise<void> {
-  await ip('link', 'add', nearName, 'netns', near, 'mtu', String(mtu), 'type', 'veth', 'peer', 'name', farName, 'netns', far, 'mtu', String(mtu));
+async function joinEnds(near: string, nearName: string, far: string, farName: string, mtu: number, queues = 1): Promise<void> {
+  const alike = ['mtu', String(mtu), ...queues === 1 ? [] : ['numrxqueues', String(queues), 'numtxqueues', String(queues)]];
+  await ip('link', 'add', nearName, 'netns', near, ...alike, 'type', 'veth', 'peer', 'name', farName, 'netns', far, ...alike);
 }
 
 async function up(namespace: string, name: string, address?: string): Promise<void> {

@@ -163,6 +163,6 @@ t.test('a frame sent by the sink while it is being handed one is received afterw
 t.test('a device that is not known is refused with what there is', async (t) => {
   const { shared, memory } = newMemory();
   for (const spec of ['', 'eth0', 'packet:', 'tap:', 'wire:x']) {
-    t.throws(() => openDevice(spec, memory, shared), { name: 'TypeError', message: /'loopback', or 'packet:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface/ });
+    t.throws(() => openDevice(spec, memory, shared), { name: 'TypeError', message: /'loopback', or 'packet:', 'xdp:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface/ });
   }
 });

@@ -116,7 +116,8 @@ function disableIPv6(namespace: string): void {
   execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6']);
 }
 
-export function vethNetwork(): VethNetwork {
+/** @param queues of each end. */
+export function vethNetwork(queues = 1): VethNetwork {
   const id = `nic${process.pid}-${networks++}`;
   const left = `${id}l`;
   const right = `${id}r`;
@@ -133,7 +134,8 @@ export function vethNetwork(): VethNetwork {
   try {
     execFileSync('ip', ['netns', 'add', left]);
     execFileSync('ip', ['netns', 'add', right]);
-    execFileSync('ip', ['-n', left, 'link', 'add', 'name', OWN, 'type', 'veth', 'peer', 'name', PEER, 'netns', right]);
+    const queued = queues === 1 ? [] : ['numrxqueues', String(queues), 'numtxqueues', String(queues)];
+    execFileSync('ip', ['-n', left, 'link', 'add', 'name', OWN, ...queued, 'type', 'veth', 'peer', 'name', PEER, ...queued, 'netns', right]);
     for (const name of [left, right]) disableIPv6(name);
     ip(left, 'link', 'set', OWN, 'up');
     ip(right, 'addr', 'add', `${KERNEL_ADDRESS}/24`, 'dev', PEER);

@@ -1,7 +1,7 @@
 /** TAP and TUN devices; at the kernel's end stands a packet socket on the same interface, or the kernel itself. */
 import { execFile } from 'node:child_process';
 import type { ExecFileException } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { AfPacketDevice } from '../../lib/nic/af_packet.js';
@@ -193,6 +193,56 @@ function small(): [DeviceMemory, SharedArrayBuffer] {
   const { memory, shared } = newMemory(1 << 20);
   return [memory, shared];
 }
+
+t.test('several queues: one that was made for them and one that is made here; what comes by any of them is read, what is sent arrives', needsTun, async (t) => {
+  const space = namespace(t);
+  space.ip('tuntap', 'add', 'dev', 'tap4', 'mode', 'tap', 'multi_queue');
+  space.ip('tuntap', 'add', 'dev', 'tap1', 'mode', 'tap');
+  const { shared, memory } = newMemory();
+  const open = (spec: string): TunDevice => openDevice(spec, memory, shared, { netns: space.name }) as TunDevice;
+  const descriptors = (): number => readdirSync('/proc/self/fd').length;
+  for (const name of ['tap4', 'made4']) {
+    const before = descriptors();
+    const device = open(`tap:${name}:4`);
+    t.equal(descriptors(), before + 5, 'one for each queue, and one to wait for all');
+    const other = newMemory();
+    const kernel = inNamespace(space.name, () => new AfPacketDevice(name, other.memory, other.shared));
+    const poller = new Poller([device.fd]);
+    t.equal(poller.wait(0), 0);
+    const got = new Collector();
+    // The kernel spreads them by their addresses and ports.
+    for (let i = 0; i < 64; i++) {
+      const frame = Buffer.from(testFrame(device.capabilities.mac!, i, 80));
+      frame.set([8, 0, 0x45, 0, 0, 66, 0, 0, 0, 0, 64, 17, 0, 0, 198, 18, 77, 1, 198, 18, 77, 2], 12);
+      sendFrame(kernel, frame);
+    }
+    kernel.flush();
+    t.equal(poller.wait(1e6), 1);
+    await until(() => {
+      if (device.receive(got, 5) > 5) t.fail('more than the budget');
+      return got.frames.length === 64;
+    });
+    t.equal(new Set(got.frames.map(({ bytes }) => bytes.toString('hex'))).size, 64);
+    t.notOk(device.readable());
+    t.equal(poller.wait(0), 0);
+    const sent = Array.from({ length: 64 }, (_, i) => testFrame(kernel.capabilities.mac!, i, 80));
+    for (const frame of sent) sendFrame(device, frame);
+    t.equal(device.flush(), 64);
+    t.same(drainDevice(kernel).map(({ bytes }) => bytes), sent.map((frame) => Buffer.from(frame)));
+    kernel.close();
+    if (name === 'tap4') {
+      space.ip('link', 'del', name);
+      poller.wait(0);
+      t.notOk(device.readable());
+      t.equal(poller.wait(0), 0, 'one that was removed keeps no poll busy');
+    }
+    device.close();
+    t.equal(descriptors(), before);
+  }
+  t.notMatch(space.ip('-o', 'link'), /made4/);
+  t.throws(() => open('tap:tap1:2'), { code: 'EINVAL', message: /"tap1" is no tap interface with several queues; .*ip tuntap add dev tap1 mode tap multi_queue user/ });
+  for (const spec of ['tap:tap1:', 'tap:tap1:x', 'packet:tap1:2']) t.throws(() => open(spec), TypeError);
+});
 
 t.test('an interface that goes down costs its frames, and works again when it is up', needsTun, async (t) => {
   const { space, device, kernel } = openTap(t);

@@ -9,7 +9,7 @@ import { missing } from '../interop/support.js';
 
 const PROGRAM = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const lacking = missing('ip', 'setpriv');
-const KINDS: readonly DeviceKind[] = ['packet', 'shared', 'macvlan', 'tap', 'tun', 'raw', 'loopback'];
+const KINDS: readonly DeviceKind[] = ['packet', 'shared', 'xdp', 'macvlan', 'tap', 'tun', 'raw', 'loopback'];
 const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
 const WITHOUT = ['setpriv', '--bounding-set=-all'];
 const { NODE_OPTIONS: _, ...env } = process.env; // tap's own hooks would want to write where another user may not
@@ -78,14 +78,14 @@ t.test('devices: every interface with what it is and how it is used', { skip: la
   t.match(devices['left'], {
     kind: 'veth', up: true, carrier: false, mtu: 1400, mac: '02:00:00:00:00:0a', addresses: ['198.18.0.5/24', '2001:db8::5/64'],
     offloads: { txChecksum: true, segmentation: true },
-    uses: [{ device: 'packet:left', address: 'own' }, { device: 'macvlan:left', address: 'own' }, { device: 'packet:left', address: 'shared' }, { device: 'raw:left', address: 'kernel' }],
+    uses: [{ device: 'packet:left', address: 'own' }, { device: 'xdp:left', address: 'own' }, { device: 'macvlan:left', address: 'own' }, { device: 'packet:left', address: 'shared' }, { device: 'raw:left', address: 'kernel' }],
   });
-  t.match(devices['right'], { up: false, addresses: [], uses: [{ device: 'packet:right', address: 'own' }] });
+  t.match(devices['right'], { up: false, addresses: [], uses: [{ device: 'packet:right', address: 'own' }, { device: 'xdp:right', address: 'own' }] });
   t.match(devices['tap7'], { kind: 'tap', uses: [{ device: 'tap:tap7', address: 'own' }] });
   t.match(devices['tun7'], { kind: 'tun', mac: null, uses: [{ device: 'tun:tun7', address: 'own' }, { device: 'raw:tun7', address: 'kernel' }] });
   const text = run([...within, ...NOBODY], 'devices');
   t.equal(text.code, 0, 'anybody may ask');
-  t.match(text.out, /^left: veth, up, no carrier, MTU 1400, 02:00:00:00:00:0a\n  addresses  198\.18\.0\.5\/24, 2001:db8::5\/64\n  offloads   checksums, segmentation.*\n  use        'packet:left', with an address of its own\n  or         'macvlan:left', with an address of its own\n  or         'packet:left', address 'shared'\n/m);
+  t.match(text.out, /^left: veth, up, no carrier, MTU 1400, 02:00:00:00:00:0a\n  addresses  198\.18\.0\.5\/24, 2001:db8::5\/64\n  offloads   checksums, segmentation.*\n  use        'packet:left', with an address of its own\n  or         'xdp:left', with an address of its own\n  or         'macvlan:left', with an address of its own\n  or         'packet:left', address 'shared'\n/m);
   t.match(text.out, /^right: veth, down: ip link set right up,/m);
   t.match(text.out, /^lo: [^]*?use        by nothing: the device 'loopback'/m);
   t.end();
@@ -109,7 +109,7 @@ t.test('doctor as root: tried in a namespace of its own, of which nothing is lef
   t.equal(ip('link') + ip('address'), before);
   const text = run(within, 'doctor');
   t.equal(text.code, 0);
-  t.match(text.out, /root; tried in a network namespace of its own\n\npacket    works: 'packet:IFNAME'\nshared    works: 'packet:IFNAME' with the address 'shared'\nmacvlan   works: 'macvlan:IFNAME'\ntap       works: /);
+  t.match(text.out, /root; tried in a network namespace of its own\n\npacket    works: 'packet:IFNAME'\nshared    works: 'packet:IFNAME' with the address 'shared'\nxdp       works: 'xdp:IFNAME' \(native mode, copied, 1 receive queue\)\nmacvlan   works: 'macvlan:IFNAME'\ntap       works: /);
   t.end();
 });
 
@@ -124,6 +124,7 @@ t.test('doctor without capabilities: what is missing is named; an interface that
   t.equal(ownNamespace, false);
   t.match(of.packet, { works: false, triedOn: 'left', code: 'EPERM', problem: /needs CAP_NET_RAW; run as root, or grant it: setcap/ });
   t.match(of.shared, { works: false, triedOn: 'left', code: 'EPERM' });
+  t.match(of.xdp, { works: false, triedOn: 'left', code: 'EPERM', problem: /needs CAP_BPF and CAP_NET_ADMIN; run as root, or grant them: setcap/, way: null });
   t.match(of.macvlan, { works: false, triedOn: 'left', code: 'EPERM', problem: /macvlan\) needs CAP_NET_ADMIN/ });
   t.match(of.tap, { works: false, code: 'EPERM', problem: /needs CAP_NET_ADMIN.*ip tuntap add dev tap0 mode tap user/ });
   t.match(of.loopback, { works: true });
@@ -132,6 +133,9 @@ t.test('doctor without capabilities: what is missing is named; an interface that
   const withTap = diagnosis([...within, ...WITHOUT]);
   t.equal(withTap.code, 0);
   t.match(withTap.of.tap, { works: true, triedOn: 'tap7' });
+  const xdp = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw,+net_admin,+bpf,+ipc_lock']);
+  t.equal(xdp.ownNamespace, false);
+  t.match(xdp.of.xdp, { works: true, triedOn: 'left', way: 'generic mode, copied, 1 receive queue' }, 'the driver of an interface that is in use is left alone');
   const onlyRaw = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw']);
   t.match(onlyRaw.of.packet, { works: true, triedOn: 'left' });
   t.match(onlyRaw.of.shared, { works: false, code: 'EPERM', problem: /rule of nftables; it needs CAP_NET_ADMIN/ });

@@ -7,7 +7,7 @@ import type { TransportSink } from '../transport.js';
 import {
   ADDRESS_WORDS, copyAddress, isMulticast6, isUnspecified6, sameAddress,
 } from '../wire/address.js';
-import { getWords, put16, put32 } from '../wire/bytes.js';
+import { getWords, put16, put32, putWords } from '../wire/bytes.js';
 import { ETHERNET_HEADER, MAC_LENGTH, TYPE_IPV6, emitEthernet, isGroupMac, isZeroMac, sameMac } from '../wire/ethernet.js';
 import { NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, finishIcmp6, icmp6Type } from '../wire/icmp6.js';
 import { ICMP6, IPV6_HEADER, emitIPv6 } from '../wire/ipv6.js';
@@ -81,6 +81,7 @@ export class Ndp implements Resolution, Solicitor {
   start(now: number): void {
     this.join(ALL_NODES);
     for (const [i, address] of this.addresses.entries()) {
+      this.takeAddress(address.words);
       setSolicitedNode(this.words, 0, address.words, 0);
       this.join(this.words);
       address.state = TENTATIVE;
@@ -297,6 +298,13 @@ export class Ndp implements Resolution, Solicitor {
     stats.Ip6OutOctets += IPV6_HEADER + length;
     if (isMulticast6(words, ADDRESS_WORDS)) stats.Ip6OutMcastPkts++;
     return IPV6_HEADER + length;
+  }
+
+  /** A link-local address is none that the device was opened with. */
+  private takeAddress(address: Int32Array): void {
+    const bytes = new Uint8Array(4 * ADDRESS_WORDS);
+    putWords(bytes, 0, address, 0);
+    this.device.takeAddress?.(bytes);
   }
 
   private join(group: Int32Array): void {
