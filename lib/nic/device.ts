@@ -104,6 +104,15 @@ export interface Device {
    */
   joinGroup?(mac: Uint8Array): void;
 
+  /** Takes frames to that group no more. */
+  leaveGroup?(mac: Uint8Array): void;
+
+  /**
+   * The own addresses are these from now on, 4 or 16 bytes each. For devices that were opened with addresses of which some come from the
+   * network (`OpenOptions.networkAddresses`), and have the kernel filter by them.
+   */
+  setAddresses?(addresses: readonly Uint8Array[]): void;
+
   /** True while the link is known to be down or gone. Frames sent meanwhile count as `txDropped`. */
   readonly down?: boolean;
 
