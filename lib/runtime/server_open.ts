@@ -118,6 +118,7 @@ export class OpenServer {
     const [duplicate] = ip.duplicates;
     const { conflict } = ip;
     if (duplicate !== undefined || conflict !== null) {
+      this.leave();
       const station = conflict === null ? 'another station on the link' : `the station ${conflict.mac} on the link`;
       const address = conflict?.address ?? duplicate;
       throw new SystemError(EADDRINUSE, 'listen', `${station} has the address ${address}; give the TCP server one of its own`);

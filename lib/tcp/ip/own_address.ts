@@ -127,6 +127,7 @@ export class OwnAddress implements DhcpEvents, ProbeEvents {
 
   /** The interface is closed in good order: what was leased is given back. */
   stop(): void {
+    this.probing.stop();
     this.dhcp?.stop();
   }
 
