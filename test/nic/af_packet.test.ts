@@ -306,6 +306,8 @@ t.test('with a filter IPv6 comes in for own addresses, groups and link-local one
   t.match(net.ip(net.left, 'maddress', 'show', 'dev', OWN), '33:33:ff:00:00:01');
   left.device.leaveGroup(Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 1));
   t.notMatch(net.ip(net.left, 'maddress', 'show', 'dev', OWN), '33:33:ff:00:00:01');
+  const most = [Uint8Array.of(198, 18, 77, 2), ...Array.from({ length: 15 + 9 }, () => own[0]!)];
+  t.doesNotThrow(() => addressFilter(most, true), 'as many as options and routers together can bring about');
   t.throws(() => addressFilter(Array.from({ length: 40 }, () => own[0]!)), RangeError, 'a filter has a bound');
 });
 
