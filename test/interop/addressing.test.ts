@@ -83,6 +83,18 @@ for (const device of ['packet:s0', 'macvlan:s0']) {
   }
 }
 
+t.test('tap:p0: addresses of both families from the kernel at its other end', { skip: lacking }, async (t) => {
+  const link = await Link.open({ kind: 'tap' });
+  t.teardown(() => link.close());
+  const dnsmasq = await serveAddresses(t, link, [...FOUR, ...SIX]);
+  await link.withServer(t, { address: ['dhcp', 'slaac'], gateway: null, pcap: null }, async (server) => {
+    t.match(server.addresses, [/^198\.51\.100\.5\d$/, /^2001:db8:77:0?:/]);
+    await serveHttp(t);
+    for (const host of [server.addresses[0], `[${server.addresses[1]}]`]) t.match(await link.inPeer('curl', '-gsS', '-m', '20', `http://${host}/`), 'It works');
+  });
+  await within(10, 'the release', dnsmasq.says(/DHCPRELEASE/));
+});
+
 t.test('addresses of both families, and an app that knows nothing of it', { skip: lacking }, async (t) => {
   const link = await openLink(t);
   const dnsmasq = await serveAddresses(t, link, [...FOUR, ...SIX]);
