@@ -79,7 +79,7 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   let pool: Pool | null = null;
   let endClient: (() => Promise<void>) | null = null;
   try {
-    let url = `${schemeOf(name)}://${server.address}:${port}/`;
+    let url = `${schemeOf(name)}://${server.address.includes(':') ? `[${server.address}]` : server.address}:${port}/`;
     if (workers > 0) {
       addServer();
       pool = await servePool(port, workers, requests, monitor);
@@ -110,7 +110,7 @@ function place(options: StartOptions, network: Network | null): TcpServerOptions
     const { serverInterface, namespace, serverAddress, prefix, hostAddress } = network;
     return { device: `packet:${serverInterface}`, netns: namespace, address: `${serverAddress}/${prefix}`, gateway: hostAddress };
   }
-  const { spec = '', address = '', gateway = null } = options.device ?? {};
+  const { spec = '', address = [], gateway = null } = options.device ?? {};
   return { device: spec, address, gateway };
 }
 

@@ -1,5 +1,6 @@
 /** The check of the options that say where a TCP server is: its addresses and its routers, of both families. */
 import { invalidType, invalidValue } from './errors.js';
+import { DHCP, SLAAC, fixedAddresses } from './runtime/config.js';
 import {
   ADDRESS_WORDS, commonPrefix, formatAddress, isLinkLocal6, isLoopback4, isLoopback6, isMapped, isMulticast6, isUnspecified6, parseAddress,
   parsePrefix, sameAddress,
@@ -12,6 +13,8 @@ const MAPPED_BITS = 96;
 
 /** Stands for the addresses that the kernel has on the interface. */
 const SHARED = 'shared';
+/** Devices with Ethernet of their own, where a network can give addresses. */
+const NETWORKED = /^(?:packet|macvlan|tap):/;
 
 interface OwnAddress {
   readonly text: string;
@@ -38,12 +41,12 @@ export function isBeside(given: unknown, device: string): boolean {
 }
 
 /**
- * Addresses, as one text or a list, in the form in which RFC 5952 writes them.
+ * Addresses, as one text or a list, in the form in which RFC 5952 writes them; DHCP and SLAAC stand as they are.
  *
  * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
  */
 export function checkAddresses(given: unknown, device: string): readonly string[] {
-  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24' or '2001:db8::2/64', or a list of them; or 'shared' with a packet device";
+  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24' or '2001:db8::2/64', or a list of them; 'dhcp' or 'slaac' for one that the network gives; or 'shared' with a packet device";
   if (device === 'loopback') {
     if (given === undefined) return Object.freeze([]);
     const fault = 'must be left out on the loopback device, which has 127.0.0.0/8 and ::1';
@@ -55,16 +58,27 @@ export function checkAddresses(given: unknown, device: string): readonly string[
     throw invalidValue('options.address', given, `must hold 1 to ${ADDRESSES_MOST} addresses`, mend);
   }
   const own: OwnAddress[] = [];
+  const checked: string[] = [];
   for (const { name, value } of list) {
+    if (value === DHCP || value === SLAAC) {
+      if (!NETWORKED.test(device)) throw invalidValue(name, value, `goes with a device that has Ethernet, not with '${device}'`, "Write addresses, or take a packet, macvlan or tap device");
+      if (checked.includes(value)) throw invalidValue(name, value, 'must not be there twice', mend);
+      checked.push(value);
+      continue;
+    }
     const address = ownAddress(name, value, mend);
     if (own.some(({ words }) => sameAddress(words, 0, address.words, 0))) throw invalidValue(name, value, 'must not be there twice', mend);
     if (address.isIPv4 && own.some(({ isIPv4 }) => isIPv4)) throw invalidValue(name, value, 'must not be a second IPv4 address', mend);
     own.push(address);
+    checked.push(address.text);
+  }
+  if (checked.includes(DHCP) && own.some(({ isIPv4 }) => isIPv4)) {
+    throw invalidValue('options.address', given, "must hold 'dhcp' or an IPv4 address, not both", mend);
   }
   if (device.startsWith('raw:') && own.some(({ isIPv4 }) => !isIPv4)) {
     throw invalidValue('options.address', given, `must be one IPv4 address with the device '${device}'`, 'Write the address that the kernel has on that interface');
   }
-  return Object.freeze(own.map(({ text }) => text));
+  return Object.freeze(checked);
 }
 
 /**
@@ -77,13 +91,15 @@ export function checkGateways(given: unknown, addresses: readonly string[], besi
   if (beside) throw invalidValue('options.gateway', given, "must be left out with the address 'shared'", "The kernel's routes hold: ip route");
   const mend = "Write the router's address, such as '198.18.0.1' or 'fe80::1', or a list of one for each family, or leave it out";
   const list = listOf('options.gateway', given, mend);
-  const own = addresses.map((text) => ownAddress('options.address', text, mend));
+  const own = fixedAddresses(addresses).map((text) => ownAddress('options.address', text, mend));
   const gateways: { text: string; isIPv4: boolean }[] = [];
   for (const { name, value } of list) {
     const words = new Int32Array(ADDRESS_WORDS);
     if (!parseAddress(value, words, 0)) throw invalidValue(name, value, "must have the form 'A.B.C.D' or 'X:X::X'", mend);
-    if (own.length === 0) throw invalidValue(name, value, 'must be left out on the loopback device', 'Leave it out');
+    if (addresses.length === 0) throw invalidValue(name, value, 'must be left out on the loopback device', 'Leave it out');
     const isIPv4 = isMapped(words, 0);
+    const source = isIPv4 ? DHCP : SLAAC;
+    if (addresses.includes(source)) throw invalidValue(name, value, `must be left out with the address '${source}', with which the router is told`, 'Leave it out');
     const alike = own.filter((address) => address.isIPv4 === isIPv4);
     if (gateways.some((other) => other.isIPv4 === isIPv4)) throw invalidValue(name, value, 'must not be a second one of its family', mend);
     if (alike.some((address) => sameAddress(address.words, 0, words, 0))) throw invalidValue(name, value, "must not be the TCP server's own address", mend);

@@ -68,6 +68,11 @@ export interface TcpServerOptions {
    * A port is used by one of the two: the other gets EADDRINUSE. Routes and neighbours are the kernel's, followed as they change. Needs
    * CAP_NET_RAW, CAP_NET_ADMIN, and Linux 5.12 with nf_tables. Programs of this machine do not reach the TCP server by these addresses.
    *
+   * 'dhcp', alone or in a list, is an IPv4 address that a DHCP server of the network leases (RFC 2131), with its router; it is given back
+   * when the TCP server is closed. 'slaac' is the IPv6 addresses formed of the prefixes that routers advertise (RFC 4862), and these are
+   * the routers. Both with devices that have Ethernet: packet, macvlan, tap. `start` waits for each (`addressTimeout`), and makes sure that
+   * nobody has them, which takes seconds. `TcpServer.addresses` tells them, the event 'addresses' that they have changed.
+   *
    * Wanted with an interface; the loopback device has
    * 127.0.0.1/8 and ::1. An interface with an IPv6 address gets a link-local one besides, where there is Ethernet, and `start` takes a
    * second longer: no other station may have them (RFC 4862 5.4).
@@ -78,6 +83,24 @@ export interface TcpServerOptions {
    * out with `address: 'shared'`, where the kernel's routes hold.
    */
   gateway?: string | readonly string[] | null;
+  /**
+   * Ask, before a configured IPv4 address is used on Ethernet, whether another station has it (RFC 5227 2.1.1): `start` takes four to seven seconds more,
+   * and is refused with EADDRINUSE where one does. Default false: the address is used at once, and a station that has it as well is
+   * found out and told so by the announcements (RFC 5227 2.4). An address of DHCP is asked for in any case.
+   */
+  probeAddress?: boolean;
+  /** How long `start` waits for addresses that come from the network, ms, 1000 to 600,000. ETIMEDOUT after it. Default 30,000. */
+  addressTimeout?: number;
+  /**
+   * By what a DHCP server knows this client, 1 to 254 bytes of UTF-8 (RFC 2132 9.14); another one has another lease. Default: the link
+   * address, as of any client; name one where the kernel is a client with the same link address.
+   */
+  clientId?: string | null;
+  /**
+   * Text that the interface identifiers of 'slaac' are derived from (RFC 7217): with the same text, prefix and link address the address is
+   * the same. Default: the machine's identity, /etc/machine-id.
+   */
+  addressSecret?: string | null;
   /**
    * Which thread runs the TCP server: 'own', one of its own; or 'app', that of the app that starts it, which must be the main thread. In the
    * app's thread there are no switches and no wake-ups between the two, but while the app computes, nobody's packets are answered. Default 'own'.
@@ -143,6 +166,9 @@ const NUMBERS = {
   sendBuffer: { least: 16 * KiB, most: GiB, standard: 4 * MiB },
 } as const satisfies Record<string, Bounds>;
 
+const ADDRESS_TIMEOUT: Bounds = { least: 1000, most: 600_000, standard: 30_000 };
+/** Bytes of the longest client identifier: an option has 255, of which one is the type. */
+const CLIENT_ID_MOST = 254;
 const SPIN: Bounds = { least: 0, most: 1_000_000, standard: 0 };
 const SHARE: Bounds = { least: 0, most: 1, standard: 0 };
 
@@ -157,7 +183,7 @@ const FAULTS = {
 } as const satisfies Record<keyof FaultOptions, Bounds>;
 
 const NAMES: readonly (keyof TcpServerOptions)[] = [
-  'device', 'netns', 'address', 'gateway', 'thread', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
+  'device', 'netns', 'address', 'gateway', 'probeAddress', 'addressTimeout', 'clientId', 'addressSecret', 'thread', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
   'tcp', 'pcap', 'fault',
 ];
 
@@ -190,6 +216,10 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     addresses,
     beside,
     gateways: checkGateways(options.gateway, addresses, beside),
+    probeAddress: checkProbe(options.probeAddress, beside),
+    addressTimeoutUs: number('options.addressTimeout', options.addressTimeout, ADDRESS_TIMEOUT) * 1000,
+    clientId: checkClientId(options.clientId),
+    addressSecret: optionalText('options.addressSecret', options.addressSecret, 'Write a text that nobody knows, or leave it out'),
     thread: checkThread(options.thread),
     cpu: checkCpu(options.cpu),
     spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
@@ -215,6 +245,21 @@ function checkDevice(device: unknown): string {
   if (kind !== 'tap' && kind !== 'tun') throw invalidValue('options.device', device, 'has no number of queues, other than a tap or tun device', `Write '${kind}:${name}'`);
   if (Number(queues) < 1 || Number(queues) > QUEUES_MOST) throw invalidValue('options.device', device, `must have 1 to ${QUEUES_MOST} queues`, `Write '${kind}:${name}:4', say`);
   return device;
+}
+
+function checkProbe(probe: unknown, beside: boolean): boolean {
+  if (probe === undefined) return false;
+  if (typeof probe !== 'boolean') throw invalidType('options.probeAddress', ['boolean'], probe);
+  if (probe && beside) throw invalidValue('options.probeAddress', probe, "must be left out with the address 'shared'", 'The kernel has it already');
+  return probe;
+}
+
+function checkClientId(clientId: unknown): string | null {
+  const id = optionalText('options.clientId', clientId, 'Write a name that no other client of the network has');
+  if (id === null) return null;
+  const length = Buffer.byteLength(id);
+  if (length > CLIENT_ID_MOST) throw invalidValue('options.clientId', clientId, `must have at most ${CLIENT_ID_MOST} bytes`);
+  return id;
 }
 
 /** CPUs that this process may run on, from a list such as '0-3,8'. */

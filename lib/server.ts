@@ -6,6 +6,7 @@ import { TcpServerError, invalidValue } from './errors.js';
 import { checkOptions } from './options.js';
 import type { TcpServerOptions } from './options.js';
 import { AppPort, AttachError } from './runtime/app_port.js';
+import { fixedAddresses } from './runtime/config.js';
 import type { ServerConfig, ServerHandle } from './runtime/config.js';
 import { readCounters, readStatus } from './runtime/app_info.js';
 import type { ServerStatus, StackCounters } from './runtime/app_info.js';
@@ -140,6 +141,9 @@ export function counters(handle?: ServerHandle): StackCounters {
  *
  * Event 'close': it has ended; with the error where nobody had asked for it. Sockets and servers on it then have had an error of
  * their own, TcpServerError ERR_TCP_SERVER_DIED.
+ *
+ * Event 'addresses': those that come from the network ('dhcp', 'slaac') are others now; with all of them, as `addresses` has them.
+ * Connections from an address that was taken away have ended with EADDRNOTAVAIL; listeners on every address go on.
  */
 export class TcpServer extends EventEmitter {
   /** Passes to threads that do not inherit the attachment; see `attach`. */
@@ -156,6 +160,7 @@ export class TcpServer extends EventEmitter {
     this.config = config;
     this.handle = running.handle;
     this.words = new Int32Array(this.handle.memory);
+    running.onAddresses = () => this.emit('addresses', this.addresses);
     running.port.onEnd((error) => {
       // Somebody else has ended it, if anybody has.
       if (error === null) dismissUsers(running.port);
@@ -171,7 +176,8 @@ export class TcpServer extends EventEmitter {
    *
    * @throws TypeError, RangeError where an option is not as it must be. TcpServerError ERR_TCP_SERVER_ALREADY_STARTED. An Error with
    *   the system's code where the device cannot be opened: ENODEV (no such interface), EPERM (which capability is wanting),
-   *   EADDRINUSE (the kernel has one of the addresses, or another station on the link one of those of IPv6).
+   *   EADDRINUSE (the kernel has one of the addresses, or another station on the link one that was looked after), ETIMEDOUT (no address
+   *   came from the network in time).
    */
   static async start(options: TcpServerOptions = {}): Promise<TcpServer> {
     const config = checkOptions(options);
@@ -206,15 +212,21 @@ export class TcpServer extends EventEmitter {
     return this.closing === null && this.running.port.alive;
   }
 
-  /** Its own address, the first where it has several. */
+  /** Its own address, the first where it has several; empty while the network gives it none. */
   get address(): string {
-    return this.addresses[0];
+    return this.addresses[0] ?? '';
   }
 
-  /** All its own addresses, in the order of the option; those of the kernel, where they are shared, as they were when it started. */
+  /**
+   * All its own addresses, in the order of the option: of those that come from the network, the ones that it has now; those of the kernel,
+   * where they are shared, as they were when it started.
+   */
   get addresses(): readonly string[] {
-    const addresses = this.config.beside ? this.running.addresses : this.config.addresses;
-    return addresses.length === 0 ? LOOPBACK : addresses.map((address) => address.slice(0, address.indexOf('/')));
+    const { device, addresses } = this.config;
+    if (device === 'loopback') return LOOPBACK;
+    const fixed = fixedAddresses(addresses);
+    const given = this.config.beside || fixed.length < addresses.length;
+    return (given ? this.running.addresses : fixed).map((address) => address.slice(0, address.indexOf('/')));
   }
 
   /** The kernel's number of its thread, as in /proc/self/task. */

@@ -22,7 +22,8 @@ Serves examples/http.ts on a network of its own: a namespace joined to this mach
   --cpu N               CPU of the TCP server in a thread of its own (its own choice)
   --device IF           an interface of this machine instead of the network, or a device such as tap:tcp0, with
   --address A/B           the address that the TCP server shall have there, which the kernel must not own; or shared:
-                          those of the kernel, which keeps all but the TCP ports in use here; and
+                          those of the kernel, which keeps all but the TCP ports in use here; or dhcp, slaac: what the
+                          network gives; several by commas; and
   --gateway G             the gateway for everybody beyond its network (none)
   --pcap FILE           capture of what the TCP server receives and sends, for Wireshark
   --loss P              loses P of the frames both ways, 0.01 for one in a hundred (0)
@@ -49,7 +50,7 @@ export interface StartOptions {
   readonly thread: 'own' | 'app';
   readonly cpu: number | null;
   /** As `TcpServer.start` takes it; null: a network of its own. */
-  readonly device: { readonly spec: string; readonly address: string; readonly gateway: string | null } | null;
+  readonly device: { readonly spec: string; readonly address: readonly string[]; readonly gateway: string | null } | null;
   readonly pcap: string | null;
   readonly loss: number;
   readonly help: boolean;
@@ -91,7 +92,7 @@ export function readOptions(args: readonly string[]): StartOptions {
   if (thread !== 'own' && thread !== 'app') throw new Error(`--thread wants own or app, not '${thread}'`);
   if (device === undefined && address !== undefined) throw new Error('--address goes with --device');
   if (device === undefined && gateway !== undefined) throw new Error('--gateway goes with --device');
-  if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server, or --address shared');
+  if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server, or --address shared, dhcp or slaac');
   const loss = Number(values.loss);
   if (!(loss >= 0 && loss < 1)) throw new Error(`--loss wants a share from 0 to below 1, not '${values.loss}'`);
   return {
@@ -103,7 +104,7 @@ export function readOptions(args: readonly string[]): StartOptions {
     port: whole('port', values.port, 1, 65535),
     thread,
     cpu: values.cpu === undefined ? null : whole('cpu', values.cpu, 0, 4095),
-    device: device === undefined ? null : { spec: device.includes(':') ? device : `packet:${device}`, address: address ?? '', gateway: gateway ?? null },
+    device: device === undefined ? null : { spec: device.includes(':') ? device : `packet:${device}`, address: (address ?? '').split(','), gateway: gateway ?? null },
     pcap: pcap ?? null,
     loss,
     help,

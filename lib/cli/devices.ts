@@ -8,6 +8,8 @@ export interface Use {
   readonly device: string;
   /** 'shared': the kernel's own addresses; 'own': one that the kernel does not have; 'kernel': one that it has. */
   readonly address: 'shared' | 'own' | 'kernel';
+  /** It has Ethernet, so the network can give the address: 'dhcp', 'slaac'. */
+  readonly network: boolean;
 }
 
 export interface DeviceEntry {
@@ -53,12 +55,12 @@ export function listDevices(): DeviceEntry[] {
 function usesOf({ link: { name, kind, hardware }, addresses }: KnownLink): Use[] {
   if (kind === 'loopback') return [];
   const uses: Use[] = [];
-  if (kind === 'tap' || kind === 'tun') uses.push({ device: `${kind}:${name}`, address: 'own' });
-  else if (hardware === ARPHRD_ETHER) uses.push({ device: `packet:${name}`, address: 'own' });
-  if (hardware === ARPHRD_ETHER && kind !== 'tap') uses.push({ device: `xdp:${name}`, address: 'own' });
-  if (hardware === ARPHRD_ETHER && kind !== 'tap' && kind !== 'macvlan') uses.push({ device: `macvlan:${name}`, address: 'own' });
-  if (hardware === ARPHRD_ETHER && kind !== 'tap' && addresses.length > 0) uses.push({ device: `packet:${name}`, address: 'shared' });
-  if (addresses.some(({ address }) => address.length === 4)) uses.push({ device: `raw:${name}`, address: 'kernel' });
+  if (kind === 'tap' || kind === 'tun') uses.push({ device: `${kind}:${name}`, address: 'own', network: kind === 'tap' });
+  else if (hardware === ARPHRD_ETHER) uses.push({ device: `packet:${name}`, address: 'own', network: true });
+  if (hardware === ARPHRD_ETHER && kind !== 'tap') uses.push({ device: `xdp:${name}`, address: 'own', network: false });
+  if (hardware === ARPHRD_ETHER && kind !== 'tap' && kind !== 'macvlan') uses.push({ device: `macvlan:${name}`, address: 'own', network: true });
+  if (hardware === ARPHRD_ETHER && kind !== 'tap' && addresses.length > 0) uses.push({ device: `packet:${name}`, address: 'shared', network: false });
+  if (addresses.some(({ address }) => address.length === 4)) uses.push({ device: `raw:${name}`, address: 'kernel', network: false });
   return uses;
 }
 
@@ -78,7 +80,7 @@ export function describeDevices(devices: readonly DeviceEntry[]): string {
       `${name}: ${kind}, ${state}, MTU ${mtu}${mac === null ? '' : `, ${mac}`}`,
       `  addresses  ${addresses.join(', ') || 'none'}`,
       `  offloads   ${can.join(', ') || 'none'}`,
-      ...uses.map(({ device, address }, i) => `  ${i === 0 ? 'use      ' : 'or       '}  '${device}', ${ADDRESSES[address]}`),
+      ...uses.map(({ device, address, network }, i) => `  ${i === 0 ? 'use      ' : 'or       '}  '${device}', ${ADDRESSES[address]}${network ? ', or of the network (dhcp, slaac)' : ''}`),
       ...(uses.length === 0 ? ["  use        by nothing: the device 'loopback' is within the process"] : []),
     ];
     return `${lines.join('\n')}\n`;

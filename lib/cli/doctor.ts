@@ -161,9 +161,14 @@ function tunName(links: readonly KnownLink[], mode: 'tap' | 'tun'): string {
   return links.some(({ link: { name } }) => name === first) ? other.slice(0, IFNAMSIZ - 1) : first;
 }
 
+/** With Ethernet there may be a network that gives addresses. */
+const OF_NETWORK = "with an address of its own, or of the network ('dhcp', 'slaac')";
+
 /** What each kind is written as. */
 const SPELLING: Readonly<Record<DeviceKind, string>> = {
-  packet: "'packet:IFNAME'", shared: "'packet:IFNAME' with the address 'shared'", xdp: "'xdp:IFNAME'", macvlan: "'macvlan:IFNAME'", tap: "'tap:IFNAME'", tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
+  packet: `'packet:IFNAME' ${OF_NETWORK}`, shared: "'packet:IFNAME' with the address 'shared'", xdp: "'xdp:IFNAME'",
+  macvlan: `'macvlan:IFNAME' ${OF_NETWORK}`,
+  tap: `'tap:IFNAME' ${OF_NETWORK}`, tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
 };
 
 export function describeDiagnosis({ version, node, kernel, architecture, user, ownNamespace, devices }: Diagnosis): string {

@@ -17,7 +17,7 @@ import {
   ETHERNET_HEADER, PACKET_OTHERHOST, PACKET_OUTGOING, PACKET_STATISTICS, SOL_PACKET, TP_LEN, TP_MAC, TP_OVERHEAD, TP_PKTTYPE, TP_SNAPLEN,
   TP_STATUS, TP_STATUS_COPY, TP_STATUS_KERNEL, TP_STATUS_LOSING, TP_STATUS_USER, TP_STATUS_VLAN_VALID, TP_VLAN_TCI,
 } from './packet_abi.js';
-import { joinGroup, openPacketSocket, type RingGeometry, ringGeometry } from './packet_socket.js';
+import { attachFilter, joinGroup, leaveGroup, openPacketSocket, type RingGeometry, ringGeometry } from './packet_socket.js';
 import { EAGAIN, EBADF, EINTR, ENETDOWN, ENODEV, ENXIO, SystemError } from './system_error.js';
 import { close, getsockopt, recv, sendmmsg, unmapOver } from './syscalls.js';
 import { TxSlots } from './tx_slots.js';
@@ -28,6 +28,8 @@ export interface AfPacketOptions {
   readonly mac?: Uint8Array;
   /** Program that decides in the kernel what is received (packet_filter.ts). Default: everything. */
   readonly filter?: Uint8Array;
+  /** Makes the program for other own addresses than those that it was opened with. Default: the program stays. */
+  readonly addressFilter?: (addresses: readonly Uint8Array[]) => Uint8Array;
   /** Longest IP packet that a slot of the ring takes; longer ones cost a system call each. Default 16384. */
   readonly slotPacket?: number;
   /** Bytes of the receive ring, which stay in physical memory. Default 32 MiB: 2,016 slots. */
@@ -71,6 +73,7 @@ export class AfPacketDevice implements Device {
   readonly #slots: TxSlots;
   readonly #longAt: number;
   readonly #base: number;
+  readonly #addressFilter: ((addresses: readonly Uint8Array[]) => Uint8Array) | null;
 
   /**
    * @param name of an interface in the network namespace of the calling thread.
@@ -93,6 +96,7 @@ export class AfPacketDevice implements Device {
     this.#longAt = this.#ringAt + this.#ringBytes + TxSlots.bytesFor(batch);
 
     this.#ownMac = options.mac ?? null;
+    this.#addressFilter = options.addressFilter ?? null;
     const opened = openPacketSocket(name, this.#ring, this.#base + this.#ringAt, this.#ownMac, options.filter ?? null);
     this.fd = opened.fd;
     this.#index = opened.interface.index;
@@ -182,6 +186,14 @@ export class AfPacketDevice implements Device {
 
   joinGroup(mac: Uint8Array): void {
     joinGroup(this.fd, this.#index, mac);
+  }
+
+  leaveGroup(mac: Uint8Array): void {
+    leaveGroup(this.fd, this.#index, mac);
+  }
+
+  setAddresses(addresses: readonly Uint8Array[]): void {
+    if (this.#open && this.#addressFilter !== null) attachFilter(this.fd, this.#addressFilter(addresses));
   }
 
   /** The kernel's count of frames that found no slot; reading it resets it. */

@@ -105,6 +105,15 @@ export interface Device {
    */
   joinGroup?(mac: Uint8Array): void;
 
+  /** Takes frames to that group no more. */
+  leaveGroup?(mac: Uint8Array): void;
+
+  /**
+   * The own addresses are these from now on, 4 or 16 bytes each. For devices that were opened with addresses of which some come from the
+   * network (`OpenOptions.networkAddresses`), and have the kernel filter by them.
+   */
+  setAddresses?(addresses: readonly Uint8Array[]): void;
+
   /**
    * Takes what is for one more own address from now on, 4 or 16 bytes. Devices that take all addresses, or know them beforehand, do without.
    */

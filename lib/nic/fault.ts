@@ -150,6 +150,14 @@ export class FaultDevice implements Device {
     this.#device.takeAddress?.(address);
   }
 
+  leaveGroup(mac: Uint8Array): void {
+    this.#device.leaveGroup?.(mac);
+  }
+
+  setAddresses(addresses: readonly Uint8Array[]): void {
+    this.#device.setAddresses?.(addresses);
+  }
+
   /** Sends what is due. Returns how many frames the link under the faults took. */
   flush(): number {
     return this.#sendDue();

@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { AfPacketDevice } from './af_packet.js';
+import { AfPacketDevice, type AfPacketOptions } from './af_packet.js';
 import type { DeviceMemory } from './device.js';
 import { bringUp, interfaceInfo } from './interfaces.js';
 import { addLink, readLinks, removeLink, standAside } from './links.js';
@@ -25,6 +25,8 @@ const MACVLAN_MODE_BRIDGE = 4;
 const IFF_NOARP = 0x80;
 const NAME = /^tcpo-[0-9a-f]{8}$/;
 
+type Filter = Pick<AfPacketOptions, 'filter' | 'addressFilter'>;
+
 /** An interface that was made, and what holds it. */
 interface Made {
   readonly name: string;
@@ -38,16 +40,16 @@ export class MacvlanDevice extends AfPacketDevice {
   readonly #made: Made;
   #removed = false;
 
-  private constructor(made: Made, memory: DeviceMemory, shared: SharedArrayBuffer, filter: Uint8Array | undefined) {
-    super(made.name, memory, shared, filter === undefined ? {} : { filter });
+  private constructor(made: Made, memory: DeviceMemory, shared: SharedArrayBuffer, filter: Filter) {
+    super(made.name, memory, shared, filter);
     this.#made = made;
   }
 
   /**
-   * @param parent interface in the network namespace of the calling thread. @param filter as `AfPacketOptions` has it.
+   * @param parent interface in the network namespace of the calling thread. @param filter what is received.
    * @throws SystemError ENODEV, EPERM, ENETDOWN, EOPNOTSUPP and the like, with the mend.
    */
-  static open(parent: string, memory: DeviceMemory, shared: SharedArrayBuffer, filter: Uint8Array | undefined): MacvlanDevice {
+  static open(parent: string, memory: DeviceMemory, shared: SharedArrayBuffer, filter: Filter): MacvlanDevice {
     const made = make(parent);
     try {
       return new MacvlanDevice(made, memory, shared, filter);

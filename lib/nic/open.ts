@@ -22,6 +22,8 @@ export interface OpenOptions extends AfPacketOptions, TunOptions, XdpOptions {
    * groups and for link-local addresses; an XDP device takes from the kernel what is for these; a raw device has the first one of IPv4.
    */
   readonly filterAddresses?: readonly Uint8Array[];
+  /** Besides, addresses come from the network: 'dhcp' lets the messages of DHCP through, and `Device.setAddresses` tells the addresses later. */
+  readonly networkAddresses?: 'dhcp' | 'ipv6';
   /** A packet device is to have the addresses of the kernel on the interface, beside it. */
   readonly beside?: boolean;
 }
@@ -42,9 +44,9 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   const open = (): Device => {
     if (kind !== 'raw' && !beside) mustNotBeOfKernel(filterAddresses ?? []);
     if (beside) return SharedPacketDevice.open(name, memory, shared, netns);
-    const filter = filterAddresses === undefined ? options.filter : addressFilter(filterAddresses);
-    if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filter);
-    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, filter === undefined ? options : { ...options, filter });
+    const filtered = filterOf(options);
+    if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filtered);
+    if (kind === 'packet') return new AfPacketDevice(name, memory, shared, { ...options, ...filtered });
     if (kind === 'raw') return new RawDevice(name, memory, shared, ownAddress4(options), netns);
     if (kind === 'xdp') return new XdpDevice(name, memory, shared, filterAddresses ?? [], options);
     return new TunDevice(kind as TunMode, name, memory, options, queues);
@@ -59,6 +61,23 @@ function partsOf(spec: string): { kind: string; name: string; queues: number } {
     throw new TypeError(`device is 'loopback', or 'packet:', 'xdp:', 'macvlan:', 'tap:', 'tun:' or 'raw:' and the name of an interface, such as 'packet:eth0'; it is '${spec}'`);
   }
   return { kind, name, queues: Number(queues ?? 1) };
+}
+
+/** What a device with own addresses receives. */
+function filterOf({ filter, filterAddresses, networkAddresses }: OpenOptions): Pick<AfPacketOptions, 'filter' | 'addressFilter'> {
+  if (filterAddresses === undefined) return filter === undefined ? {} : { filter };
+  const make = (addresses: readonly Uint8Array[]): Uint8Array => addressFilter(addresses, networkAddresses === 'dhcp');
+  return networkAddresses === undefined ? { filter: make(filterAddresses) } : { filter: make(filterAddresses), addressFilter: make };
+}
+
+/**
+ * Looks whether the kernel has one of the addresses itself.
+ *
+ * @param addresses 4 or 16 bytes each. @param netns as `OpenOptions` has it. @throws SystemError EADDRINUSE where it has.
+ */
+export function requireForeign(addresses: readonly Uint8Array[], netns: string | null): void {
+  if (netns === null) mustNotBeOfKernel(addresses);
+  else inNamespace(netns, () => mustNotBeOfKernel(addresses));
 }
 
 /** The kernel would answer as well, and reset every connection. */

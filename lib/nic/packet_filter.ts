@@ -5,6 +5,7 @@ const LOAD_WORD = 0x20;
 const LOAD_HALF = 0x28;
 const LOAD_BYTE = 0x30;
 const LOAD_BYTE_BEYOND = 0x50;
+const LOAD_HALF_BEYOND = 0x48;
 /** Four times the lower half of a byte, into the index: the length of an IPv4 header. */
 const INDEX_HEADER_LENGTH = 0xb1;
 const JUMP_EQUAL = 0x15;
@@ -26,6 +27,8 @@ const ETHERTYPE_IPV6 = 0x86dd;
 const FRAGMENT_OFFSET = 0x1fff;
 const ICMP = 1;
 const TCP = 6;
+const UDP = 17;
+const DHCP_CLIENT_PORT = 68;
 const ICMP6 = 58;
 /** Types of ICMP that are errors: unreachable, time exceeded, parameter problem. Those of ICMPv6 are 1 to 4, and up to 127. */
 const ICMP_ERRORS = [3, 11, 12];
@@ -87,6 +90,13 @@ class Program {
   }
 }
 
+/** Takes UDP over IPv4 to the port of DHCP clients, unless it is a later fragment, and goes on with the rest. */
+function toDhcpClient(program: Program): void {
+  program.load(LOAD_BYTE, IPV4_PROTOCOL_AT).jump(JUMP_EQUAL, UDP, null, 'other IPv4').load(LOAD_HALF, IPV4_FRAGMENT_AT).jump(JUMP_ANY_BIT, FRAGMENT_OFFSET, 'other IPv4');
+  program.load(INDEX_HEADER_LENGTH, ETHERNET_HEADER).load(LOAD_HALF_BEYOND, ETHERNET_HEADER + 2).jump(JUMP_EQUAL, DHCP_CLIENT_PORT, TAKE);
+  program.at('other IPv4');
+}
+
 /** Goes to `then` where the destination of IPv4 is one of the addresses, and is through with the packet where it is not. */
 function ofIPv4(program: Program, addresses: readonly Uint8Array[], then: Label): void {
   program.load(LOAD_WORD, IPV4_TO_AT);
@@ -109,12 +119,16 @@ function ofIPv6(program: Program, addresses: readonly Uint8Array[], then: Label)
 /**
  * Lets through ARP, IPv4 for any of the addresses of 4 bytes, and IPv6 for any of those of 16, for groups (ff00::/8) and for link-local
  * addresses (fe80::/10).
+ *
+ * @param dhcp also UDP over IPv4 to the port of DHCP clients, for whatever address: there may be none yet.
  */
-export function addressFilter(addresses: readonly Uint8Array[]): Uint8Array {
+export function addressFilter(addresses: readonly Uint8Array[], dhcp = false): Uint8Array {
   const [four, six] = byFamily(addresses);
   const program = new Program();
   program.load(LOAD_HALF, TYPE_AT).jump(JUMP_EQUAL, ETHERTYPE_ARP, TAKE).jump(JUMP_EQUAL, ETHERTYPE_IPV4, 'IPv4').jump(JUMP_EQUAL, ETHERTYPE_IPV6, 'IPv6', REFUSE);
-  ofIPv4(program.at('IPv4'), four, TAKE);
+  program.at('IPv4');
+  if (dhcp) toDhcpClient(program);
+  ofIPv4(program, four, TAKE);
   program.at('IPv6').load(LOAD_WORD, IPV6_TO_AT)
     .jump(JUMP_AT_LEAST, 0xff000000, TAKE).jump(JUMP_AT_LEAST, 0xfec00000, 'addresses').jump(JUMP_AT_LEAST, 0xfe800000, TAKE);
   ofIPv6(program.at('addresses'), six, TAKE);

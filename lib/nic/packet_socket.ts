@@ -1,6 +1,6 @@
 /** Opens a packet socket on an interface, with its receive ring mapped over memory of ours. */
 import {
-  ETHERNET_HEADER, FPROG, linkAddress, membership, PACKET_ADD_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MR_MULTICAST, PACKET_MR_UNICAST, PACKET_MREQ, PACKET_RX_RING,
+  ETHERNET_HEADER, FPROG, linkAddress, membership, PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP, PACKET_COPY_THRESH, PACKET_IGNORE_OUTGOING, PACKET_MR_MULTICAST, PACKET_MR_UNICAST, PACKET_MREQ, PACKET_RX_RING,
   PACKET_VERSION, PACKET_VNET_HDR, SO_ATTACH_FILTER, SOCK_FILTER, SOL_PACKET, TPACKET_V2,
 } from './packet_abi.js';
 import { ethernetInterface, type InterfaceInfo } from './interfaces.js';
@@ -59,6 +59,11 @@ export function joinGroup(fd: number, index: number, mac: Uint8Array): void {
   addMembership(fd, membership(index, PACKET_MR_MULTICAST, mac), 'the interface takes no more groups');
 }
 
+/** It takes them no more. */
+export function leaveGroup(fd: number, index: number, mac: Uint8Array): void {
+  setsockopt(fd, SOL_PACKET, PACKET_DROP_MEMBERSHIP, membership(index, PACKET_MR_MULTICAST, mac), PACKET_MREQ, 'the interface is in no such group');
+}
+
 function addMembership(fd: number, request: Uint8Array, detail: string): void {
   setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request, PACKET_MREQ, detail);
 }
@@ -90,7 +95,8 @@ function setRing(fd: number, name: string, geometry: RingGeometry): void {
   setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.byteLength, `cannot have a receive ring of ${megabytes} MiB on "${name}"`);
 }
 
-function attachFilter(fd: number, program: Uint8Array): void {
+/** Has the kernel decide by a program (packet_filter.ts) what is received; it takes the place of the one before, if there was one. */
+export function attachFilter(fd: number, program: Uint8Array): void {
   // struct sock_fprog with the program right behind it: what holds the one holds the other during the call.
   const request = new Uint8Array(FPROG + program.length);
   new DataView(request.buffer).setUint16(0, program.length / SOCK_FILTER, true);

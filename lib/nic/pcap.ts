@@ -108,6 +108,14 @@ export class PcapDevice implements Device, FrameSink {
     this.#device.takeAddress?.(address);
   }
 
+  leaveGroup(mac: Uint8Array): void {
+    this.#device.leaveGroup?.(mac);
+  }
+
+  setAddresses(addresses: readonly Uint8Array[]): void {
+    this.#device.setAddresses?.(addresses);
+  }
+
   flush(): number {
     return this.#device.flush();
   }

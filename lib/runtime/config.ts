@@ -14,17 +14,34 @@ export interface FaultConfig {
   readonly seed: number;
 }
 
+/** Stand among the addresses for those that come from the network. */
+export const DHCP = 'dhcp';
+export const SLAAC = 'slaac';
+
+/** Those that do not. */
+export function fixedAddresses(addresses: readonly string[]): string[] {
+  return addresses.filter((address) => address !== DHCP && address !== SLAAC);
+}
+
 export interface ServerConfig {
   /** As `openDevice` (lib/nic/open.ts) takes it. */
   readonly device: string;
   /** Network namespace that the device is in; null: that of the process. */
   readonly netns: string | null;
-  /** Own addresses with the lengths of their prefixes; none on the loopback device alone, and where they are the kernel's. */
+  /** Own addresses with the lengths of their prefixes, DHCP and SLAAC; none on the loopback device alone, and where they are the kernel's. */
   readonly addresses: readonly string[];
   /** The addresses are those that the kernel has on the interface, which it keeps. */
   readonly beside: boolean;
   /** Routers, one for each family at most. */
   readonly gateways: readonly string[];
+  /** The IPv4 address that is configured is probed for before it is used. */
+  readonly probeAddress: boolean;
+  /** How long to wait for addresses that come from the network, µs. */
+  readonly addressTimeoutUs: number;
+  /** Client identifier of DHCP; null: by the link address. */
+  readonly clientId: string | null;
+  /** What interface identifiers are derived from; null: the machine's identity. */
+  readonly addressSecret: string | null;
   /** The thread that runs it: one of its own, or the app's. */
   readonly thread: 'own' | 'app';
   /** CPU to pin the TCP server to; 'auto': by the policy of placement.ts; null: not pinned. */

@@ -13,6 +13,9 @@ import { SharedPacketDevice } from '../nic/shared_packet.js';
 import type { PortClaims } from '../tcp/port_uses.js';
 import { isMapped, parsePrefix } from '../tcp/wire/address.js';
 import { putWords } from '../tcp/wire/bytes.js';
+import type { InterfaceConfig } from '../tcp/ip/ip.js';
+import { addressSecret } from './address_secret.js';
+import { DHCP, SLAAC, fixedAddresses } from './config.js';
 import type { FaultConfig, ServerConfig } from './config.js';
 import type { Layout } from './layout.js';
 
@@ -30,6 +33,10 @@ export interface OpenInterface {
   readonly claims: PortClaims | null;
   /** The kernel's network, where it has the same address and the link is Ethernet. */
   readonly host: (HostNetwork & { readonly fd: number }) | null;
+  /** As `InterfaceConfig` has them. */
+  readonly dhcp: NonNullable<InterfaceConfig['dhcp']> | null;
+  readonly slaac: NonNullable<InterfaceConfig['slaac']> | null;
+  readonly probe: boolean;
 }
 
 /**
@@ -40,20 +47,36 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null };
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null, ...NOT_OF_NETWORK };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
-  const { gateways, netns, beside } = config;
-  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns, beside });
+  const { gateways, netns, beside, addresses } = config;
+  const fixed = fixedAddresses(addresses);
+  const nic = openDevice(config.device, region, shared, {
+    filterAddresses: fixed.map(bytesOf), netns, beside,
+    ...(fixed.length === addresses.length ? {} : { networkAddresses: addresses.includes(DHCP) ? 'dhcp' : 'ipv6' }),
+  });
   try {
     return [
-      { device: decorate(nic, config, memory, clock), memory, gateways, ...ofKernel(nic, config.addresses) },
+      { device: decorate(nic, config, memory, clock), memory, gateways, ...ofKernel(nic, fixed), ...ofNetwork(config) },
       { device: loopback, ...own },
     ];
   } catch (error) {
     nic.close();
     throw error;
   }
+}
+
+const NOT_OF_NETWORK = { dhcp: null, slaac: null, probe: false };
+
+/** What an interface is to have of the network. */
+function ofNetwork({ addresses, clientId, addressSecret: secret, probeAddress }: ServerConfig): Pick<OpenInterface, 'dhcp' | 'slaac' | 'probe'> {
+  return {
+    // RFC 2132 9.14: a type of 0 says that what follows is no address of hardware.
+    dhcp: addresses.includes(DHCP) ? { clientId: clientId === null ? null : Uint8Array.of(0, ...Buffer.from(clientId)) } : null,
+    slaac: addresses.includes(SLAAC) ? { secret: addressSecret(secret) } : null,
+    probe: probeAddress,
+  };
 }
 
 /** What an interface has of the kernel's. */
@@ -68,7 +91,7 @@ function ofKernel(nic: Device, configured: readonly string[]): Pick<OpenInterfac
 }
 
 /** The address of "address/length", 4 or 16 bytes. */
-function bytesOf(address: string): Uint8Array {
+export function bytesOf(address: string): Uint8Array {
   const words = new Int32Array(4);
   const bytes = new Uint8Array(16);
   parsePrefix(address, words, 0);

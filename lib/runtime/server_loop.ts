@@ -37,6 +37,8 @@ export interface LoopSetting {
   deviceEvent(): number;
   /** Wakes the app threads that sleep. */
   ringEveryApp(): void;
+  /** The own addresses are other ones than before. */
+  addressesChanged(): void;
 }
 
 export class ServerLoop {
@@ -45,6 +47,8 @@ export class ServerLoop {
   readonly #apps: ServerApps;
   readonly #setting: LoopSetting;
   readonly #poller: Poller | null;
+  /** Of the addresses that are known to others. */
+  #revision: number;
   #nextReap = 0;
   /** When it saw that it was told to stop, µs; 0: not yet. */
   #stoppedAt = 0;
@@ -55,6 +59,7 @@ export class ServerLoop {
     this.#stack = stack;
     this.#apps = apps;
     this.#setting = setting;
+    this.#revision = stack.ip.revision;
     this.#poller = setting.descriptors.length > 0 ? new Poller(setting.descriptors) : null;
   }
 
@@ -89,6 +94,10 @@ export class ServerLoop {
     this.#words[CTRL_TURNS]++;
     const work = stack.receive(now, FRAME_BUDGET);
     if (stack.pollAt() <= now) stack.advance(now);
+    if (stack.ip.revision !== this.#revision) {
+      this.#revision = stack.ip.revision;
+      this.#setting.addressesChanged();
+    }
     // The apps hear first: on another CPU they begin while this one sends.
     this.#apps.takeArrivals();
     this.#apps.publish();

@@ -55,6 +55,7 @@ export class MergedServer implements ServerHost {
   readonly #watches: DescriptorWatch[];
   #resolveEnded: (error: Error | null) => void = () => {};
   #running = true;
+  #onAddresses: ((addresses: readonly string[]) => void) | null = null;
   readonly #memory: SharedArrayBuffer;
   /** The thread's own ports: their callbacks are called in turns of this loop. */
   readonly #ports: Pumped[] = [];
@@ -80,7 +81,7 @@ export class MergedServer implements ServerHost {
     this.#words = new Int32Array(memory);
     this.#server = server;
     this.ready = Promise.resolve(server.addresses);
-    this.#loop = server.start(APP_THREAD, true);
+    this.#loop = server.start(APP_THREAD, (addresses) => this.#onAddresses?.(addresses), true);
     this.#doorbell = this.#words[CTRL_EVENTFD];
     this.#watches = [this.#doorbell, ...server.descriptors].map((fd) => new DescriptorWatch(fd));
     this.ended = new Promise((resolve) => { this.#resolveEnded = resolve; });
@@ -225,6 +226,10 @@ export class MergedServer implements ServerHost {
 
   // ---- the end
 
+  watchAddresses(listener: (addresses: readonly string[]) => void): void {
+    this.#onAddresses = listener;
+  }
+
   stop(): void {
     this.#timer?.ref();
     this.#turnSoon();
@@ -242,6 +247,7 @@ export class MergedServer implements ServerHost {
     clearImmediate(this.#immediate);
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const watch of this.#watches) watch.close();
+    if (error === null) this.#server.leave();
     this.#server.close();
     announceServer(this.#memory, null);
     Atomics.store(this.#words, CTRL_STATE, STATE_DEAD);

@@ -33,9 +33,11 @@ function serve(): void {
   try {
     const poller = new Poller(server.descriptors);
     for (let wait = server.settle(); wait > 0; wait = server.settle()) poller.wait(wait);
-    const loop = server.start(placement);
-    parentPort?.postMessage(server.addresses);
+    const tell = (addresses: readonly string[]): void => parentPort?.postMessage(addresses);
+    const loop = server.start(placement, tell);
+    tell(server.addresses);
     loop.run();
+    server.leave();
   } finally {
     server.close();
   }

@@ -20,6 +20,8 @@ const DESCRIPTOR_GRACE_MS = 1000;
 export interface ServerHost {
   /** Fulfilled with its own addresses, each with the length of its prefix, once it is up; rejected with what kept it from coming up. */
   readonly ready: Promise<readonly string[]>;
+  /** Have a listener told when the addresses are others than at first. */
+  watchAddresses(listener: (addresses: readonly string[]) => void): void;
   /** Fulfilled once it has ended: with the error that ended it, where nobody had asked for its end. */
   readonly ended: Promise<Error | null>;
   /** It was told to stop, and somebody waits for its end. */
@@ -34,6 +36,8 @@ export class RunningServer {
   readonly port: AppPort;
   /** Own addresses with the lengths of their prefixes, once it is up. */
   addresses: readonly string[] = [];
+  /** Called when they have changed. */
+  onAddresses: (() => void) | null = null;
   readonly #host: ServerHost;
   readonly #words: Int32Array;
   readonly #layout: Layout;
@@ -50,6 +54,10 @@ export class RunningServer {
     process.once('exit', this.#onProcessExit);
     // Who waits for it is told; who does not hears of it from sockets and servers.
     host.ready.then((addresses) => { this.addresses = addresses; }, (error: Error) => { port.failure = error; });
+    host.watchAddresses((addresses) => {
+      this.addresses = addresses;
+      this.onAddresses?.();
+    });
     void host.ended.then((error) => this.#tellEnd(error));
     setEnvironmentData(ENVIRONMENT_KEY, handle);
   }
@@ -112,6 +120,7 @@ class ThreadHost implements ServerHost {
   readonly ended: Promise<Error | null>;
   readonly #worker: Worker;
   readonly #words: Int32Array;
+  #onAddresses: ((addresses: readonly string[]) => void) | null = null;
 
   constructor(workerData: ServerWorkerData) {
     // Options of the process's own command line, such as --input-type, are not meant for this thread.
@@ -121,7 +130,8 @@ class ThreadHost implements ServerHost {
     let isUp = false;
     let cause: Error | null = null;
     this.ready = new Promise((resolve, reject) => {
-      worker.once('message', (addresses: readonly string[]) => {
+      worker.on('message', (addresses: readonly string[]) => {
+        if (isUp) this.#onAddresses?.(addresses);
         isUp = true;
         resolve(addresses);
       });
@@ -133,6 +143,10 @@ class ThreadHost implements ServerHost {
     });
     this.ended = new Promise((resolve) => void worker.once('exit', () => resolve(cause)));
     worker.unref();
+  }
+
+  watchAddresses(listener: (addresses: readonly string[]) => void): void {
+    this.#onAddresses = listener;
   }
 
   stop(): void {

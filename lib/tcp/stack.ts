@@ -9,7 +9,6 @@
  * A flow is a record, an index with a generation. It is the owner's from EV_ACCEPTED, or `connect`, until `release` or
  * `abort`; when the stack too is done with it, it reports EV_FREED, and the record is used again after `recycle`.
  */
-import type { Device, HostNetwork } from '../nic/device.js';
 import { ackNow, acknowledgeRead } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
 import { BY_WINDOW } from './conn/cc/pacing.js';
@@ -31,10 +30,12 @@ import {
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
 import { sendUrgent, urgentBytes } from './conn/urgent.js';
+import { withdraw } from './conn/withdraw.js';
 import { fixReceiveBuffer, updateDue } from './conn/window.js';
 import { Demux } from './demux.js';
 import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
 import { Ip } from './ip/ip.js';
+import type { InterfaceConfig } from './ip/ip.js';
 import { IsnGenerator } from './isn.js';
 import { stackLimits } from './limits.js';
 import type { StackLimits } from './limits.js';
@@ -56,18 +57,8 @@ export interface StackConfig {
   tcbBase: number;
   maxFlows: number;
   payload: Payload;
-  interfaces: {
-    device: Device;
-    /** Payload memory that spans refer to. */
-    memory: Uint8Array;
-    /** Own addresses with the length of the prefix: one of IPv4 at most, any number of IPv6. See `InterfaceConfig`. */
-    addresses: readonly string[];
-    /** Routers, one for each family at most. */
-    gateways?: readonly string[];
-    dadTransmits?: number;
-    /** The network of a kernel on the same addresses; `claims` is wanted then. */
-    host?: HostNetwork | null;
-  }[];
+  /** Where one has the network of a kernel on the same addresses, `claims` is wanted. */
+  interfaces: readonly InterfaceConfig[];
   /** Returns a uint32 that cannot be guessed. */
   random: () => number;
   /** 16 bytes, drawn anew for each stack: keys for sequence numbers (RFC 6528) and hashes. */
@@ -438,6 +429,10 @@ export class Stack implements TransportSink, TimerSink {
     words: Int32Array, localPort: number, remotePort: number, sequence: number, errno: number, hard: boolean, mtu: number,
   ): boolean {
     return unreachable(this.#core, words, localPort, remotePort, sequence, errno, hard, mtu);
+  }
+
+  withdrawn(words: Int32Array, at: number): void {
+    withdraw(this.#core, words, at);
   }
 
   expired(node: number): void {

@@ -38,6 +38,8 @@ export interface TransportSink {
    * @returns true where it is about a segment in flight (RFC 5927 4.1): only then is a smaller path MTU believed.
    */
   unreachable(words: Int32Array, localPort: number, remotePort: number, sequence: number, errno: number, hard: boolean, mtu: number): boolean;
+  /** The address at `words[at]` is this host's no more: what stands on it has ended, and its peers cannot be told. */
+  withdrawn(words: Int32Array, at: number): void;
 }
 
 /** `begin`: no room in the device; what is not sent now goes out by the next turn or by retransmission. */

@@ -47,6 +47,18 @@ t.test('settings of TCP', async (t) => {
   }
 });
 
+t.test('addresses that the network gives', async (t) => {
+  t.match(checkOptions({ device: 'packet:eth0', address: 'dhcp' }), {
+    addresses: ['dhcp'], gateways: [], probeAddress: false, addressTimeoutUs: 30e6, clientId: null, addressSecret: null,
+  });
+  const { addresses, gateways } = checkOptions({ device: 'macvlan:eth0', address: ['slaac', '2001:DB8::2/64', 'dhcp'] });
+  t.strictSame([addresses, gateways], [['slaac', '2001:db8::2/64', 'dhcp'], []], 'in the order of the option');
+  t.strictSame(checkOptions({ device: 'tap:tcp0', address: ['198.18.0.2/24', 'slaac'], gateway: '198.18.0.1' }).gateways, ['198.18.0.1'], 'a router of the other family');
+  t.match(checkOptions({ device: 'tap:tcp0', address: 'dhcp', addressTimeout: 1000, clientId: 'web1', addressSecret: 'x', probeAddress: true }), {
+    addressTimeoutUs: 1e6, clientId: 'web1', addressSecret: 'x', probeAddress: true,
+  });
+});
+
 t.test('CPUs as the kernel lists them', async (t) => {
   t.same(allowedCpus('Name: x\nCpus_allowed_list:\t0-2,5,7-8\n'), [0, 1, 2, 5, 7, 8]);
 });
@@ -69,6 +81,20 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['a shared address with raw sockets', { device: 'raw:eth0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /raw device always shares one: write the address/],
   ['a shared address among others', { ...packet, address: ['shared', '198.18.0.2/24'] }, 'ERR_INVALID_ARG_VALUE', /'shared' alone/],
   ['a gateway with a shared address', { ...packet, address: 'shared', gateway: '198.18.0.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*left out.*ip route/],
+  ['an address of the network on the loopback device', { address: 'dhcp' }, 'ERR_INVALID_ARG_VALUE', /left out on the loopback device/],
+  ['an address of the network without Ethernet', { device: 'tun:tcp0', address: 'dhcp' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*has Ethernet, not with 'tun:tcp0'/],
+  ['an address of the network with raw sockets', { device: 'raw:eth0', address: ['slaac'] }, 'ERR_INVALID_ARG_VALUE', /has Ethernet, not with 'raw:eth0'/],
+  ['a lease beside an IPv4 address', { ...packet, address: ['198.18.0.2/24', 'dhcp'] }, 'ERR_INVALID_ARG_VALUE', /'dhcp' or an IPv4 address, not both/],
+  ['a word twice', { ...packet, address: ['dhcp', 'dhcp'] }, 'ERR_INVALID_ARG_VALUE', /options\.address\[1\].*twice/],
+  ['a word that there is not', { ...packet, address: 'DHCP' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*'dhcp' or 'slaac'/],
+  ['a gateway with a lease', { ...packet, address: 'dhcp', gateway: '198.18.0.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*left out with the address 'dhcp'/],
+  ['a gateway with SLAAC', { ...packet, address: ['198.18.0.2/24', 'slaac'], gateway: ['198.18.0.1', 'fe80::1'] }, 'ERR_INVALID_ARG_VALUE', /options\.gateway\[1\].*'slaac'/],
+  ['a probe in words', { ...packet, probeAddress: 'yes' }, 'ERR_INVALID_ARG_TYPE', /options\.probeAddress.*boolean/],
+  ['a probe for a shared address', { ...packet, address: 'shared', probeAddress: true }, 'ERR_INVALID_ARG_VALUE', /options\.probeAddress.*'shared'/],
+  ['no time for addresses', { ...packet, address: 'dhcp', addressTimeout: 999 }, 'ERR_OUT_OF_RANGE', /options\.addressTimeout.*>= 1000/],
+  ['a client identifier that is too long', { ...packet, address: 'dhcp', clientId: 'é'.repeat(128) }, 'ERR_INVALID_ARG_VALUE', /options\.clientId.*254 bytes/],
+  ['a client identifier that is a number', { ...packet, address: 'dhcp', clientId: 1 }, 'ERR_INVALID_ARG_TYPE', /options\.clientId/],
+  ['an empty secret', { ...packet, address: 'slaac', addressSecret: '' }, 'ERR_INVALID_ARG_VALUE', /options\.addressSecret/],
   ['an address without a prefix', { ...packet, address: '198.18.0.2' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*A\.B\.C\.D\/len/],
   ['a prefix of 33', { ...packet, address: '198.18.0.2/33' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],
   ['a prefix of 0', { ...packet, address: '198.18.0.2/0' }, 'ERR_INVALID_ARG_VALUE', /options\.address/],

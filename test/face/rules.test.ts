@@ -41,6 +41,8 @@ t.test('options of the environment', async (t) => {
     device: 'packet:eth1', addresses: ['192.0.2.10/24', '2001:db8::10/64'], gateways: ['192.0.2.1'], cpu: null, spinUs: 20,
     sizes: { maxApps: 4 }, tcp: { congestion: 'newreno' },
   });
+  const given = { TCP_OFFLOAD_DEVICE: 'packet:eth1', TCP_OFFLOAD_ADDRESS: 'dhcp, slaac', TCP_OFFLOAD_OPTIONS: '{ "addressTimeout": 5000 }' };
+  t.match(checkOptions(environmentOptions(given)), { addresses: ['dhcp', 'slaac'], addressTimeoutUs: 5e6 });
   t.equal(environmentOptions({ TCP_OFFLOAD_CPU: 'auto' }).cpu, 'auto');
   t.equal(environmentOptions({ TCP_OFFLOAD_CPU: '3' }).cpu, 3);
   const { listen, connect } = environmentRules({ TCP_OFFLOAD_LISTEN: ':80' });

@@ -4,10 +4,12 @@ import { ESTABLISHED, FIN_QUEUED, NONE } from '../../lib/tcp/conn/state.js';
 import type { Tcb } from '../../lib/tcp/conn/tcb.js';
 import { setMapped } from '../../lib/tcp/wire/address.js';
 import { checkArp, ARP_OK } from '../../lib/tcp/wire/arp.js';
+import { DHCP_SERVER_PORT } from '../../lib/tcp/wire/dhcp.js';
+import { checkUdp, UDP_OK, udpDestination } from '../../lib/tcp/wire/udp.js';
 import { get16, get32, getWords } from '../../lib/tcp/wire/bytes.js';
 import { pseudoHeader4, pseudoHeader6, verify } from '../../lib/tcp/wire/checksum.js';
 import { TYPE_ARP, TYPE_IPV4, TYPE_IPV6 } from '../../lib/tcp/wire/ethernet.js';
-import { checkIPv4, IPV4_OK, ipv4TotalLength, PROTOCOL_ICMP, PROTOCOL_TCP } from '../../lib/tcp/wire/ipv4.js';
+import { checkIPv4, IPV4_OK, ipv4TotalLength, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from '../../lib/tcp/wire/ipv4.js';
 import { checkIPv6, HOP_BY_HOP, ICMP6, IPV6_OK, ipv6PayloadLength } from '../../lib/tcp/wire/ipv6.js';
 import { parseOptions, TcpOptions } from '../../lib/tcp/wire/options.js';
 import { checkTcp, FIN, RST, SYN, TCP_OK, tcpAcknowledgement, tcpFlags, tcpHeaderLength, tcpSequence } from '../../lib/tcp/wire/tcp.js';
@@ -45,6 +47,10 @@ export function checkSent(link: Link, core: Core, t: Tcb, memory: Uint8Array, by
   const pseudo = six ? pseudoHeader6(words, 0, 4, protocol, rest) : pseudoHeader4(words[3]!, words[7]!, protocol, rest);
   if (protocol === PROTOCOL_ICMP || protocol === ICMP6) {
     if (!verify(six ? pseudo : 0, bytes, at, rest)) throw new Finding('a bad ICMP checksum is sent');
+    return;
+  }
+  if (protocol === PROTOCOL_UDP && !six) {
+    if (checkUdp(bytes, at, rest, words[3]!, words[7]!, false) !== UDP_OK || udpDestination(bytes, at) !== DHCP_SERVER_PORT) throw new Finding('UDP is sent that is none of DHCP');
     return;
   }
   if (protocol !== PROTOCOL_TCP) throw new Finding(`protocol ${protocol} is sent`);

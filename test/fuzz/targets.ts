@@ -3,6 +3,7 @@ import { IpStats } from '../../lib/tcp/ip/stats.js';
 import { CLOSED, STATE_NAMES } from '../../lib/tcp/conn/state.js';
 import { STAT_NAMES } from '../../lib/tcp/stats.js';
 import type { Target } from './case.js';
+import { AddressingWorld } from './addressing_world.js';
 import { PairWorld } from './pair_world.js';
 import { ChannelWorld } from './channel_world.js';
 import { ParsersWorld } from './parsers_world.js';
@@ -14,6 +15,7 @@ const SEQUENCES: Profile = { ethernet: false, flows: 3, damaged: 0, raw: 0, bold
 
 export const TARGETS: readonly Target[] = [
   { name: 'frames', unit: 'frames', steps: 1200, share: 0.4, open: (setting) => new StackWorld(FRAMES, setting) },
+  { name: 'addressing', unit: 'frames', steps: 600, share: 0.1, open: (setting) => new AddressingWorld(setting) },
   { name: 'sequences', unit: 'frames', steps: 1200, share: 0.4, open: (setting) => new StackWorld(SEQUENCES, setting) },
   { name: 'pair', unit: 'frames', steps: 1500, share: 0.2, open: (setting) => new PairWorld(setting) },
   { name: 'channel', unit: 'entries', steps: 400, share: 0.02, open: (setting) => new ChannelWorld(setting) },

@@ -242,6 +242,42 @@ t.test('with a filter only ARP and IPv4 for the address use up slots of the ring
   t.throws(() => openEnd(t, net.left, OWN, { filter: addressFilter([Uint8Array.of(198, 18, 77)]) }), /4 or 16 bytes/);
 });
 
+t.test('the filter follows the own addresses, and lets messages to DHCP clients through where there may be none', needsRoot, async (t) => {
+  const net = network(t);
+  const make = (addresses: readonly Uint8Array[]): Uint8Array => addressFilter(addresses, true);
+  const left = openEnd(t, net.left, OWN, { filter: make([]), addressFilter: make });
+  const right = openEnd(t, net.right, PEER);
+  const packet = (index: number, options: { to?: number[]; port?: number; protocol?: number; fragment?: number; header?: number }): Uint8Array => {
+    const { to = [198, 18, 77, 9], port = 68, protocol = 17, fragment = 0, header = 5 } = options;
+    const frame = testFrame(net.leftMac, index);
+    frame.set([0x08, 0x00, 0x40 | header], 12);
+    frame.set([fragment >> 8, fragment & 255], 20);
+    frame[23] = protocol;
+    frame.set(to, 30);
+    frame.set([0, 67, port >> 8, port & 255], 14 + 4 * header);
+    return frame;
+  };
+  const dhcp = [packet(0, {}), packet(1, { to: [255, 255, 255, 255] }), packet(2, { header: 6 }), packet(3, { fragment: 0x2000 })];
+  const others = [packet(4, { port: 67 }), packet(5, { protocol: 6 }), packet(6, { fragment: 1 }), packet(7, { header: 6, port: 53 })];
+  const own = [packet(8, { to: [198, 18, 77, 2], protocol: 6 })];
+  const received = (): Buffer[] => {
+    for (const frame of [...dhcp, ...others, ...own]) sendFrame(right.device, frame);
+    right.device.flush();
+    return drainDevice(left.device).map(({ bytes }) => bytes);
+  };
+  const framesOf = (...frames: Uint8Array[]): Buffer[] => frames.map((frame) => Buffer.from(frame));
+  t.same(received(), framesOf(...dhcp));
+  left.device.setAddresses([Uint8Array.of(198, 18, 77, 2)]);
+  t.same(received(), framesOf(...dhcp, ...own));
+  left.device.setAddresses([]);
+  t.same(received(), framesOf(...dhcp));
+  const fixed = openEnd(t, net.left, OWN, { filter: addressFilter([Uint8Array.of(198, 18, 77, 2)]) });
+  fixed.device.setAddresses([]);
+  for (const frame of own) sendFrame(right.device, frame);
+  right.device.flush();
+  t.same(drainDevice(fixed.device).map(({ bytes }) => bytes), framesOf(...own), 'one that was opened for good stays');
+});
+
 t.test('with a filter IPv6 comes in for own addresses, groups and link-local ones, and groups that were joined reach the interface', needsRoot, async (t) => {
   const net = network(t);
   const address = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
@@ -268,6 +304,10 @@ t.test('with a filter IPv6 comes in for own addresses, groups and link-local one
   t.same(drainDevice(left.device).map((frame) => frame.bytes), taken.map((frame) => Buffer.from(frame)));
   left.device.joinGroup(Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 1));
   t.match(net.ip(net.left, 'maddress', 'show', 'dev', OWN), '33:33:ff:00:00:01');
+  left.device.leaveGroup(Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 1));
+  t.notMatch(net.ip(net.left, 'maddress', 'show', 'dev', OWN), '33:33:ff:00:00:01');
+  const most = [Uint8Array.of(198, 18, 77, 2), ...Array.from({ length: 15 + 9 }, () => own[0]!)];
+  t.doesNotThrow(() => addressFilter(most, true), 'as many as options and routers together can bring about');
   t.throws(() => addressFilter(Array.from({ length: 40 }, () => own[0]!)), RangeError, 'a filter has a bound');
 });
 

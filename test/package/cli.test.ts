@@ -78,14 +78,15 @@ t.test('devices: every interface with what it is and how it is used', { skip: la
   t.match(devices['left'], {
     kind: 'veth', up: true, carrier: false, mtu: 1400, mac: '02:00:00:00:00:0a', addresses: ['198.18.0.5/24', '2001:db8::5/64'],
     offloads: { txChecksum: true, segmentation: true },
-    uses: [{ device: 'packet:left', address: 'own' }, { device: 'xdp:left', address: 'own' }, { device: 'macvlan:left', address: 'own' }, { device: 'packet:left', address: 'shared' }, { device: 'raw:left', address: 'kernel' }],
+    uses: [{ device: 'packet:left', address: 'own', network: true }, { device: 'xdp:left', address: 'own', network: false }, { device: 'macvlan:left', address: 'own', network: true },
+      { device: 'packet:left', address: 'shared', network: false }, { device: 'raw:left', address: 'kernel', network: false }],
   });
   t.match(devices['right'], { up: false, addresses: [], uses: [{ device: 'packet:right', address: 'own' }, { device: 'xdp:right', address: 'own' }] });
-  t.match(devices['tap7'], { kind: 'tap', uses: [{ device: 'tap:tap7', address: 'own' }] });
-  t.match(devices['tun7'], { kind: 'tun', mac: null, uses: [{ device: 'tun:tun7', address: 'own' }, { device: 'raw:tun7', address: 'kernel' }] });
+  t.match(devices['tap7'], { kind: 'tap', uses: [{ device: 'tap:tap7', address: 'own', network: true }] });
+  t.match(devices['tun7'], { kind: 'tun', mac: null, uses: [{ device: 'tun:tun7', address: 'own', network: false }, { device: 'raw:tun7', address: 'kernel' }] });
   const text = run([...within, ...NOBODY], 'devices');
   t.equal(text.code, 0, 'anybody may ask');
-  t.match(text.out, /^left: veth, up, no carrier, MTU 1400, 02:00:00:00:00:0a\n  addresses  198\.18\.0\.5\/24, 2001:db8::5\/64\n  offloads   checksums, segmentation.*\n  use        'packet:left', with an address of its own\n  or         'xdp:left', with an address of its own\n  or         'macvlan:left', with an address of its own\n  or         'packet:left', address 'shared'\n/m);
+  t.match(text.out, /^left: veth, up, no carrier, MTU 1400, 02:00:00:00:00:0a\n  addresses  198\.18\.0\.5\/24, 2001:db8::5\/64\n  offloads   checksums, segmentation.*\n  use        'packet:left', with an address of its own, or of the network \(dhcp, slaac\)\n  or         'xdp:left', with an address of its own\n  or         'macvlan:left', with an address of its own, or of the network \(dhcp, slaac\)\n  or         'packet:left', address 'shared'\n/m);
   t.match(text.out, /^right: veth, down: ip link set right up,/m);
   t.match(text.out, /^lo: [^]*?use        by nothing: the device 'loopback'/m);
   t.end();
@@ -109,7 +110,7 @@ t.test('doctor as root: tried in a namespace of its own, of which nothing is lef
   t.equal(ip('link') + ip('address'), before);
   const text = run(within, 'doctor');
   t.equal(text.code, 0);
-  t.match(text.out, /root; tried in a network namespace of its own\n\npacket    works: 'packet:IFNAME'\nshared    works: 'packet:IFNAME' with the address 'shared'\nxdp       works: 'xdp:IFNAME' \(native mode, copied, 1 receive queue\)\nmacvlan   works: 'macvlan:IFNAME'\ntap       works: /);
+  t.match(text.out, /root; tried in a network namespace of its own\n\npacket    works: 'packet:IFNAME' with an address of its own, or of the network \('dhcp', 'slaac'\)\nshared    works: 'packet:IFNAME' with the address 'shared'\nxdp       works: 'xdp:IFNAME' \(native mode, copied, 1 receive queue\)\nmacvlan   works: 'macvlan:IFNAME' with .*\ntap       works: /);
   t.end();
 });
 

@@ -47,9 +47,20 @@ RFC 1122 | 3.3.1.4 | MUST | network | A neighbour that is gone is found
 RFC 1122 | 3.3.2 | MUST | network | Fragments of a packet that stays incomplete are given up after a while
 RFC 1122 | 4.2.3.9 | MUST | network | ICMP errors about segments reach TCP
 RFC 826 | - | - | network | ARP: requests are answered, the sender is learned
-RFC 5227 | 2.1.1 | MUST | network | An address is probed before it is used | not met: the IPv4 address is configured, and used at once; one that another station has is found and told of by 2.4
+RFC 5227 | 2.1.1 | MUST | network | An address is probed before it is used | note: one that DHCP gave always; one that was configured where \`probeAddress\` says so, else it is used at once, and a station that has it is found and told of by 2.4
 RFC 5227 | 2.3 | MUST | network | An address that is used is announced twice
 RFC 5227 | 2.4 | MUST | network | An address is defended, seldom enough to start no war
+RFC 2131 | 3.1 | MUST | network | How an address is allocated: a NAK begins it anew, one that is in use is declined
+RFC 2131 | 4.1 | MUST | network | Messages: retransmission at random times, options in the fields for names
+RFC 2131 | 4.4.1 | MUST | network | From the first message to the lease, and what is not believed | note: without the wait of one to ten seconds before the first message (SHOULD)
+RFC 2131 | 4.4.2 | - | network | A client that knows its last address asks for that one | not met: nothing is kept beyond the process; its lease is given back when it ends in good order
+RFC 2131 | 4.4.3 | - | network | A client with a configured address asks for other settings | n/a: these are configured as well
+RFC 2131 | 4.4.4 | - | network | What goes to all, and what to one server
+RFC 2131 | 4.4.5 | MUST | network | Renewal, rebinding, and the end of a lease
+RFC 2131 | 4.4.6 | - | network | The lease is given back
+RFC 2132 | 3.3 | - | network | The mask
+RFC 2132 | 5.1 | - | network | The MTU of the interface | note: from 576 bytes on
+RFC 3442 | - | MUST | network | Classless routes stand in place of the routers
 RFC 4861 | 5.2 | MUST | network | What goes to a neighbour by itself, and what by a router
 RFC 4861 | 7.1 | MUST | network | Which messages of neighbours are valid
 RFC 4861 | 7.2.2 | MUST | network | Neighbour solicitations: to all first, three times, once a second
@@ -59,12 +70,19 @@ RFC 4861 | 7.3.1 | - | network | Progress of a connection shows that the neighbo
 RFC 4861 | 7.3.2 | - | network | States of a neighbour
 RFC 4861 | 7.3.3 | MUST | network | When a neighbour that is not heard of is asked, and given up
 RFC 4861 | 10 | - | network | The times and counts of neighbour discovery
-RFC 4861 | 6.3.4 | - | network | Router advertisements: default router, prefixes, MTU, hop limit | n/a: addresses and routers are configured, as for IPv4; advertisements are not followed
+RFC 4861 | 6.1.2 | MUST | network | Which advertisements of routers are valid
+RFC 4861 | 6.3.4 | - | network | Router advertisements: default router, prefixes, MTU, hop limit | note: with 'slaac'; the hop limit is only raised, the time between retransmissions stays one second
+RFC 4861 | 6.3.6 | SHOULD | network | A default router that does not answer makes room for another one
+RFC 4861 | 6.3.7 | SHOULD | network | Routers are asked for
+RFC 7559 | 2 | SHOULD | network | Routers are asked for until one answers, ever more seldom
 RFC 4862 | 5.4 | MUST | network | An address is used when nobody else is found to have it
 RFC 4862 | 5.4.2 | MUST | network | The probes for an address
 RFC 4862 | 5.4.3 | MUST | network | A probe of another for an address that is being probed: neither has it
 RFC 4862 | 5.4.4 | MUST | network | An answer to a probe: the address is another's
-RFC 4862 | 5.5.3 | - | network | Addresses made from advertised prefixes | n/a: addresses are configured
+RFC 4862 | 5.5.3 | MUST | network | Addresses made from advertised prefixes, and their lifetimes
+RFC 4862 | 5.5.4 | MUST | network | Addresses that are deprecated, and those that are not valid any more
+RFC 7217 | 5 | MUST | network | Interface identifiers that are stable and opaque | note: the interface is named by its link address; there is no Network_ID
+RFC 7217 | 6 | MUST | network | Another identifier where another station has the address
 RFC 4443 | 2.4 | MUST | network | ICMPv6 errors: to whom not, how large, how often
 RFC 4443 | 3.2 | MUST | network | "Packet too big" reaches TCP
 RFC 4443 | 3.4 | MUST | network | A packet with something unknown in its header is told of as a parameter problem

@@ -355,3 +355,34 @@ t.test('RFC 8201 5.4, RFC 6691 2: the MSS announced is that of the link, whateve
   `);
   t.equal(p.stack.tcb.at(p.flow).sndMss, 960, 'RFC 1191 5: what is known of the path holds for new connections');
 });
+
+t.test('RFC 2131 4.4.5, RFC 4862 5.5.4: an address that is taken away ends its connections, the peers unasked; listeners stay', async (t) => {
+  const p = new Trace(t);
+  p.accept({ mss: 1000 });
+  const [standing] = p.accepted;
+  p.peerPort++;
+  p.inject({ flags: 'S', seq: 0, mss: 1000 });
+  p.discard();
+  p.connect(81);
+  p.discard();
+  const opening = p.flow;
+  t.equal(p.stack.halfOpenCount, 1);
+  p.flow = standing!;
+  p.takeEvents();
+  p.stack.withdrawn(mapped('192.0.2.99'), 0);
+  p.turn();
+  t.equal(p.stack.flowsInUse, 3, 'that of another address concerns nobody');
+  p.stack.withdrawn(mapped(STACK_ADDRESS), 0);
+  p.turn();
+  p.expectNothing();
+  t.equal(p.stack.tcb.at(standing!).error, EADDRNOTAVAIL);
+  t.equal(p.stack.tcb.at(opening).error, EADDRNOTAVAIL);
+  t.same([p.stack.halfOpenCount, p.stack.timersArmed], [0, 0]);
+  for (const flow of [standing!, opening]) p.stack.release(flow);
+  p.turn();
+  t.equal(p.stack.flowsInUse, 0);
+  p.stackPort = 80;
+  p.peerPort++;
+  p.inject({ flags: 'S', seq: 0, mss: 1000 });
+  p.expect({ flags: 'SA', seq: 0, ack: 1 });
+});

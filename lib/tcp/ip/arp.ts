@@ -1,6 +1,6 @@
 /**
- * ARP on one Ethernet interface (RFC 826, RFC 1122 2.3.2, RFC 5227): answers for the own address, asks for others,
- * and holds the packets that wait for an answer.
+ * ARP on one Ethernet interface (RFC 826, RFC 1122 2.3.2, RFC 5227): answers for the own address once it has one, asks for
+ * others, and holds the packets that wait for an answer.
  */
 import type { Device } from '../../nic/device.js';
 import type { TransportSink } from '../transport.js';
@@ -9,6 +9,7 @@ import {
   ARP_LENGTH, ARP_OK, ARP_REPLY, ARP_REQUEST, ARP_SENDER_MAC, arpOperation, arpSender, arpTarget, checkArp, emitArp,
 } from '../wire/arp.js';
 import { ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, emitEthernet, isGroupMac, isZeroMac, sameMac } from '../wire/ethernet.js';
+import type { AddressProbe } from './address_probe.js';
 import { CREATE, OVERRIDE, REACHABLE_TIME, SOLICITED } from './neighbours.js';
 import { RateLimit } from './rate_limit.js';
 import { Resolver } from './resolver.js';
@@ -34,7 +35,10 @@ export class Arp implements Resolution, Solicitor {
   private readonly index: number;
   private readonly device: Device;
   private readonly mac: Uint8Array;
-  private readonly address: number;
+  /** The own address, int32; 0 while there is none in use. */
+  private address: number;
+  /** Looks whether an address is another's; hears every packet of other stations. */
+  private probe: AddressProbe | null = null;
   private readonly routes: Routes;
   private readonly stats: IpStats;
   private readonly replies = new RateLimit(REPLY_RATE, REPLY_BURST);
@@ -44,7 +48,7 @@ export class Arp implements Resolution, Solicitor {
   /** The sender of the packet at hand. */
   private readonly sender = new Int32Array(ADDRESS_WORDS);
 
-  /** @param index of the interface. @param address its own, int32. @param seed for the table's hash. */
+  /** @param index of the interface. @param address its own, int32; 0: none yet. @param seed for the table's hash. */
   constructor(
     index: number, device: Device, mac: Uint8Array, address: number, routes: Routes, transport: TransportSink,
     stats: IpStats, seed: number,
@@ -58,10 +62,32 @@ export class Arp implements Resolution, Solicitor {
     this.resolver = new Resolver(device, mac, TYPE_IPV4, this, transport, stats, seed, REACHABLE_TIME, LOCK_TIME);
   }
 
+  /** Packets go to a probe as well from now on. */
+  hear(probe: AddressProbe): void {
+    this.probe = probe;
+  }
+
   /** Tells every station on the link that the own address is here: now, and once more (RFC 5227 2.3). */
   announce(now: number): void {
     this.tell();
     this.announceAt = now + ANNOUNCE_INTERVAL;
+  }
+
+  /** The own address is this one from now on, and is announced. */
+  use(address: number, now: number): void {
+    this.address = address;
+    this.announce(now);
+  }
+
+  /** There is no own address any more: nobody is answered. */
+  drop(): void {
+    this.address = 0;
+    this.announceAt = Infinity;
+  }
+
+  /** Asks every station who has an address, as one that has none itself (RFC 5227 2.1). */
+  ask(address: number): void {
+    this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, address, 0);
   }
 
   advance(now: number): void {
@@ -77,7 +103,7 @@ export class Arp implements Resolution, Solicitor {
   }
 
   private tell(): void {
-    this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, this.address);
+    this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, this.address, this.address);
   }
 
   /**
@@ -86,18 +112,26 @@ export class Arp implements Resolution, Solicitor {
    * @param toGroup the frame was not sent to this station alone.
    */
   receive(bytes: Uint8Array, at: number, length: number, toGroup: boolean, now: number): void {
-    if (checkArp(bytes, at, length) !== ARP_OK || !this.isPossible(bytes, at)) {
+    if (checkArp(bytes, at, length) !== ARP_OK || !isStation(bytes, at + ARP_SENDER_MAC)) {
       this.stats.ArpInErrors++;
       return;
     }
     const sender = arpSender(bytes, at);
     const senderMac = at + ARP_SENDER_MAC;
+    const request = arpOperation(bytes, at) === ARP_REQUEST;
+    const target = arpTarget(bytes, at);
+    // The link may hand our own broadcasts back.
+    if (this.probe !== null && !sameMac(bytes, senderMac, this.mac, 0)) this.probe.heard(sender, target, request, bytes, senderMac, now);
+    if (this.address === 0) return;
+    if (sender !== 0 && !this.routes.isOnLink(this.index, sender)) {
+      this.stats.ArpInErrors++;
+      return;
+    }
     if (sender === this.address) {
       this.conflict(bytes, senderMac, now);
       return;
     }
-    const request = arpOperation(bytes, at) === ARP_REQUEST;
-    const forUs = arpTarget(bytes, at) === this.address;
+    const forUs = target === this.address;
     if (request) this.stats.ArpInRequests++;
     else this.stats.ArpInReplies++;
     // A probe (RFC 5227) has no sender address yet: it is answered, but there is nothing to learn.
@@ -112,32 +146,23 @@ export class Arp implements Resolution, Solicitor {
   solicit(entry: number, everybody: boolean): void {
     const { addresses, macs } = this.resolver.neighbours;
     const address = addresses[ADDRESS_WORDS * entry + 3]!;
-    if (everybody) this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, address);
-    else this.send(ARP_REQUEST, macs, entry * MAC_LENGTH, null, 0, address);
-  }
-
-  /** False where the sender's addresses cannot be those of a neighbour. */
-  private isPossible(bytes: Uint8Array, at: number): boolean {
-    const mac = at + ARP_SENDER_MAC;
-    if (isGroupMac(bytes, mac) || isZeroMac(bytes, mac)) return false;
-    const sender = arpSender(bytes, at);
-    return sender === 0 || this.routes.isOnLink(this.index, sender);
+    if (everybody) this.send(ARP_REQUEST, BROADCAST_MAC, 0, null, 0, address, this.address);
+    else this.send(ARP_REQUEST, macs, entry * MAC_LENGTH, null, 0, address, this.address);
   }
 
   private conflict(bytes: Uint8Array, senderMac: number, now: number): void {
-    // The link may hand our own broadcasts back.
     if (sameMac(bytes, senderMac, this.mac, 0)) return;
     this.stats.ArpInConflicts++;
     if (this.defences.take(now)) this.tell();
   }
 
   private reply(bytes: Uint8Array, mac: number, address: number, now: number): void {
-    if (this.replies.take(now)) this.send(ARP_REPLY, bytes, mac, bytes, mac, address);
+    if (this.replies.take(now)) this.send(ARP_REPLY, bytes, mac, bytes, mac, address, this.address);
     else this.stats.ArpOutDiscards++;
   }
 
   private send(
-    operation: number, to: Uint8Array, toAt: number, targetMac: Uint8Array | null, targetMacAt: number, target: number,
+    operation: number, to: Uint8Array, toAt: number, targetMac: Uint8Array | null, targetMacAt: number, target: number, sender: number,
   ): void {
     const at = room(this.device);
     if (at < 0) {
@@ -146,9 +171,14 @@ export class Arp implements Resolution, Solicitor {
     }
     const tx = this.device.tx;
     emitEthernet(tx, at, to, toAt, this.mac, 0, TYPE_ARP);
-    emitArp(tx, at + ETHERNET_HEADER, operation, this.mac, this.address, targetMac, targetMacAt, target);
+    emitArp(tx, at + ETHERNET_HEADER, operation, this.mac, sender, targetMac, targetMacAt, target);
     this.device.commit(ETHERNET_HEADER + ARP_LENGTH, 0, 0);
     if (operation === ARP_REQUEST) this.stats.ArpOutRequests++;
     else this.stats.ArpOutReplies++;
   }
+}
+
+/** False where a link address cannot be that of a station. */
+function isStation(bytes: Uint8Array, mac: number): boolean {
+  return !isGroupMac(bytes, mac) && !isZeroMac(bytes, mac);
 }

@@ -81,6 +81,9 @@ export class Icmp6 {
       // RFC 4861 7.1, RFC 6980: from this link, and in one piece.
       const near = ipv6HopLimit(bytes, packet.at) === NDP_HOP_LIMIT && !packet.fragmented && ndp !== null;
       if (!near || !ndp.receive(bytes, at, length, words, packet.now)) stats.Icmp6InErrors++;
+    } else if (type === ROUTER_ADVERTISEMENT && ndp !== null && ndp.routers !== null) {
+      const near = ipv6HopLimit(bytes, packet.at) === NDP_HOP_LIMIT && !packet.fragmented && !packet.claimed;
+      if (!near || !ndp.routers.receive(bytes, at, length, words, packet.now)) stats.Icmp6InErrors++;
     } else if (isUnspecified6(words, 0) || packet.claimed) {
       stats.Icmp6InErrors++;
     } else if (type === ECHO6) {
@@ -88,7 +91,7 @@ export class Icmp6 {
     } else if (type >= UNREACHABLE6 && type <= PARAMETER_PROBLEM6) {
       this.error(bytes, at, length, packet.now);
     }
-    // Routers are configured, not discovered, and redirects not followed: whoever is on the link could turn traffic to itself.
+    // Routers are followed only where that is asked for, and redirects never: whoever is on the link could turn traffic to itself.
   }
 
   private count(type: number): void {

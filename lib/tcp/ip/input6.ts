@@ -21,7 +21,6 @@ import type { Icmp6 } from './icmp6.js';
 import type { PortsInUse } from './input.js';
 import type { Interface } from './interface.js';
 import type { Reassembly } from './reassembly.js';
-import { PREFERRED } from './routes6.js';
 import type { Routes6 } from './routes6.js';
 import type { IpStats } from './stats.js';
 
@@ -132,7 +131,7 @@ export class Input6 {
       return false;
     }
     const own = routes.find(words, ADDRESS_WORDS);
-    const here = own !== null && own.state === PREFERRED
+    const here = own !== null && own.inUse
       && (own.index === from.index || routes.isLoopbackInterface(from.index)
         || (!isLinkLocal6(words, ADDRESS_WORDS) && !routes.isLoopbackInterface(own.index)));
     if (!here) {

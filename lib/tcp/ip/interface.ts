@@ -11,6 +11,7 @@ import type { HostLink } from './host_link.js';
 import type { Input } from './input.js';
 import type { Input6 } from './input6.js';
 import type { Ndp } from './ndp.js';
+import type { OwnAddress } from './own_address.js';
 import type { Resolution } from './resolver.js';
 import type { IpStats } from './stats.js';
 
@@ -19,6 +20,8 @@ export interface Links {
   readonly arp: Arp | null;
   readonly ndp: Ndp | null;
   readonly host: HostLink | null;
+  /** Its IPv4 address, where there is ARP. */
+  readonly own: OwnAddress | null;
 }
 
 export class Interface implements FrameSink {
@@ -26,8 +29,13 @@ export class Interface implements FrameSink {
   readonly device: Device;
   /** Payload memory that the spans of `Device.append` lie in. */
   readonly memory: Uint8Array;
-  /** Largest IP packet, in bytes. */
+  /** Largest IP packet that the device takes, in bytes. */
   readonly mtu: number;
+  /** The same of each family, as a server or a router may have told: no more than that. */
+  mtu4: number;
+  mtu6: number;
+  /** Hop limit of IPv6 packets at least, as a router has told; 0: none has. */
+  hopLimit = 0;
   /** Largest IP packet to hand over for segmentation; 0: none. */
   readonly segmentation: number;
   readonly txChecksum: boolean;
@@ -39,6 +47,10 @@ export class Interface implements FrameSink {
   readonly arp: Arp | null;
   /** The same for IPv6. */
   readonly ndp: Ndp | null;
+  /** The IPv4 address, where it is this interface's to look after. */
+  readonly own: OwnAddress | null;
+  /** The same, where it comes from a DHCP server, whose messages are its own. */
+  private readonly leased: OwnAddress | null;
   /** The kernel's side, where it has the same addresses: what is for no port in use here is the kernel's to answer. */
   readonly host: HostLink | null;
   /** How neighbours are found; null where the link needs no link addresses, or the interface has none of the family. */
@@ -59,6 +71,8 @@ export class Interface implements FrameSink {
     this.device = device;
     this.memory = memory;
     this.mtu = Math.min(can.mtu, IPV4_MAX);
+    this.mtu4 = this.mtu;
+    this.mtu6 = this.mtu;
     this.segmentation = Math.min(can.txSegmentation, IPV4_MAX);
     this.txChecksum = can.txChecksum;
     this.ethernet = can.medium === 'ethernet';
@@ -66,6 +80,8 @@ export class Interface implements FrameSink {
     this.mac = can.mac ?? new Uint8Array(MAC_LENGTH);
     this.arp = links.arp;
     this.ndp = links.ndp;
+    this.own = links.own;
+    this.leased = links.own !== null && links.own.leased ? links.own : null;
     this.host = links.host;
     this.resolution = links.host === null ? links.arp : links.host.four;
     this.resolution6 = links.host === null ? links.ndp : links.host.six;
@@ -100,8 +116,11 @@ export class Interface implements FrameSink {
     const at = offset + ETHERNET_HEADER;
     const left = length - ETHERNET_HEADER;
     const type = ethernetType(bytes, offset);
-    if (type === TYPE_IPV4) this.input.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
-    else if (type === TYPE_IPV6 && this.resolution6 !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
+    if (type === TYPE_IPV4) {
+      if (this.leased === null || !this.leased.takes(bytes, at, left, flags, this.now)) {
+        this.input.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
+      }
+    } else if (type === TYPE_IPV6 && this.resolution6 !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
     else if (type === TYPE_ARP && this.arp !== null) this.arp.receive(bytes, at, left, toGroup, this.now);
     else this.stats.LinkInUnknownTypes++;
   }

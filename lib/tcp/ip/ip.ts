@@ -7,7 +7,9 @@
 import type { Device, HostNetwork } from '../../nic/device.js';
 import { NO_ROUTE } from '../transport.js';
 import type { TransportOutput, TransportSink } from '../transport.js';
-import { ADDRESS_WORDS, formatDotted, isMapped, parseAddress, parsePrefix, setMapped } from '../wire/address.js';
+import { ADDRESS_WORDS, formatDotted, isLinkLocal6, isMapped, parseAddress, parsePrefix, setMapped } from '../wire/address.js';
+import { put32, putWords } from '../wire/bytes.js';
+import { IPV4_MAX } from '../wire/ipv4.js';
 import { Arp } from './arp.js';
 import { HostLink } from './host_link.js';
 import { Icmp } from './icmp.js';
@@ -17,11 +19,15 @@ import type { PortsInUse } from './input.js';
 import { Input6 } from './input6.js';
 import { Interface } from './interface.js';
 import type { Links } from './interface.js';
+import { InterfaceIdentifiers } from './interface_identifier.js';
 import { Ndp } from './ndp.js';
 import { Output } from './output.js';
+import { OwnAddress } from './own_address.js';
+import type { AddressOrigin, Conflict } from './own_address.js';
 import { PathMtu } from './path_mtu.js';
 import { Reassembly } from './reassembly.js';
 import type { ReassemblyEvents } from './reassembly.js';
+import { RouterDiscovery } from './router_discovery.js';
 import { NO_INTERFACE, Routes } from './routes.js';
 import { DUPLICATE, Routes6, TENTATIVE } from './routes6.js';
 import { IpStats } from './stats.js';
@@ -50,6 +56,25 @@ export interface InterfaceConfig {
    * none, it is used at once. Default 1.
    */
   dadTransmits?: number;
+  /**
+   * An IPv4 address, with what goes with it, is to be leased of a DHCP server; on Ethernet, where none is among `addresses`.
+   * `clientId`: as option 61 has it, 2 to 255 bytes; null: by the link address.
+   */
+  dhcp?: { readonly clientId: Uint8Array | null } | null;
+  /**
+   * IPv6 addresses are to be formed of prefixes that the routers of the link advertise, and these are the routers; on Ethernet.
+   * `secret`: 16 bytes, from which the interface identifiers are derived (RFC 7217 5).
+   */
+  slaac?: { readonly secret: Uint8Array } | null;
+  /** The IPv4 address is probed for before it is used (RFC 5227 2.1.1), which takes four to seven seconds. Default: it is used at once. */
+  probe?: boolean;
+}
+
+/** What is to come from the network, and has not yet. */
+export interface Awaited {
+  readonly from: 'dhcp' | 'slaac';
+  /** Somebody has answered, if not with what was wanted. */
+  readonly answered: boolean;
 }
 
 export interface IpConfig {
@@ -71,6 +96,19 @@ const ALL_PORTS: PortsInUse = { of: () => 1 };
 /** Time to live and hop limit (RFC 1700, "IP time to live parameter"). */
 const TIME_TO_LIVE = 64;
 
+/** What was configured of an interface. */
+interface Configured {
+  readonly four: { readonly address: number; readonly prefix: number; readonly gateway: string | null } | null;
+  /** It has an address of IPv6. */
+  readonly six: boolean;
+}
+
+/** How an Ethernet interface comes by its IPv4 address; null where it is to have none. */
+function originOf({ dhcp = null, probe = false }: InterfaceConfig, { four }: Configured): AddressOrigin | null {
+  if (dhcp !== null) return { kind: 'dhcp', ...dhcp };
+  return four === null ? null : { kind: 'configured', ...four, probed: probe };
+}
+
 export class Ip implements TransportOutput, ReassemblyEvents {
   readonly stats = new IpStats();
   private readonly interfaces: Interface[] = [];
@@ -81,6 +119,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   private readonly reassembly = new Reassembly(this.stats);
   private readonly icmp: Icmp;
   private readonly icmp6: Icmp6;
+  /** Counts up when the addresses change. */
+  revision = 0;
   private now: number;
   /** The interface that `receive` asks first, so that a busy one does not starve the others. */
   private first = 0;
@@ -93,9 +133,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     const own = config.interfaces.map((each, index) => this.configure(index, each));
     this.pathMtu = new PathMtu(random());
     this.output = new Output(interfaces, routes, routes6, this.pathMtu, stats, random, config.timeToLive ?? TIME_TO_LIVE);
-    const linkMtu = (index: number): number => interfaces[index]!.mtu;
-    this.icmp = new Icmp(this.output, routes, this.pathMtu, transport, stats, linkMtu);
-    this.icmp6 = new Icmp6(this.output, routes6, this.pathMtu, transport, stats, linkMtu);
+    this.icmp = new Icmp(this.output, routes, this.pathMtu, transport, stats, (index) => interfaces[index]!.mtu4);
+    this.icmp6 = new Icmp6(this.output, routes6, this.pathMtu, transport, stats, (index) => interfaces[index]!.mtu6);
     const input = new Input(routes, this.icmp, transport, reassembly, stats, ports);
     const input6 = new Input6(routes6, this.icmp6, transport, reassembly, stats, ports);
     reassembly.events = this;
@@ -105,30 +144,77 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     }
   }
 
-  /** Who knows the neighbours of an interface. @param own its IPv4 address, and whether it has any of IPv6. */
-  private link(
-    index: number, { device, dadTransmits, host = null }: InterfaceConfig, own: { four: number | null; six: boolean }, transport: TransportSink,
-    random: () => number,
-  ): Links {
+  /** Who knows the neighbours of an interface. @param own its addresses. */
+  private link(index: number, config: InterfaceConfig, own: Configured, transport: TransportSink, random: () => number): Links {
+    const { device, host = null, slaac = null, dhcp = null } = config;
     const { routes, routes6, stats } = this;
     const { medium, mac } = device.capabilities;
-    if (medium !== 'ethernet') return { arp: null, ndp: null, host: null };
+    if (medium !== 'ethernet') {
+      if (slaac !== null || dhcp !== null) throw new TypeError('addresses come from the network where there is Ethernet');
+      return { arp: null, ndp: null, host: null, own: null };
+    }
     if (mac === null) throw new TypeError('an Ethernet device without a link address');
-    if (host !== null) return { arp: null, ndp: null, host: new HostLink(index, host, device, mac, routes, routes6, transport, stats, random) };
-    if (own.six) routes6.addLinkLocal(index, mac);
+    if (host !== null) {
+      return { arp: null, ndp: null, host: new HostLink(index, host, device, mac, routes, routes6, transport, stats, random), own: null };
+    }
+    if (own.six && slaac === null) routes6.addLinkLocal(index, mac);
+    const origin = originOf(config, own);
+    const arp = origin === null ? null
+      : new Arp(index, device, mac, origin.kind === 'configured' && !origin.probed ? origin.address : 0, routes, transport, stats, random());
+    const transmits = config.dadTransmits ?? DAD_TRANSMITS;
+    const ndp = own.six || slaac !== null
+      ? new Ndp(index, device, mac, routes6, transport, stats, random, transmits, () => this.changed(index)) : null;
+    if (ndp !== null && slaac !== null) this.follow(index, ndp, device, new InterfaceIdentifiers(slaac.secret, mac), transport, random);
     return {
-      arp: own.four === null ? null : new Arp(index, device, mac, own.four, routes, transport, stats, random()),
-      ndp: own.six ? new Ndp(index, device, mac, routes6, transport, stats, random, dadTransmits ?? DAD_TRANSMITS) : null,
-      host: null,
+      arp, ndp, host: null,
+      own: arp === null || origin === null ? null
+        : new OwnAddress(index, device, mac, arp, routes, transport, stats, origin, random, { changed: (mtu) => this.changed4(index, mtu) }),
     };
   }
 
-  /** Enters the addresses and routers of an interface. Returns its IPv4 address, and whether it has any of IPv6. */
-  private configure(index: number, { addresses, gateways = [], host = null }: InterfaceConfig): { four: number | null; six: boolean } {
+  private follow(
+    index: number, ndp: Ndp, device: Device, identifiers: InterfaceIdentifiers, transport: TransportSink, random: () => number,
+  ): void {
+    const { interfaces } = this;
+    ndp.follow(new RouterDiscovery(index, this.routes6, ndp, identifiers, transport, Math.min(device.capabilities.mtu, IPV4_MAX), random, {
+      changed: () => this.changed(index),
+      mtu: (bytes) => { interfaces[index]!.mtu6 = bytes; },
+      hopLimit: (limit) => { interfaces[index]!.hopLimit = limit; },
+    }));
+  }
+
+  /** The IPv4 address of an interface is another one, or what goes with it. @param mtu 0: the link's. */
+  private changed4(index: number, mtu: number): void {
+    const own = this.interfaces[index]!;
+    own.mtu4 = mtu === 0 ? own.mtu : Math.min(mtu, own.mtu);
+    this.changed(index);
+  }
+
+  private changed(index: number): void {
+    const { device, own, ndp } = this.interfaces[index]!;
+    this.revision++;
+    // Those that are configured the device knows.
+    if (own?.leased !== true && (ndp === null || ndp.routers === null)) return;
+    const addresses = this.routes6.addresses.filter((address) => address.index === index).map(({ words }) => {
+      const bytes = new Uint8Array(16);
+      putWords(bytes, 0, words, 0);
+      return bytes;
+    });
+    if (own !== null && own.address !== 0) {
+      const bytes = new Uint8Array(4);
+      put32(bytes, 0, own.address);
+      addresses.push(bytes);
+    }
+    device.setAddresses?.(addresses);
+  }
+
+  /** Enters the addresses and routers of an interface, but for an IPv4 address of Ethernet, which is `OwnAddress`'s. */
+  private configure(index: number, { device, addresses, gateways = [], host = null, dhcp = null }: InterfaceConfig): Configured {
     const words = new Int32Array(ADDRESS_WORDS);
-    let four: number | null = null;
-    let six = false;
     const isFour = (text: string): boolean => parseAddress(text, words, 0) && isMapped(words, 0);
+    const gateway = gateways.find(isFour) ?? null;
+    let four: Configured['four'] = null;
+    let six = false;
     for (const address of addresses) {
       const prefix = parsePrefix(address, words, 0);
       if (!isMapped(words, 0)) {
@@ -136,11 +222,11 @@ export class Ip implements TransportOutput, ReassemblyEvents {
         six = true;
         continue;
       }
-      if (four !== null && host === null) throw new RangeError('an interface has one IPv4 address at most');
-      four ??= words[3]!;
-      this.routes.add(index, formatDotted(words[3]!), prefix, gateways.find(isFour) ?? null);
+      if ((four !== null || dhcp !== null) && host === null) throw new RangeError('an interface has one IPv4 address at most');
+      four ??= { address: words[3]!, prefix, gateway };
+      if (device.capabilities.medium !== 'ethernet' || host !== null) this.routes.add(index, formatDotted(words[3]!), prefix, gateway);
     }
-    for (const gateway of gateways) if (!isFour(gateway)) this.routes6.setRouter(index, gateway);
+    for (const each of gateways) if (!isFour(each)) this.routes6.setRouter(index, each);
     return { four, six };
   }
 
@@ -151,14 +237,47 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   /** Tells the stations on every link that this host's addresses are here: once, before the first turn. */
   announce(): void {
     for (const each of this.interfaces) {
-      each.arp?.announce(this.now);
+      each.own?.start(this.now);
       each.ndp?.start(this.now);
     }
   }
 
-  /** True while an own IPv6 address is not in use yet because another station may have it (RFC 4862 5.4). */
+  /** The interfaces are closed in good order: what was leased is given back, with the next flush. */
+  leave(): void {
+    for (const { own } of this.interfaces) own?.stop();
+  }
+
+  /** True while an own address is not in use yet because another station may have it, or because it is to come from the network. */
   get settling(): boolean {
-    return this.routes6.addresses.some(({ state }) => state === TENTATIVE);
+    return this.routes6.addresses.some(({ state }) => state === TENTATIVE)
+      || this.interfaces.some(({ own, ndp }) => own?.settling === true || ndp?.routers?.settling === true);
+  }
+
+  /** What is to come from the network and is not about to: nobody has given it yet. */
+  get awaited(): Awaited[] {
+    const awaited: Awaited[] = [];
+    for (const { own, ndp } of this.interfaces) {
+      if (own !== null && own.leased && own.settling && !own.granted) awaited.push({ from: 'dhcp', answered: own.offered });
+      const routers = ndp?.routers ?? null;
+      if (routers !== null && routers.settling && !routers.forming) awaited.push({ from: 'slaac', answered: routers.answered });
+    }
+    return awaited;
+  }
+
+  /** Where probing for an IPv4 address has last found another station; null where it has not, or another address is in use since. */
+  get conflict(): Conflict | null {
+    return this.interfaces.find(({ own }) => own !== null && own.conflict !== null)?.own?.conflict ?? null;
+  }
+
+  /** The addresses in use that came from the network, by interface, with the lengths of their prefixes. */
+  leased(index: number): string | null {
+    const own = this.interfaces[index]!.own;
+    return own === null || !own.leased || own.address === 0 ? null : `${formatDotted(own.address)}/${own.prefix}`;
+  }
+
+  formed(index: number): string[] {
+    return this.routes6.addresses.filter((address) => address.index === index && address.autoconfigured && address.inUse && !isLinkLocal6(address.words, 0))
+      .map(({ textWithPrefix }) => textWithPrefix);
   }
 
   /** Own IPv6 addresses that another station has, and that are not used therefore. */
@@ -183,7 +302,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     this.now = now;
     this.reassembly.advance(now);
     for (let i = 0; i < this.interfaces.length; i++) {
-      const { resolution, resolution6 } = this.interfaces[i]!;
+      const { own, resolution, resolution6 } = this.interfaces[i]!;
+      if (own !== null) own.advance(now);
       if (resolution !== null) resolution.advance(now);
       if (resolution6 !== null) resolution6.advance(now);
     }
@@ -193,7 +313,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   pollAt(): number {
     let at = this.reassembly.pollAt();
     for (let i = 0; i < this.interfaces.length; i++) {
-      const { host, resolution, resolution6 } = this.interfaces[i]!;
+      const { host, own, resolution, resolution6 } = this.interfaces[i]!;
+      if (own !== null) at = Math.min(at, own.pollAt());
       if (host !== null) at = Math.min(at, host.pollAt());
       if (resolution !== null) at = Math.min(at, resolution.pollAt());
       if (resolution6 !== null) at = Math.min(at, resolution6.pollAt());
@@ -235,12 +356,17 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   mtu(words: Int32Array, remoteAt: number): number {
     const index = this.lookup(words, remoteAt);
     if (index === NO_INTERFACE) return 0;
-    return this.pathMtu.get(words, remoteAt, this.interfaces[index]!.mtu, this.now);
+    return this.pathMtu.get(words, remoteAt, this.mtuOf(index, words, remoteAt), this.now);
   }
 
   linkMtu(words: Int32Array, remoteAt: number): number {
     const index = this.lookup(words, remoteAt);
-    return index === NO_INTERFACE ? 0 : this.interfaces[index]!.mtu;
+    return index === NO_INTERFACE ? 0 : this.mtuOf(index, words, remoteAt);
+  }
+
+  private mtuOf(index: number, words: Int32Array, at: number): number {
+    const to = this.interfaces[index]!;
+    return isMapped(words, at) ? to.mtu4 : to.mtu6;
   }
 
   segmentation(words: Int32Array, remoteAt: number): number {

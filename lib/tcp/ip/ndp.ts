@@ -9,17 +9,19 @@ import {
 } from '../wire/address.js';
 import { getWords, put16, put32, putWords } from '../wire/bytes.js';
 import { ETHERNET_HEADER, MAC_LENGTH, TYPE_IPV6, emitEthernet, isGroupMac, isZeroMac, sameMac } from '../wire/ethernet.js';
-import { NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, finishIcmp6, icmp6Type } from '../wire/icmp6.js';
+import { NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, ROUTER_SOLICITATION, finishIcmp6, icmp6Type } from '../wire/icmp6.js';
 import { ICMP6, IPV6_HEADER, emitIPv6 } from '../wire/ipv6.js';
 import {
   ALL_NODES, NDP_HOP_LIMIT, NDP_TARGET, NONCE, SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS, checkNdp, emitAdvertisement,
   emitSolicitation, ndpOption, ndpOverride, ndpSolicited, setGroupMac, setSolicitedNode,
 } from '../wire/ndp.js';
+import { ALL_ROUTERS, emitRouterSolicitation } from '../wire/router.js';
 import { CREATE, OVERRIDE, REACHABLE_TIME, RETRANSMIT_TIME, SOLICITED } from './neighbours.js';
 import { RateLimit } from './rate_limit.js';
 import { Resolver } from './resolver.js';
 import type { Resolution, Solicitor } from './resolver.js';
 import { room } from './room.js';
+import type { RouterDiscovery, RouterLink } from './router_discovery.js';
 import { DUPLICATE, PREFERRED, TENTATIVE } from './routes6.js';
 import type { Address6, Routes6 } from './routes6.js';
 import type { IpStats } from './stats.js';
@@ -32,20 +34,22 @@ const DEFEND_RATE = 0.1;
 
 const UNSPECIFIED = new Int32Array(ADDRESS_WORDS);
 
-export class Ndp implements Resolution, Solicitor {
+export class Ndp implements Resolution, Solicitor, RouterLink {
   readonly resolver: Resolver;
   private readonly index: number;
   private readonly device: Device;
   private readonly mac: Uint8Array;
   private readonly routes: Routes6;
   private readonly stats: IpStats;
+  private readonly changed: () => void;
   /** The addresses of this interface. */
   private readonly addresses: Address6[];
   /** Solicitations that ask whether another station has an own address (RFC 4862 5.1, DupAddrDetectTransmits). */
   private readonly transmits: number;
-  /** By address: solicitations that are still to be sent, and when the next thing is due, in µs. */
-  private readonly left: number[] = [];
-  private readonly dueAt: number[] = [];
+  /** Follows the routers of the link; null where they are configured. */
+  private discovery: RouterDiscovery | null = null;
+  /** Of the time that a neighbour is believed to be there this is the share here. */
+  private readonly reachableShare: number;
   /** Tells own solicitations, which the link may hand back, from those of others (RFC 7527). */
   private readonly nonce = new Uint8Array(MAC_LENGTH);
   private readonly replies = new RateLimit(REPLY_RATE, REPLY_BURST);
@@ -58,11 +62,15 @@ export class Ndp implements Resolution, Solicitor {
   private readonly words = new Int32Array(2 * ADDRESS_WORDS);
   private readonly groupMac = new Uint8Array(MAC_LENGTH);
 
-  /** @param transmits solicitations before an own address is used; 0: it is used at once. */
+  /**
+   * @param transmits solicitations before an own address is used; 0: it is used at once.
+   * @param changed called when an address has been taken into use.
+   */
   constructor(
     index: number, device: Device, mac: Uint8Array, routes: Routes6, transport: TransportSink, stats: IpStats,
-    random: () => number, transmits: number,
+    random: () => number, transmits: number, changed: () => void,
   ) {
+    this.changed = changed;
     this.index = index;
     this.device = device;
     this.mac = mac;
@@ -71,8 +79,8 @@ export class Ndp implements Resolution, Solicitor {
     this.transmits = transmits;
     this.addresses = routes.addresses.filter((address) => address.index === index);
     // RFC 4861 6.3.2: a random time of half to one and a half, so that hosts do not ask in step.
-    const reachable = REACHABLE_TIME * (0.5 + random() / 2 ** 32);
-    this.resolver = new Resolver(device, mac, TYPE_IPV6, this, transport, stats, random(), reachable, 0);
+    this.reachableShare = 0.5 + (random() >>> 0) / 2 ** 32;
+    this.resolver = new Resolver(device, mac, TYPE_IPV6, this, transport, stats, random(), REACHABLE_TIME * this.reachableShare, 0);
     put32(this.nonce, 0, random());
     put16(this.nonce, 4, random());
   }
@@ -80,28 +88,55 @@ export class Ndp implements Resolution, Solicitor {
   /** Joins the groups of the own addresses and begins to look whether they are this host's alone. */
   start(now: number): void {
     this.join(ALL_NODES);
-    for (const [i, address] of this.addresses.entries()) {
-      this.takeAddress(address.words);
-      setSolicitedNode(this.words, 0, address.words, 0);
-      this.join(this.words);
-      address.state = TENTATIVE;
-      this.left[i] = this.transmits;
-      this.dueAt[i] = now;
-    }
+    for (const address of this.addresses) this.begin(address, now);
+    this.discovery?.start(now);
     this.advance(now);
   }
 
+  /** From now on the routers of the link are followed. */
+  follow(discovery: RouterDiscovery): void {
+    this.discovery = discovery;
+  }
+
+  /** Whether the routers of the link are to be followed, and how. */
+  get routers(): RouterDiscovery | null {
+    return this.discovery;
+  }
+
+  add(address: Address6, at: number): void {
+    this.addresses.push(address);
+    this.begin(address, at);
+  }
+
+  remove(address: Address6): void {
+    this.addresses.splice(this.addresses.indexOf(address), 1);
+    setSolicitedNode(this.words, 0, address.words, 0);
+    if (!this.isMember(this.words.slice(0, ADDRESS_WORDS), 0)) this.leave(address);
+  }
+
+  private begin(address: Address6, at: number): void {
+    this.takeAddress(address.words);
+    setSolicitedNode(this.words, 0, address.words, 0);
+    this.join(this.words);
+    address.state = TENTATIVE;
+    address.probesLeft = this.transmits;
+    address.probeAt = at;
+  }
+
   advance(now: number): void {
+    if (this.discovery !== null) this.discovery.advance(now);
     for (let i = 0; i < this.addresses.length; i++) {
-      if (this.addresses[i]!.state === TENTATIVE && this.dueAt[i]! <= now) this.probe(i, now);
+      const address = this.addresses[i]!;
+      if (address.state === TENTATIVE && address.probeAt <= now) this.probe(address, now);
     }
     this.resolver.neighbours.advance(now);
   }
 
   pollAt(): number {
     let at = this.resolver.neighbours.pollAt();
+    if (this.discovery !== null) at = Math.min(at, this.discovery.pollAt());
     for (let i = 0; i < this.addresses.length; i++) {
-      if (this.addresses[i]!.state === TENTATIVE) at = Math.min(at, this.dueAt[i]!);
+      if (this.addresses[i]!.state === TENTATIVE) at = Math.min(at, this.addresses[i]!.probeAt);
     }
     return at;
   }
@@ -145,6 +180,28 @@ export class Ndp implements Resolution, Solicitor {
     }
   }
 
+  unanswered(entry: number): void {
+    this.routes.unanswered(this.index, this.resolver.neighbours.addresses, ADDRESS_WORDS * entry);
+  }
+
+  // ---- for the routers
+
+  /** RFC 4861 6.3.7: from a link-local address, or from none while there is none yet. */
+  solicitRouters(): void {
+    const { words } = this;
+    copyAddress(ALL_ROUTERS, 0, words, ADDRESS_WORDS);
+    if (!this.routes.sourceOn(this.index, ALL_ROUTERS, 0, words, 0)) copyAddress(UNSPECIFIED, 0, words, 0);
+    this.send(ROUTER_SOLICITATION, ALL_ROUTERS, null, 0, false);
+  }
+
+  learnRouter(words: Int32Array, mac: Uint8Array, macAt: number, now: number): void {
+    if (isPossibleMac(mac, macAt)) this.resolver.neighbours.learn(words, 0, mac, macAt, OVERRIDE | CREATE, now);
+  }
+
+  setReachableTime(time: number): void {
+    this.resolver.neighbours.setReachableTime(time * this.reachableShare);
+  }
+
   // ---- what arrives
 
   private solicited(
@@ -163,7 +220,7 @@ export class Ndp implements Resolution, Solicitor {
     if (mine === null || mine.state === DUPLICATE) return true;
     if (mine.state === TENTATIVE) {
       // RFC 4862 5.4.3: another station wants the same address; and RFC 7527 4.2: unless it is this one.
-      if (probe && !this.isOwnNonce(bytes, at, length)) this.conflict(mine);
+      if (probe && !this.isOwnNonce(bytes, at, length)) this.conflict(mine, now);
       return true;
     }
     if (!this.replies.take(now)) {
@@ -206,16 +263,17 @@ export class Ndp implements Resolution, Solicitor {
   /** Another station says that it has an own address. */
   private claimed(mine: Address6, now: number): void {
     if (mine.state === TENTATIVE) {
-      this.conflict(mine);
-    } else if (mine.state === PREFERRED) {
+      this.conflict(mine, now);
+    } else if (mine.inUse) {
       this.stats.NdpInConflicts++;
       if (this.defences.take(now)) this.announce(mine);
     }
   }
 
-  private conflict(mine: Address6): void {
+  private conflict(mine: Address6, now: number): void {
     mine.state = DUPLICATE;
     this.stats.NdpDuplicates++;
+    this.discovery?.duplicate(mine, now);
   }
 
   private isOwnNonce(bytes: Uint8Array, at: number, length: number): boolean {
@@ -226,15 +284,16 @@ export class Ndp implements Resolution, Solicitor {
   // ---- what is sent
 
   /** One step of duplicate address detection: asks once more, or takes the address into use. */
-  private probe(i: number, now: number): void {
-    const address = this.addresses[i]!;
-    if (this.left[i]! === 0) {
+  private probe(address: Address6, now: number): void {
+    if (address.probesLeft === 0) {
       address.state = PREFERRED;
+      this.discovery?.taken(address, now);
       this.announce(address);
+      this.changed();
       return;
     }
-    this.left[i] = this.left[i]! - 1;
-    this.dueAt[i] = now + RETRANSMIT_TIME;
+    address.probesLeft--;
+    address.probeAt = now + RETRANSMIT_TIME;
     copyAddress(UNSPECIFIED, 0, this.words, 0);
     setSolicitedNode(this.words, ADDRESS_WORDS, address.words, 0);
     this.send(NEIGHBOUR_SOLICITATION, address.words, null, 0, false);
@@ -287,6 +346,9 @@ export class Ndp implements Resolution, Solicitor {
       const probe = isUnspecified6(words, 0);
       length = emitSolicitation(bytes, message, target, 0, probe ? NONCE : SOURCE_LINK_ADDRESS, probe ? this.nonce : this.mac);
       stats.Icmp6OutNeighborSolicits++;
+    } else if (type === ROUTER_SOLICITATION) {
+      length = emitRouterSolicitation(bytes, message, isUnspecified6(words, 0) ? null : this.mac);
+      stats.Icmp6OutRouterSolicits++;
     } else {
       length = emitAdvertisement(bytes, message, target, 0, solicited, this.mac);
       stats.Icmp6OutNeighborAdvertisements++;
@@ -311,6 +373,13 @@ export class Ndp implements Resolution, Solicitor {
     const mac = new Uint8Array(MAC_LENGTH);
     setGroupMac(mac, 0, group, 0);
     this.device.joinGroup?.(mac);
+  }
+
+  private leave(address: Address6): void {
+    const mac = new Uint8Array(MAC_LENGTH);
+    setSolicitedNode(this.words, 0, address.words, 0);
+    setGroupMac(mac, 0, this.words, 0);
+    this.device.leaveGroup?.(mac);
   }
 }
 

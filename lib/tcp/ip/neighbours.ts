@@ -59,7 +59,7 @@ export class Neighbours {
   /** Address of entry `e` at `4 * e`. */
   readonly addresses: Int32Array;
   private readonly events: NeighbourEvents;
-  private readonly reachableTime: number;
+  private reachableTime: number;
   private readonly lockTime: number;
   private readonly seed: number;
   private readonly shift: number;
@@ -114,6 +114,11 @@ export class Neighbours {
     this.deadlines = new Float64Array(capacity);
     this.timerNext = new Int32Array(capacity);
     this.timerPrevious = new Int32Array(capacity);
+  }
+
+  /** How long an answer, or progress of a connection, is believed, in µs. */
+  setReachableTime(time: number): void {
+    this.reachableTime = time;
   }
 
   /**

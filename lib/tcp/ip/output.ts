@@ -235,9 +235,8 @@ export class Output {
   private emit6(length: number, protocol: number, flowLabel: number): void {
     const total = IPV6_HEADER + length + this.spanned;
     if (total > IPV4_MAX) throw new RangeError(`a packet of ${total} bytes`);
-    emitIPv6(
-      this.bytes, this.ipAt, this.tos, flowLabel, total - IPV6_HEADER, protocol, this.timeToLive, this.addresses, 0, ADDRESS_WORDS,
-    );
+    const hopLimit = Math.max(this.timeToLive, this.to!.hopLimit);
+    emitIPv6(this.bytes, this.ipAt, this.tos, flowLabel, total - IPV6_HEADER, protocol, hopLimit, this.addresses, 0, ADDRESS_WORDS);
     this.stats.Ip6OutRequests++;
     this.stats.Ip6OutOctets += total;
   }

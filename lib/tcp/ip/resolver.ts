@@ -25,6 +25,8 @@ const PENDING_BLOCKS = 8192;
 /** Asks for the link address of an entry of `neighbours`: see `NeighbourEvents`. */
 export interface Solicitor {
   solicit(entry: number, everybody: boolean): void;
+  /** Nobody has answered for the entry. */
+  unanswered?(entry: number): void;
 }
 
 /** How the neighbours of one family on an interface are found. */
@@ -91,6 +93,7 @@ export class Resolver implements NeighbourEvents {
 
   failed(entry: number): void {
     this.stats.NeighResFailed++;
+    this.solicitor.unanswered?.(entry);
     const pending = this.pending;
     while (!pending.isEmpty(entry)) {
       this.giveBack(pending.bytes, pending.peek(entry), entry);

@@ -25,6 +25,23 @@ interface Route {
   readonly hasGateway: boolean;
 }
 
+/** A network beyond a router, or one more on the link. Addresses are int32. */
+export interface StaticRoute {
+  readonly network: number;
+  /** 0 to 32 bits. */
+  readonly prefix: number;
+  /** Next hop; 0: the network is on the link. */
+  readonly gateway: number;
+}
+
+/** A static route of an interface. */
+interface Entry {
+  readonly index: number;
+  readonly mask: number;
+  readonly network: number;
+  readonly gateway: number;
+}
+
 /** A route that another has found out. */
 interface FollowedRoute {
   /** Interface that it is of, or NO_INTERFACE. */
@@ -37,7 +54,9 @@ interface FollowedRoute {
 export class Routes {
   /** The neighbour to hand the packet to; set by `lookup`. */
   readonly nextHop = new Int32Array(ADDRESS_WORDS);
-  private readonly routes: Route[] = [];
+  private routes: Route[] = [];
+  /** Routes beside those that follow from the addresses and the gateway; the most specific one first. */
+  private statics: Entry[] = [];
   /** The interface whose address is in 127.0.0.0/8, or NO_INTERFACE. Packets to this host itself go by it. */
   private loopback = NO_INTERFACE;
   private defaultInterface = NO_INTERFACE;
@@ -80,6 +99,21 @@ export class Routes {
     }
   }
 
+  /** Adds routes of interface `index` beside those that its address makes. One to 0.0.0.0/0 stands before any gateway. */
+  addStatic(index: number, routes: readonly StaticRoute[]): void {
+    const more = routes.map(({ network, prefix, gateway }) => ({ index, mask: netmask(prefix), network: network & netmask(prefix), gateway }));
+    this.statics = [...this.statics, ...more].sort((a, b) => (b.mask >>> 0) - (a.mask >>> 0));
+  }
+
+  /** Forgets the addresses, routes and the gateway of interface `index`. */
+  remove(index: number): void {
+    this.routes = this.routes.filter((route) => route.index !== index);
+    this.statics = this.statics.filter((route) => route.index !== index);
+    const first = this.routes.find(({ hasGateway, address }) => hasGateway && !isLoopback4(address));
+    this.defaultInterface = first === undefined ? NO_INTERFACE : first.index;
+    this.gateway = first === undefined ? 0 : first.gateway;
+  }
+
   /** From now on these are the routes, and what the addresses and the gateway say is none. */
   follow(index: number, routes: readonly HostRoute[]): void {
     this.lastRoute = null;
@@ -107,9 +141,22 @@ export class Routes {
         bestMask = route.mask >>> 0;
       }
     }
+    if (this.statics.length > 0) best = this.lookupStatic(destination, best, bestMask);
     if (best !== NO_INTERFACE) return best;
     if (this.defaultInterface !== NO_INTERFACE) this.nextHop[3] = this.gateway;
     return this.defaultInterface;
+  }
+
+  /** The interface of the most specific static route where it is more specific than what was found, `best` by `bestMask`. */
+  private lookupStatic(destination: number, best: number, bestMask: number): number {
+    for (let i = 0; i < this.statics.length; i++) {
+      const { index, mask, network, gateway } = this.statics[i]!;
+      if (best !== NO_INTERFACE && mask >>> 0 <= bestMask) return best;
+      if ((destination & mask) !== network) continue;
+      if (gateway !== 0) this.nextHop[3] = gateway;
+      return index;
+    }
+    return best;
   }
 
   private lookupFollowed(destination: number, routes: readonly FollowedRoute[]): number {
@@ -157,7 +204,13 @@ export class Routes {
     const route = this.routeOf(index);
     if (route === undefined) return false;
     if (route.hasGateway && route.gateway === address) return true;
-    return (address & route.mask) === route.network && isUnicast(address) && address !== route.broadcast;
+    if ((address & route.mask) === route.network && isUnicast(address) && address !== route.broadcast) return true;
+    for (let i = 0; i < this.statics.length; i++) {
+      const { index: at, mask, network, gateway } = this.statics[i]!;
+      if (at !== index) continue;
+      if (gateway === 0 ? (address & mask) === network && isUnicast(address) : gateway === address) return true;
+    }
+    return false;
   }
 
   isLoopbackInterface(index: number): boolean {
@@ -191,6 +244,6 @@ export class Routes {
 }
 
 /** True for an address that one host can have. */
-function isUnicast(address: number): boolean {
+export function isUnicast(address: number): boolean {
   return !isMulticast4(address) && !isReserved4(address) && !isThisNetwork4(address);
 }

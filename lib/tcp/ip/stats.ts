@@ -99,6 +99,7 @@ export class IpStats {
   Icmp6OutTimeExcds = 0;
   Icmp6OutParmProblems = 0;
   Icmp6OutEchoReplies = 0;
+  Icmp6OutRouterSolicits = 0;
   Icmp6OutNeighborSolicits = 0;
   Icmp6OutNeighborAdvertisements = 0;
   Icmp6OutRateLimitHost = 0;
@@ -123,6 +124,15 @@ export class IpStats {
   ArpOutReplies = 0;
   /** Answers not given because of the rate limit or because the device had no room. */
   ArpOutDiscards = 0;
+
+  /** Messages of DHCP servers to this host, and those that made no sense or were not waited for. */
+  DhcpInMsgs = 0;
+  DhcpInErrors = 0;
+  DhcpOutMsgs = 0;
+  /** Leases that have begun, have been extended, and have ended against this host's will. */
+  DhcpLeases = 0;
+  DhcpRenewals = 0;
+  DhcpLost = 0;
 
   /** Neighbours that did not answer. */
   NeighResFailed = 0;

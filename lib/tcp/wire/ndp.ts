@@ -33,9 +33,11 @@ export const ALL_NODES = Int32Array.of(0xff020000, 0, 0, 1);
 
 /** True where a message of `length` bytes has a target and options that can be walked (RFC 4861 7.1). */
 export function checkNdp(bytes: Uint8Array, at: number, length: number): boolean {
-  if (length < NDP_HEADER || bytes[at + ICMP6_CODE] !== 0) return false;
-  const end = at + length;
-  let option = at + NDP_OPTIONS;
+  return length >= NDP_HEADER && bytes[at + ICMP6_CODE] === 0 && checkOptions(bytes, at + NDP_OPTIONS, at + length);
+}
+
+/** True where options from `option` to `end` can be walked: none of them has no length, or leads beyond the end. */
+export function checkOptions(bytes: Uint8Array, option: number, end: number): boolean {
   while (option < end) {
     const size = option + 1 < end ? bytes[option + 1]! << 3 : 0;
     if (size === 0 || option + size > end) return false;
@@ -46,8 +48,12 @@ export function checkNdp(bytes: Uint8Array, at: number, length: number): boolean
 
 /** Place of the first option of a kind that has the length of a link address, -1 where there is none. */
 export function ndpOption(bytes: Uint8Array, at: number, length: number, kind: number): number {
-  const end = at + length;
-  for (let option = at + NDP_OPTIONS; option < end; option += bytes[option + 1]! << 3) {
+  return findOption(bytes, at + NDP_OPTIONS, at + length, kind);
+}
+
+/** The same among the options from `option` to `end`. */
+export function findOption(bytes: Uint8Array, option: number, end: number, kind: number): number {
+  for (; option < end; option += bytes[option + 1]! << 3) {
     if (bytes[option] === kind && bytes[option + 1] === 1) return option + 2;
   }
   return -1;

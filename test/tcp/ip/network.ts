@@ -42,6 +42,8 @@ export class FakeDevice implements Device {
   readonly sent: Sent[] = [];
   /** Frames that one batch holds. */
   batch = 4;
+  /** What it was told last that the own addresses are, in hex. */
+  addresses: string[] = [];
   /** Groups that were joined, link addresses in hex. */
   readonly groups: string[] = [];
   /** False: `flush` makes no room, as where the link is stuck. */
@@ -96,6 +98,14 @@ export class FakeDevice implements Device {
     this.groups.push(Buffer.from(mac).toString('hex'));
   }
 
+  leaveGroup(mac: Uint8Array): void {
+    this.groups.splice(this.groups.indexOf(Buffer.from(mac).toString('hex')), 1);
+  }
+
+  setAddresses(addresses: readonly Uint8Array[]): void {
+    this.addresses = addresses.map((bytes) => Buffer.from(bytes).toString('hex'));
+  }
+
   close(): void {}
 }
 
@@ -122,6 +132,7 @@ export interface SeenError {
 export class FakeTransport implements TransportSink {
   readonly segments: SeenSegment[] = [];
   readonly errors: SeenError[] = [];
+  readonly withdrawals: string[] = [];
   /** What `unreachable` answers. */
   inFlight = true;
 
@@ -134,6 +145,10 @@ export class FakeTransport implements TransportSink {
       segmentSize: arrival.segmentSize,
       interfaceIndex: arrival.interfaceIndex,
     });
+  }
+
+  withdrawn(words: Int32Array, at: number): void {
+    this.withdrawals.push(formatAddress(words, at));
   }
 
   unreachable(
@@ -157,12 +172,15 @@ export class Host {
     capabilities: Partial<DeviceCapabilities> = {},
     options: {
       loopback?: boolean; prefix?: number; addresses?: string[]; gateways?: string[]; dadTransmits?: number; seed?: number; host?: HostNetwork; ports?: PortsInUse;
+      dhcp?: InterfaceConfig['dhcp']; slaac?: InterfaceConfig['slaac']; probe?: boolean;
     } = {},
   ) {
     this.device = new FakeDevice(capabilities);
+    const { dhcp = null, slaac = null, probe = false } = options;
+    const four = dhcp === null ? [`${OWN}/${options.prefix ?? 24}`] : [];
     const interfaces: InterfaceConfig[] = [
-      { device: this.device, memory: MEMORY, addresses: [`${OWN}/${options.prefix ?? 24}`, ...options.addresses ?? []],
-        gateways: [GATEWAY, ...options.gateways ?? []], dadTransmits: options.dadTransmits ?? 1, host: options.host ?? null },
+      { device: this.device, memory: MEMORY, addresses: [...four, ...options.addresses ?? []], gateways: dhcp === null ? [GATEWAY, ...options.gateways ?? []] : [],
+        dadTransmits: options.dadTransmits ?? 1, host: options.host ?? null, dhcp, slaac, probe },
     ];
     if (options.loopback === true) {
       interfaces.push({ device: this.loopback, memory: MEMORY, addresses: ['127.0.0.1/8', '::1/128'] });
