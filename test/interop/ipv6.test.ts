@@ -154,3 +154,30 @@ t.test('RFC 1191, RFC 8201: a path that carries less than the link is found out,
   http.close();
   http.closeAllConnections();
 }));
+
+t.test('a switch that forwards groups only to who has asked for them: it hears which ones, and the server is found', { skip: lacking('curl', 'bridge') }, (t) => withBoth(async (network) => {
+  const id = `tcps-${process.pid}`;
+  const far = `${id}f`;
+  const ip = (...args: string[]): void => void execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.teardown(() => {
+    for (const name of [id, far]) try { ip('netns', 'del', name); } catch { /* it was not made */ }
+  });
+  ip('netns', 'add', id);
+  ip('netns', 'add', far);
+  // It asks at once, and believes after a second that it knows everybody who listens.
+  ip('-n', id, 'link', 'add', 'switch', 'type', 'bridge', 'mcast_snooping', '1', 'mcast_querier', '1', 'mcast_query_response_interval', '100', 'mcast_startup_query_interval', '100');
+  ip('-n', id, 'link', 'set', 'switch', 'up');
+  ip('link', 'set', network.hostInterface, 'netns', id);
+  ip('-n', id, 'link', 'add', 'far0', 'type', 'veth', 'peer', 'name', 'near0', 'netns', far);
+  for (const port of [network.hostInterface, 'far0']) ip('-n', id, 'link', 'set', port, 'master', 'switch', 'up');
+  ip('-n', far, '-6', 'address', 'add', `${network.hostAddress6}/64`, 'dev', 'near0', 'nodad');
+  ip('-n', far, 'link', 'set', 'near0', 'up');
+  const http = listen(createHttpServer(app), { port: 80 });
+  await once(http, 'listening');
+  const group = `ff02::1:ff00:${Number.parseInt(network.serverAddress6.split(':').at(-1) as string, 16).toString(16)}`;
+  const heard = `timeout 20 sh -c 'until ip netns exec ${id} bridge mdb show dev switch | grep -q "port ${network.hostInterface} grp ${group} "; do sleep 0.1; done'; ip netns exec ${id} bridge mdb show dev switch`;
+  t.match(await shell(heard), `port ${network.hostInterface} grp ${group} `);
+  t.match(await shell(`ip netns exec ${far} curl -gsS -m 20 http://[${network.serverAddress6}]/`), 'It works');
+  http.close();
+  http.closeAllConnections();
+}));

@@ -61,6 +61,12 @@ RFC 2131 | 4.4.6 | - | network | The lease is given back
 RFC 2132 | 3.3 | - | network | The mask
 RFC 2132 | 5.1 | - | network | The MTU of the interface | note: from 576 bytes on
 RFC 3442 | - | MUST | network | Classless routes stand in place of the routers
+RFC 2710 | 4 | MUST | network | To a router of version 1 each group is reported by itself
+RFC 3590 | 4 | MUST | network | Groups are reported from a link-local address, or from none while there is none
+RFC 3810 | 5.1.14 | MUST | network | Which queries are valid
+RFC 3810 | 6.1 | MUST | network | A group that was joined or left is told of at once, and once more
+RFC 3810 | 6.2 | MUST | network | Queries are answered, within the time that they give
+RFC 3810 | 8.2.1 | MUST | network | While a router of version 1 is there, its version is spoken
 RFC 4861 | 5.2 | MUST | network | What goes to a neighbour by itself, and what by a router
 RFC 4861 | 7.1 | MUST | network | Which messages of neighbours are valid
 RFC 4861 | 7.2.2 | MUST | network | Neighbour solicitations: to all first, three times, once a second

@@ -7,7 +7,7 @@ import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, copyAddress, isMulticast6, isUnspecified6 } from '../wire/address.js';
 import { copyBytes, getWords, put16, put32 } from '../wire/bytes.js';
 import {
-  ECHO6, ECHO_REPLY6, FIRST_INFORMATIONAL, ICMP6_BAD_CHECKSUM, ICMP6_EMBEDDED, ICMP6_OK, NEIGHBOUR_ADVERTISEMENT,
+  ECHO6, ECHO_REPLY6, FIRST_INFORMATIONAL, ICMP6_BAD_CHECKSUM, ICMP6_EMBEDDED, ICMP6_OK, MLD_QUERY, NEIGHBOUR_ADVERTISEMENT,
   NEIGHBOUR_SOLICITATION, NO_ROUTE6, PACKET_TOO_BIG, PARAMETER_PROBLEM6, PORT6, PROHIBITED6, REASSEMBLY_TIME, REDIRECT6,
   ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION, TIME_EXCEEDED6, UNREACHABLE6, checkIcmp6, emitIcmp6, finishIcmp6, icmp6Code,
   icmp6Parameter, icmp6Type,
@@ -17,6 +17,7 @@ import {
   FRAGMENT, FRAGMENT_HEADER, ICMP6, IPV6_DESTINATION, IPV6_HEADER, IPV6_MTU_MIN, IPV6_NEXT_HEADER, IPV6_OK, IPV6_PAYLOAD_LENGTH,
   IPV6_SOURCE, UNKNOWN_NEXT_HEADER, UNKNOWN_OPTION, checkIPv6Embedded, ipv6HopLimit, ipv6NextHeader, ipv6TrafficClass, upperAt,
 } from '../wire/ipv6.js';
+import { MLD_HOP_LIMIT, hasRouterAlert } from '../wire/mld.js';
 import { NDP_HOP_LIMIT } from '../wire/ndp.js';
 import { tcpDestination, tcpSequence, tcpSource } from '../wire/tcp.js';
 import type { Packet6 } from './input6.js';
@@ -86,6 +87,9 @@ export class Icmp6 {
       if (!near || !ndp.routers.receive(bytes, at, length, words, packet.now)) stats.Icmp6InErrors++;
     } else if (isUnspecified6(words, 0) || packet.claimed) {
       stats.Icmp6InErrors++;
+    } else if (type === MLD_QUERY && ndp !== null) {
+      const near = ipv6HopLimit(bytes, packet.at) === MLD_HOP_LIMIT && !packet.fragmented && hasRouterAlert(bytes, packet.at);
+      if (!near || !ndp.groups.receive(bytes, at, length, words, packet.now)) stats.Icmp6InErrors++;
     } else if (type === ECHO6) {
       if (packet.answerable) this.reply(packet, at, length);
     } else if (type >= UNREACHABLE6 && type <= PARAMETER_PROBLEM6) {
@@ -103,6 +107,7 @@ export class Icmp6 {
       case PARAMETER_PROBLEM6: stats.Icmp6InParmProblems++; break;
       case ECHO6: stats.Icmp6InEchos++; break;
       case ECHO_REPLY6: stats.Icmp6InEchoReplies++; break;
+      case MLD_QUERY: stats.Icmp6InGroupMembQueries++; break;
       case ROUTER_SOLICITATION: stats.Icmp6InRouterSolicits++; break;
       case ROUTER_ADVERTISEMENT: stats.Icmp6InRouterAdvertisements++; break;
       case NEIGHBOUR_SOLICITATION: stats.Icmp6InNeighborSolicits++; break;

@@ -5,7 +5,7 @@
 import type { Device } from '../../nic/device.js';
 import type { TransportSink } from '../transport.js';
 import {
-  ADDRESS_WORDS, copyAddress, isMulticast6, isUnspecified6, sameAddress,
+  ADDRESS_WORDS, copyAddress, isLinkLocal6, isMulticast6, isUnspecified6, sameAddress,
 } from '../wire/address.js';
 import { getWords, put16, put32, putWords } from '../wire/bytes.js';
 import { ETHERNET_HEADER, MAC_LENGTH, TYPE_IPV6, emitEthernet, isGroupMac, isZeroMac, sameMac } from '../wire/ethernet.js';
@@ -17,6 +17,7 @@ import {
 } from '../wire/ndp.js';
 import { ALL_ROUTERS, emitRouterSolicitation } from '../wire/router.js';
 import { CREATE, OVERRIDE, REACHABLE_TIME, RETRANSMIT_TIME, SOLICITED } from './neighbours.js';
+import { Mld } from './mld.js';
 import { RateLimit } from './rate_limit.js';
 import { Resolver } from './resolver.js';
 import type { Resolution, Solicitor } from './resolver.js';
@@ -36,6 +37,8 @@ const UNSPECIFIED = new Int32Array(ADDRESS_WORDS);
 
 export class Ndp implements Resolution, Solicitor, RouterLink {
   readonly resolver: Resolver;
+  /** Tells the link of the groups that this interface is in. */
+  readonly groups: Mld;
   private readonly index: number;
   private readonly device: Device;
   private readonly mac: Uint8Array;
@@ -81,6 +84,7 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
     // RFC 4861 6.3.2: a random time of half to one and a half, so that hosts do not ask in step.
     this.reachableShare = 0.5 + (random() >>> 0) / 2 ** 32;
     this.resolver = new Resolver(device, mac, TYPE_IPV6, this, transport, stats, random(), REACHABLE_TIME * this.reachableShare, 0);
+    this.groups = new Mld(device, mac, stats, random, (words, at) => this.linkLocal(words, at));
     put32(this.nonce, 0, random());
     put16(this.nonce, 4, random());
   }
@@ -111,13 +115,14 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
   remove(address: Address6): void {
     this.addresses.splice(this.addresses.indexOf(address), 1);
     setSolicitedNode(this.words, 0, address.words, 0);
-    if (!this.isMember(this.words.slice(0, ADDRESS_WORDS), 0)) this.leave(address);
+    if (this.groups.leave(this.words)) this.leave(this.words);
   }
 
   private begin(address: Address6, at: number): void {
     this.takeAddress(address.words);
     setSolicitedNode(this.words, 0, address.words, 0);
     this.join(this.words);
+    this.groups.join(this.words);
     address.state = TENTATIVE;
     address.probesLeft = this.transmits;
     address.probeAt = at;
@@ -125,6 +130,8 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
 
   advance(now: number): void {
     if (this.discovery !== null) this.discovery.advance(now);
+    // RFC 4862 5.4.2: switches must know of the group before the address is asked for.
+    this.groups.advance(now);
     for (let i = 0; i < this.addresses.length; i++) {
       const address = this.addresses[i]!;
       if (address.state === TENTATIVE && address.probeAt <= now) this.probe(address, now);
@@ -133,7 +140,7 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
   }
 
   pollAt(): number {
-    let at = this.resolver.neighbours.pollAt();
+    let at = Math.min(this.resolver.neighbours.pollAt(), this.groups.pollAt());
     if (this.discovery !== null) at = Math.min(at, this.discovery.pollAt());
     for (let i = 0; i < this.addresses.length; i++) {
       if (this.addresses[i]!.state === TENTATIVE) at = Math.min(at, this.addresses[i]!.probeAt);
@@ -288,6 +295,7 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
     if (address.probesLeft === 0) {
       address.state = PREFERRED;
       this.discovery?.taken(address, now);
+      if (isLinkLocal6(address.words, 0)) this.groups.sourceCame();
       this.announce(address);
       this.changed();
       return;
@@ -375,10 +383,16 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
     this.device.joinGroup?.(mac);
   }
 
-  private leave(address: Address6): void {
+  /** A link-local address to send from; false where there is none yet. */
+  private linkLocal(words: Int32Array, at: number): boolean {
+    const own = this.addresses.find((address) => address.inUse && isLinkLocal6(address.words, 0));
+    if (own !== undefined) copyAddress(own.words, 0, words, at);
+    return own !== undefined;
+  }
+
+  private leave(group: Int32Array): void {
     const mac = new Uint8Array(MAC_LENGTH);
-    setSolicitedNode(this.words, 0, address.words, 0);
-    setGroupMac(mac, 0, this.words, 0);
+    setGroupMac(mac, 0, group, 0);
     this.device.leaveGroup?.(mac);
   }
 }

@@ -94,6 +94,8 @@ export class IpStats {
   Icmp6InNeighborSolicits = 0;
   Icmp6InNeighborAdvertisements = 0;
   Icmp6InRedirects = 0;
+  /** Queries for the groups that this host is in. */
+  Icmp6InGroupMembQueries = 0;
   Icmp6OutMsgs = 0;
   Icmp6OutDestUnreachs = 0;
   Icmp6OutTimeExcds = 0;
@@ -102,6 +104,10 @@ export class IpStats {
   Icmp6OutRouterSolicits = 0;
   Icmp6OutNeighborSolicits = 0;
   Icmp6OutNeighborAdvertisements = 0;
+  /** Of groups: reports and farewells of MLD version 1, reports of version 2. */
+  Icmp6OutGroupMembResponses = 0;
+  Icmp6OutGroupMembReductions = 0;
+  Icmp6OutMLDv2Reports = 0;
   Icmp6OutRateLimitHost = 0;
 
   /** Own IPv6 addresses that another station turned out to have before they were used (RFC 4862 5.4). */

@@ -16,7 +16,7 @@ import {
 
 function counted(host: Host): Partial<IpStats> {
   return Object.fromEntries(Object.entries(host.stats).filter(([name, count]) => (
-    count !== 0 && !name.endsWith('Octets') && !/^(Arp|IpOut|Ip6Out(?!No)|Icmp6Out(Msgs|Neighbor))/.test(name)
+    count !== 0 && !name.endsWith('Octets') && !/^(Arp|IpOut|Ip6Out(?!No)|Icmp6Out(Msgs|Neighbor|MLD))/.test(name)
   )));
 }
 

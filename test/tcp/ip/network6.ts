@@ -144,3 +144,35 @@ export function isIntact6(bytes: Uint8Array, at = IP): boolean {
   return get16(bytes, at + 4) === length
     && add(pseudoHeader6(words, 0, 4, ipv6NextHeader(bytes, at), length), bytes, at + 40, length) === 0xffff;
 }
+
+/** A frame with a query for groups. @param group `::` for all. @param version 1 or 2. @param delay its field of the longest delay. */
+export function query6(group: string, version: 1 | 2, delay: number, options: Packet6Options & { routerAlert?: boolean; code?: number } = {}): Uint8Array {
+  const { from = ROUTER6, to = group === '::' ? ALL_NODES6 : group, hopLimit = 1, routerAlert = true } = options;
+  const data = new Uint8Array(version === 1 ? 16 : 20);
+  putWords(data, 0, wordsOf(group), 0);
+  const message = icmp6(130, 0, delay << 16, data, from, to);
+  const alert = routerAlert ? [5, 2, 0, 0, 1, 0] : [1, 4, 0, 0, 0, 0];
+  return packet6(0, Uint8Array.of(ICMP6, 0, ...alert, ...message), { from, to, hopLimit });
+}
+
+const RECORDS = ['', 'in', 'ex', 'to in', 'to ex'];
+
+/** Of sent frames those about groups: the only ones with options for each hop. */
+export function groupFrames6(sent: readonly Sent[]): readonly Sent[] {
+  return sent.filter(({ bytes }) => get16(bytes, IP - 2) === TYPE_IPV6 && ipv6NextHeader(bytes, IP) === 0);
+}
+
+/** The same in words: what they say, the source, and where they go. */
+export function groups6(sent: readonly Sent[]): string[] {
+  return groupFrames6(sent).map(({ bytes }) => {
+    const [from, to] = [addressAt(bytes, IP + 8), addressAt(bytes, IP + 24)];
+    const message = UPPER + 8;
+    const type = bytes[message];
+    if (type !== 143) return `${type === 131 ? 'report' : 'done'} ${addressAt(bytes, message + 8)}, from ${from} to ${to}`;
+    const records = Array.from({ length: get16(bytes, message + 6) }, (_, i) => {
+      const at = message + 8 + 20 * i;
+      return `${RECORDS[bytes[at]!]!} ${addressAt(bytes, at + 4)}`;
+    });
+    return `${records.join(', ')}, from ${from} to ${to}`;
+  });
+}
