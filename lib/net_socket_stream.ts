@@ -103,6 +103,7 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   private declare _timer: IdleTimer | null;
   private declare _onread: OnRead | null;
   private declare _resetting: boolean;
+  private declare _carriesTls: boolean;
 
   /** @internal Fills in what is the package's own. @param seconds as with `AcceptOptions`; left out: as the options say. */
   _initialise(options: SocketOptions | AcceptOptions, onread: OnRead | null, seconds?: number): void {
@@ -111,6 +112,13 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
     this._timer = null;
     this._onread = onread;
     this._resetting = false;
+    this._carriesTls = false;
+  }
+
+  /** @internal A TLSSocket takes over the bytes, and with them the decision what follows the peer's FIN: the socket does not end by itself. */
+  _carryTls(): void {
+    this._carriesTls = true;
+    this.allowHalfOpen = true;
   }
 
   /** @internal Fills in what Node's constructor does for other sockets. */
@@ -264,8 +272,10 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
       this.once('connect', () => this._final(callback));
     } else {
       this._link.end();
-      // 'finish' comes with the next turn, as from a system call: what follows `end` in this one still finds the socket open.
-      setImmediate(callback);
+      // 'finish' comes with the next turn, as from a system call: what follows `end` in this one still finds the socket open. TLS alone has no
+      // use for that: it lets go of a socket that it has ended before what the peer answers can be heard, as over the kernel's handles.
+      if (this._carriesTls) process.nextTick(callback);
+      else setImmediate(callback);
     }
   }
 
