@@ -6,6 +6,7 @@ import { LoopbackDevice } from '../nic/loopback.js';
 import { deviceMemory } from '../nic/memory.js';
 import type { Alias } from '../nic/memory.js';
 import { openDevice } from '../nic/open.js';
+import { OwnAddresses } from '../nic/own_addresses.js';
 import { pcap } from '../nic/pcap.js';
 import { RawDevice } from '../nic/raw.js';
 import { addressText } from '../nic/route_netlink.js';
@@ -30,6 +31,8 @@ export interface OpenInterface {
   readonly claims: PortClaims | null;
   /** The kernel's network, where it has the same address and the link is Ethernet. */
   readonly host: (HostNetwork & { readonly fd: number }) | null;
+  /** What keeps other TCP servers from having the same addresses there, where the system does not: to be closed behind the device. */
+  readonly held: OwnAddresses | null;
 }
 
 /**
@@ -40,20 +43,30 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null };
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null, held: null };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
   const { gateways, netns, beside } = config;
-  const nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns, beside });
+  const held = holdAddresses(config);
+  let nic: Device | null = null;
   try {
+    nic = openDevice(config.device, region, shared, { filterAddresses: config.addresses.map(bytesOf), netns, beside });
     return [
-      { device: decorate(nic, config, memory, clock), memory, gateways, ...ofKernel(nic, config.addresses) },
+      { device: decorate(nic, config, memory, clock), memory, gateways, held, ...ofKernel(nic, config.addresses) },
       { device: loopback, ...own },
     ];
   } catch (error) {
-    nic.close();
+    nic?.close();
+    held?.close();
     throw error;
   }
+}
+
+/** An interface takes any number of packet sockets; a TAP or TUN interface takes one process, and addresses of the kernel's are shared port by port. */
+function holdAddresses({ device, addresses, netns, beside }: ServerConfig): OwnAddresses | null {
+  const name = /^(?:packet|macvlan):(.+)$/.exec(device)?.[1];
+  if (name === undefined || beside) return null;
+  return new OwnAddresses(name, addresses.map((address) => addressText(bytesOf(address))), netns);
 }
 
 /** What an interface has of the kernel's. */
