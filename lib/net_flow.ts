@@ -37,6 +37,8 @@ export interface FlowOwner {
   _pushNews(chunk: Uint8Array): boolean;
   read(size?: number): unknown;
   destroy(error?: Error): unknown;
+  /** The end of the other side is told in the next turn. */
+  _planEnd(): void;
   /** Bytes moved: the idle time begins anew. */
   _touch(): void;
   /** The active open is done. */
@@ -86,6 +88,8 @@ export class SocketFlow implements FlowHandler, PortUser {
   private opening = false;
   /** An accepted socket that the app has not seen yet: its bytes wait. */
   private held = false;
+  /** The end has come, and is told in the next turn of the event loop. */
+  private endDue = false;
   private ended = false;
   /** Why the flow is dead, and the app was not told: it neither reads nor writes. */
   private failed = 0;
@@ -329,9 +333,11 @@ export class SocketFlow implements FlowHandler, PortUser {
     }
     // Callbacks of the app ran: the flow may be gone.
     if (!this.reading || this.flow === null || !flow.ended) return;
-    // As in Node, what the last bytes have set going comes before the end does.
-    if (waiting) {
+    // As in Node, what the last bytes have set going comes before the end does, and what follows from the end comes before any timer.
+    if (!this.endDue) {
+      this.endDue = true;
       setImmediate(pumpAgain, this);
+      this.owner._planEnd();
       return;
     }
     this.reading = false;

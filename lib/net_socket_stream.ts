@@ -65,9 +65,16 @@ function internals(socket: SocketStream): StreamInternals {
   return socket as unknown as StreamInternals;
 }
 
-function emitClose(socket: SocketStream, link: SocketFlow, hadError: boolean): void {
-  link.abandonWrite();
-  socket.emit('close', hadError);
+function emitClose(socket: SocketStream): void {
+  socket._emitClose();
+}
+
+function finishPlanned(socket: SocketStream): void {
+  socket._finishPlanned();
+}
+
+function closePlanned(socket: SocketStream): void {
+  socket._closePlanned();
 }
 
 /** What `write` is once the peer has ended the connection and this side was ended with it. */
@@ -103,6 +110,13 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   private declare _timer: IdleTimer | null;
   private declare _onread: OnRead | null;
   private declare _resetting: boolean;
+  private declare _carriesTls: boolean;
+  /** What the socket was destroyed with, until 'close' says so. */
+  private declare _destroyedLink: SocketFlow | null;
+  private declare _destroyedByError: boolean;
+  /** The callback of `_final`, until 'finish' is due. */
+  private declare _finalCallback: WriteCallback | null;
+  private declare _endPlanned: boolean;
 
   /** @internal Fills in what is the package's own. @param seconds as with `AcceptOptions`; left out: as the options say. */
   _initialise(options: SocketOptions | AcceptOptions, onread: OnRead | null, seconds?: number): void {
@@ -111,6 +125,17 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
     this._timer = null;
     this._onread = onread;
     this._resetting = false;
+    this._carriesTls = false;
+    this._destroyedLink = null;
+    this._destroyedByError = false;
+    this._finalCallback = null;
+    this._endPlanned = false;
+  }
+
+  /** @internal A TLSSocket takes over the bytes, and with them the decision what follows the peer's FIN: the socket does not end by itself. */
+  _carryTls(): void {
+    this._carriesTls = true;
+    this.allowHalfOpen = true;
   }
 
   /** @internal Fills in what Node's constructor does for other sockets. */
@@ -264,9 +289,49 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
       this.once('connect', () => this._final(callback));
     } else {
       this._link.end();
-      // 'finish' comes with the next turn, as from a system call: what follows `end` in this one still finds the socket open.
-      setImmediate(callback);
+      // 'finish' comes with the next turn, as from a system call: what follows `end` in this one still finds the socket open. TLS alone has no
+      // use for that: it lets go of a socket that it has ended before what the peer answers can be heard, as over the kernel's handles.
+      if (this._carriesTls) process.nextTick(callback);
+      else {
+        this._finalCallback = callback;
+        this._planEnd();
+      }
     }
+  }
+
+  /**
+   * @internal In the next turn of the event loop there is a place for 'finish', and one for 'close' behind it: where the one brings about the
+   * other, no timer comes between them, as none does where Node closes a handle.
+   */
+  _planEnd(): void {
+    if (this._endPlanned) return;
+    this._endPlanned = true;
+    setImmediate(finishPlanned, this);
+    setImmediate(closePlanned, this);
+  }
+
+  /** @internal */
+  _finishPlanned(): void {
+    const callback = this._finalCallback;
+    this._finalCallback = null;
+    callback?.();
+  }
+
+  /** @internal */
+  _closePlanned(): void {
+    this._endPlanned = false;
+    this._emitClose();
+    // It was asked for behind the place of 'finish'.
+    if (this._finalCallback !== null) this._planEnd();
+  }
+
+  /** @internal Emits 'close' where it is due. */
+  _emitClose(): void {
+    const link = this._destroyedLink;
+    if (link === null) return;
+    this._destroyedLink = null;
+    link.abandonWrite();
+    this.emit('close', this._destroyedByError);
   }
 
   /** @internal */
@@ -285,7 +350,9 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
     link.release(this._resetting);
     this._resetting = false;
     // After this turn's events, as Node closes its handles.
-    setImmediate(emitClose, this, link, Boolean(error));
+    this._destroyedLink = link;
+    this._destroyedByError = Boolean(error);
+    if (!this._endPlanned) setImmediate(emitClose, this);
     callback(error);
     const server = this._server;
     if (!server) return;

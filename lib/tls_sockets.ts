@@ -77,6 +77,7 @@ prototype._init = function _init(this: TlsInternals, socket, wrap) {
   nodeInit.call(this, socket, wrap);
   if (!(socket instanceof SocketStream) || wrap === null || wrap._handle === null) return;
   lend(socket, wrap._handle);
+  socket._carryTls();
   // Node takes a socket without a handle for one that has yet to connect.
   this.connecting = socket.pending;
 };

@@ -6,18 +6,19 @@
  * nothing that arrives there, as it would where it is a router, and has no IPv6 there.
  *
  * The interface goes when the device is closed. One whose process ended without that is removed by the next that is opened in the namespace: for
- * as long as it is used its process holds an abstract UNIX socket of its name, of which the kernel has one list for each network namespace.
+ * as long as it is used its process holds its name (held_names.ts).
  */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { AfPacketDevice, type AfPacketOptions } from './af_packet.js';
 import type { DeviceMemory } from './device.js';
+import { holdName } from './held_names.js';
 import { bringUp, interfaceInfo } from './interfaces.js';
 import { addLink, readLinks, removeLink, standAside } from './links.js';
 import { bytesAttribute } from './netlink.js';
 import { RouteSocket } from './route_netlink.js';
 import { EBUSY, EINVAL, ENETDOWN, EOPNOTSUPP, EPERM, SystemError } from './system_error.js';
-import { AF_UNIX, bind, close, SOCK_DGRAM, socket } from './syscalls.js';
+import { close } from './syscalls.js';
 
 const KIND = 'macvlan';
 const IFLA_MACVLAN_MODE = 1;
@@ -74,7 +75,7 @@ function make(parent: string): Made {
   let holder = -1;
   try {
     removeStale(links);
-    holder = hold(name)!;
+    holder = holdName(name)!;
     const result = addLink(links, {
       name, kind: KIND, parent: index, flags: IFF_NOARP,
       data: [bytesAttribute(IFLA_MACVLAN_MODE, new Uint8Array(Uint32Array.of(MACVLAN_MODE_BRIDGE).buffer))],
@@ -116,26 +117,10 @@ function remove({ index, holder, links }: Made): void {
 function removeStale(links: RouteSocket): void {
   for (const { name, kind, index } of readLinks(links)) {
     if (kind !== KIND || !NAME.test(name)) continue;
-    const holder = hold(name);
+    const holder = holdName(name);
     if (holder === null) continue;
     removeLink(links, index);
     close(holder);
-  }
-}
-
-/** Descriptor of the socket that holds an interface; null where another has it. */
-function hold(name: string): number | null {
-  const path = new TextEncoder().encode(`\0tcp-offload ${name}`);
-  const address = new Uint8Array(2 + path.length);
-  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-  address.set(path, 2);
-  const fd = socket(AF_UNIX, SOCK_DGRAM, 0, 'cannot open a socket to hold an interface');
-  try {
-    bind(fd, address, 'an interface is held by another');
-    return fd;
-  } catch {
-    close(fd);
-    return null;
   }
 }
 

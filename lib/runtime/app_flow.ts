@@ -239,7 +239,7 @@ export class ChannelFlow implements AppFlow {
   }
 
   close(): void {
-    this.#request(FLOW_END | FLOW_CLOSE);
+    this.#request(FLOW_CLOSE);
     this.#letGo();
   }
 

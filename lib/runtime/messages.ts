@@ -46,7 +46,7 @@ export type Distribution = (typeof DISTRIBUTIONS)[number];
 
 /** Nothing more will be written: FIN after `txWritten`. */
 export const FLOW_END = 0x100;
-/** The app has let go of the flow. */
+/** The app has let go of the flow: FIN after `txWritten`; or, where it has not read everything, a reset. */
 export const FLOW_CLOSE = 0x200;
 /** Reset the flow. */
 export const FLOW_RESET = 0x400;

@@ -6,6 +6,7 @@ import { LoopbackDevice } from '../nic/loopback.js';
 import { deviceMemory } from '../nic/memory.js';
 import type { Alias } from '../nic/memory.js';
 import { openDevice } from '../nic/open.js';
+import { OwnAddresses } from '../nic/own_addresses.js';
 import { pcap } from '../nic/pcap.js';
 import { RawDevice } from '../nic/raw.js';
 import { addressText } from '../nic/route_netlink.js';
@@ -37,6 +38,8 @@ export interface OpenInterface {
   readonly dhcp: NonNullable<InterfaceConfig['dhcp']> | null;
   readonly slaac: NonNullable<InterfaceConfig['slaac']> | null;
   readonly probe: boolean;
+  /** What keeps other TCP servers from having the same addresses there, where the system does not: to be closed behind the device. */
+  readonly held: OwnAddresses | null;
 }
 
 /**
@@ -47,22 +50,25 @@ export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alia
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null, ...NOT_OF_NETWORK };
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null, held: null, ...NOT_OF_NETWORK };
   if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
   const { gateways, netns, beside, addresses } = config;
   const fixed = fixedAddresses(addresses);
-  const nic = openDevice(config.device, region, shared, {
-    filterAddresses: fixed.map(bytesOf), netns, beside,
-    ...(fixed.length === addresses.length ? {} : { networkAddresses: addresses.includes(DHCP) ? 'dhcp' : 'ipv6' }),
-  });
+  const held = holdAddresses(config);
+  let nic: Device | null = null;
   try {
+    nic = openDevice(config.device, region, shared, {
+      filterAddresses: fixed.map(bytesOf), netns, beside,
+      ...(fixed.length === addresses.length ? {} : { networkAddresses: addresses.includes(DHCP) ? 'dhcp' : 'ipv6' }),
+    });
     return [
-      { device: decorate(nic, config, memory, clock), memory, gateways, ...ofKernel(nic, fixed), ...ofNetwork(config) },
+      { device: decorate(nic, config, memory, clock), memory, gateways, held, ...ofKernel(nic, fixed), ...ofNetwork(config) },
       { device: loopback, ...own },
     ];
   } catch (error) {
-    nic.close();
+    nic?.close();
+    held?.close();
     throw error;
   }
 }
@@ -77,6 +83,17 @@ function ofNetwork({ addresses, clientId, addressSecret: secret, probeAddress }:
     slaac: addresses.includes(SLAAC) ? { secret: addressSecret(secret) } : null,
     probe: probeAddress,
   };
+}
+
+/**
+ * An interface takes any number of packet sockets; a TAP or TUN interface takes one process, AF_XDP one program, and addresses of the kernel's are shared port by
+ * port. What the network gives goes by the link address, of which each macvlan interface has its own.
+ */
+function holdAddresses({ device, addresses, clientId, netns, beside }: ServerConfig): OwnAddresses | null {
+  const [, kind, name] = /^(packet|macvlan):(.+)$/.exec(device) ?? [];
+  if (name === undefined || beside) return null;
+  const given = kind === 'packet' ? addresses.filter((address) => address === SLAAC || (address === DHCP && clientId === null)) : [];
+  return new OwnAddresses(name, [...fixedAddresses(addresses).map((address) => addressText(bytesOf(address))), ...given], netns);
 }
 
 /** What an interface has of the kernel's. */

@@ -170,7 +170,10 @@ export class OpenServer {
 
   /** A descriptor is the process's and would outlive its thread, with the ring in shared memory that the kernel still fills. */
   close(): void {
-    for (const { device } of this.#interfaces) device.close();
+    for (const { device, held } of this.#interfaces) {
+      device.close();
+      held?.close();
+    }
   }
 }
 

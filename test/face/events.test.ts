@@ -47,6 +47,12 @@ async function closed({ here, there, server }: Pair): Promise<void> {
   await next(server, 'close');
 }
 
+/** Has a timer of 1 ms that is set now due as soon as the event loop looks. */
+function passMillisecond(): void {
+  const until = performance.now() + 2;
+  while (performance.now() < until);
+}
+
 type Script = (net: Net) => Promise<unknown>;
 
 /** Runs a script with a pair and reports what each end saw. */
@@ -79,6 +85,20 @@ const scripts: Record<string, Script> = {
     here.resume();
     there.resume();
     there.end('bye');
+  }),
+
+  'the close that follows from the end of the peer comes before any timer': withPair({}, async ({ here, there, client }) => {
+    const timer = new Promise<void>((resolve) => {
+      here.resume().once('end', () => {
+        setTimeout(() => {
+          client.say('timer');
+          resolve();
+        }, 1);
+        passMillisecond();
+      });
+    });
+    there.destroy();
+    await timer;
   }),
 
   // What the peer sends and what this side finishes come in any order.

@@ -5,7 +5,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Server as NodeServer, AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as tlsConnect } from 'node:tls';
+import * as tls from 'node:tls';
 import express from 'express';
 import fastify from 'fastify';
 import t from 'tap';
@@ -290,11 +290,25 @@ const scripts: Record<string, Script> = {
     const server = await host.serve(https.createServer({ key: KEY, cert: CERTIFICATE }, (request, response) => {
       response.end(`${request.method} ${request.url} ${String((request.socket as { encrypted?: boolean }).encrypted)}`);
     }));
-    const secure = tlsConnect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+    const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
     secure.write(`GET /secret HTTP/1.1\r\nHost: h\r\n${CLOSE}`);
     const answer = mask(await text(secure));
     await stop(server);
     return answer;
+  },
+
+  'TLS: the peer ends before everything is written': async (host) => {
+    const server = await host.serve(tls.createServer({ key: KEY, cert: CERTIFICATE }));
+    const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+    secure.end('all of it, please');
+    const [accepted] = (await once(server, 'secureConnection')) as [tls.TLSSocket];
+    const errors: string[] = [];
+    accepted.on('error', (error) => errors.push(describe(error)));
+    accepted.write(Buffer.alloc(20_000_000, 'x'));
+    await once(accepted.resume(), 'end');
+    const { length } = await text(secure);
+    await stop(server);
+    return [length, errors];
   },
 
   'an Express app': async (host) => {
@@ -350,6 +364,27 @@ t.test('a request listener alone will do for listen', async (t) => {
   await once(server, 'listening');
   t.match(server.address(), { address: '::', family: 'IPv6' });
   t.equal((await new Host(memory).request(server))[1], 'GET /');
+  await stop(server);
+  await memory.close();
+});
+
+t.test('TLS lets go of the socket below it in the turn in which it ends it: what the peer answers is no longer heard', async (t) => {
+  await memory.open();
+  const host = new Host(memory);
+  const server = await host.serve(tls.createServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
+    socket.write('bye');
+    socket.destroySoon();
+  }));
+  const gone = once(server, 'connection').then(([below]: Socket[]) => new Promise((resolve) => {
+    const { end } = below!;
+    below!.end = function (this: Socket, ...args: Parameters<Socket['end']>) {
+      setImmediate(() => resolve(below!.destroyed));
+      return end.apply(this, args);
+    } as Socket['end'];
+  }));
+  const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+  t.equal(await text(secure), 'bye');
+  t.equal(await gone, true);
   await stop(server);
   await memory.close();
 });

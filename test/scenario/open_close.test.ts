@@ -271,20 +271,18 @@ t.test('MUST-12, RFC 9293 3.5.3: a reset in any state with a connection ends it,
 });
 
 t.test('RFC 9293 3.10.5: a connection given up before its FIN has left is reset, in LAST-ACK and CLOSING too', async (t) => {
-  for (const end of ['abort', 'release'] as const) {
-    const p = new Trace(t);
-    p.accept();
-    p.inject({ flags: 'PAF', seq: 1, ack: 1, data: 'unread' });
-    p.discard();
-    // In one turn: the FIN has had no time to leave.
-    p.stack.shutdown(p.flow);
-    t.equal(p.state, 'LAST-ACK');
-    p.stack[end](p.flow);
-    p.turn();
-    p.expect({ flags: 'RA', seq: 1 });
-    p.leftNothing();
-  }
   const p = new Trace(t);
+  p.accept();
+  p.inject({ flags: 'PAF', seq: 1, ack: 1, data: 'unread' });
+  p.discard();
+  // In one turn: the FIN has had no time to leave.
+  p.stack.shutdown(p.flow);
+  t.equal(p.state, 'LAST-ACK');
+  p.abort();
+  p.expect({ flags: 'RA', seq: 1 });
+  p.leftNothing();
+
+  p.peerPort++;
   p.accept({}, { win: 0 });
   p.stack.write(p.flow, 10);
   p.shutdown();
@@ -326,6 +324,34 @@ t.test('SHLD-3, MAY-1, RFC 2525 2.17, RFC 9293 3.6.1: a flow released with unrea
   p.inject({ flags: 'PA', seq: 1, ack: 2, data: 'too late' });
   p.expect({ flags: 'R', seq: 2 });
   t.equal(p.stat('TcpExtTCPAbortOnData'), 1);
+  p.leftNothing();
+});
+
+t.test('RFC 2525 2.17: what was written, and shut down, in the turn in which a flow with unread bytes is released goes before the reset', async (t) => {
+  const p = new Trace(t);
+  const answer = (ends: boolean, flags = 'A'): void => {
+    p.peerPort++;
+    p.accept();
+    p.inject({ flags, seq: 1, ack: 1, data: 'unread' });
+    p.discard();
+    p.payload.put(p.flow, 0, Buffer.from('answer'));
+    p.stack.write(p.flow, 6);
+    if (ends) p.stack.shutdown(p.flow);
+    p.release();
+  };
+  answer(false);
+  t.equal(p.expect({ flags: 'PA', seq: 1, ack: 7 }).text, 'answer');
+  p.expect({ flags: 'RA', seq: 7, ack: 7 }, 'no FIN: the peer is not to take the end for a good one');
+  p.leftNothing();
+
+  answer(true);
+  t.equal(p.expect({ flags: 'FPA', seq: 1, ack: 7 }).text, 'answer');
+  p.expect({ flags: 'RA', seq: 8, ack: 7 });
+  p.leftNothing();
+
+  answer(true, 'FA');
+  t.equal(p.expect({ flags: 'FPA', seq: 1, ack: 8 }).text, 'answer');
+  p.expect({ flags: 'RA', seq: 8, ack: 8 });
   p.leftNothing();
 });
 

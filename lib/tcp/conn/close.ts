@@ -2,6 +2,7 @@
 import * as stat from '../stats.js';
 import type { Core } from './core.js';
 import { sendReset } from './output.js';
+import { send } from './sender.js';
 import {
   CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, EV_CLOSED, EV_ERROR, EV_FREED, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, IN_DEMUX, IN_HALF_OPEN,
   IN_TIME_WAIT, IS_ORPHAN, LAST_ACK, NONE, OWNED, RECYCLABLE, RELEASED, SYN_RECEIVED, SYN_SENT, TIMER_LIFE, TIME_WAIT,
@@ -92,7 +93,7 @@ export function shutdown(core: Core, t: Tcb): void {
 
 /**
  * The owner lets go. What it wrote is still sent, and the FIN; bytes that it has not read are lost, and the peer must
- * hear of that by a reset (RFC 2525 2.17).
+ * hear of that by a reset (RFC 2525 2.17), which follows at once on what the windows let go.
  *
  * @param ends false: more is still to be written, and `shutdown` follows.
  */
@@ -107,6 +108,8 @@ export function release(core: Core, t: Tcb, ends: boolean): void {
     // Nothing is left to do but to wait.
   } else if (((t.received - t.consumed) | 0) > 0) {
     core.stats[stat.ABORT_ON_CLOSE]++;
+    // What was written in this turn, and a FIN asked for by itself, go before the reset as if they had been sent when they were written.
+    if (state >= ESTABLISHED) send(core, t);
     sendReset(core, t);
     finish(core, t);
   } else {
