@@ -1,6 +1,6 @@
 /** Maps, programs and links of BPF by bpf(2). Each is a descriptor, and goes with it. */
 import { addressOf, bindCall, errno } from './syscalls.js';
-import { EACCES, EINVAL, ENOSYS, EPERM, SystemError } from './system_error.js';
+import { EACCES, EAGAIN, EINVAL, ENOSYS, EPERM, SystemError } from './system_error.js';
 
 const SYS_BPF = process.arch === 'x64' ? 321 : 280;
 const BPF_MAP_CREATE = 0;
@@ -26,6 +26,8 @@ const LINK_UPDATE = { bytes: 16, link: 0, program: 4 };
 const NAME = new TextEncoder().encode('tcp_offload');
 const LICENSE = new TextEncoder().encode('MIT\0');
 const INSTRUCTION = 8;
+/** The verifier stops with EAGAIN where a signal is waiting for the thread, which gets it before the next attempt. */
+const LOAD_ATTEMPTS = 100;
 const LOG_BYTES = 65536;
 /** Of what the verifier says, the end tells. */
 const LOG_SHOWN = 400;
@@ -132,7 +134,8 @@ function load(instructions: Uint8Array, flags: number, log: Uint8Array | null): 
     view.setUint32(PROG_LOAD.logBytes, log?.length ?? 0, true);
     new Uint8Array(view.buffer).set(NAME, PROG_LOAD.name);
   }, ...pointers);
-  const result = bpf(BPF_PROG_LOAD, bytes, PROG_LOAD.bytes);
+  let result = bpf(BPF_PROG_LOAD, bytes, PROG_LOAD.bytes);
+  for (let attempt = 1; result === -EAGAIN && attempt < LOAD_ATTEMPTS; attempt++) result = bpf(BPF_PROG_LOAD, bytes, PROG_LOAD.bytes);
   log?.set(bytes.subarray(last, last + log.length));
   return result;
 }

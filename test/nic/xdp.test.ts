@@ -1,14 +1,18 @@
 /** The AF_XDP device over a veth pair, at whose other end stands a packet socket. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import { AfPacketDevice } from '../../lib/nic/af_packet.js';
-import { loadXdpProgram } from '../../lib/nic/bpf.js';
+import { createSocketMap, loadXdpProgram } from '../../lib/nic/bpf.js';
 import { Assembler } from '../../lib/nic/bpf_assembler.js';
 import { isLeftOut } from '../../lib/nic/checksum_watch.js';
 import { type DeviceMemory, MAX_SPANS } from '../../lib/nic/device.js';
 import { inNamespace } from '../../lib/nic/netns.js';
 import { openDevice } from '../../lib/nic/open.js';
-import { Poller } from '../../lib/nic/syscalls.js';
+import { close, Poller } from '../../lib/nic/syscalls.js';
 import type { XdpDevice, XdpOptions } from '../../lib/nic/xdp.js';
+import { redirectProgram } from '../../lib/nic/xdp_program.js';
 import {
   Collector, collectGarbage, drainDevice, isRoot, newMemory, OWN, pattern, PEER, sendFrame, until, type VethNetwork, vethNetwork,
 } from './support.js';
@@ -312,6 +316,25 @@ t.test('what keeps it from being opened is named, and nothing is left', needsRoo
 t.test('a program that the kernel refuses is refused with what it says', needsRoot, (t) => {
   t.throws(() => loadXdpProgram(new Assembler().exit().assemble()), { code: 'EACCES', syscall: 'bpf', message: /the kernel refuses the XDP program: [^]*R0 !read_ok/ });
   t.end();
+});
+
+t.test('signals that come while a program is looked at do not keep it from being loaded', needsRoot, async (t) => {
+  const ignore = (): void => undefined;
+  process.on('SIGUSR2', ignore);
+  t.teardown(() => process.off('SIGUSR2', ignore));
+  const map = createSocketMap(1);
+  t.teardown(() => { close(map); });
+  const program = redirectProgram(OWN6.subarray(0, 6), [OWN4, OWN6], map);
+  const sender = spawn('sh', ['-c', `for i in $(seq 300); do kill -USR2 ${process.pid}; sleep 0.001; done`], { stdio: 'ignore' });
+  let over = false;
+  const ended = once(sender, 'exit').then(() => { over = true; });
+  let loaded = 0;
+  while (!over) {
+    for (let i = 0; i < 100; i++, loaded++) close(loadXdpProgram(program));
+    await setImmediate();
+  }
+  await ended;
+  t.ok(loaded > 0, `${loaded} times`);
 });
 
 t.test('where the driver runs no program the kernel does', needsRoot, async (t) => {
