@@ -14,6 +14,7 @@ import {
   emitRecord, emitRouterAlert, isMld2Query, isMldQuery, mldMaximumDelay,
 } from '../wire/mld.js';
 import { setGroupMac } from '../wire/ndp.js';
+import { ALL_ROUTERS } from '../wire/router.js';
 import { room } from './room.js';
 import type { IpStats } from './stats.js';
 
@@ -26,9 +27,8 @@ const MS = 1000;
 /** A time that has come whatever the time is. */
 const AT_ONCE = 0;
 
-/** All routers that know MLDv2 (ff02::16), and all routers (ff02::2). */
+/** ff02::16, all routers that know MLDv2. */
 const ALL_MLD2_ROUTERS = Int32Array.of(0xff020000, 0, 0, 0x16);
-const ALL_ROUTERS = Int32Array.of(0xff020000, 0, 0, 2);
 
 /** A group that this host is in, or has just left. */
 class Group {
@@ -139,7 +139,7 @@ export class Mld {
     }
   }
 
-  /** One report has a record of each group that is due, as many as the link carries; the rest is due at once again. */
+  /** A report has a record of each group that is due, as many as the link carries. */
   private tell(now: number): void {
     const most = Math.floor((this.device.capabilities.mtu - IPV6_HEADER - ROUTER_ALERT_LENGTH - 8) / RECORD_LENGTH);
     const due = this.groups.filter((group) => isDue(group, now));
