@@ -16,6 +16,9 @@ import type { ServerListeners } from './server_listeners.js';
 import type { ServerPayload } from './server_payload.js';
 
 const NONE = -1;
+/** In place of a flow: see `#flowOf`. */
+const STALE = -1;
+const FOREIGN = -2;
 /** Submissions taken from one channel in a turn, so that no app thread holds up another. */
 const SUBMISSION_BUDGET = 1024;
 /** Above the low word of an offset in a file: offsets are safe integers. */
@@ -116,14 +119,21 @@ export class ServerSubmissions {
     return this.#listeners.listen(channel, words[at + 1], this.#address, words[at + 6] & 0xffff, words[at + 7], ipv6Only, distribution);
   }
 
+  /** The flow that an entry names; STALE where it is over, or FOREIGN where it is not the channel's. */
+  #flowOf(channel: ServerChannel, at: number): number {
+    const flow = this.#words[at + 1];
+    const { owner, generation } = this.#flows;
+    if (flow < 0 || flow >= owner.length) return FOREIGN;
+    // It may have ended, and its index been given to another, while this was on its way.
+    if (this.#words[at + 2] !== generation[flow] || owner[flow] === NONE) return STALE;
+    return owner[flow] === channel.index ? flow : FOREIGN;
+  }
+
   #flowSubmission(channel: ServerChannel, at: number): number {
     const words = this.#words;
     const flows = this.#flows;
-    const flow = words[at + 1];
-    if (flow < 0 || flow >= flows.owner.length) return VIOLATION_FLOW;
-    // The flow may have ended, and its index been given to another, while this was on its way.
-    if (words[at + 2] !== flows.generation[flow] || flows.owner[flow] === NONE) return 0;
-    if (flows.owner[flow] !== channel.index) return VIOLATION_FLOW;
+    const flow = this.#flowOf(channel, at);
+    if (flow < 0) return flow === STALE ? 0 : VIOLATION_FLOW;
     const flags = words[at];
     let level = flows.level[flow];
     if ((flags & FLOW_TAKEN) !== 0 && (level & LEVEL_UNTAKEN) !== 0) {
@@ -146,10 +156,8 @@ export class ServerSubmissions {
   #optionsSubmission(channel: ServerChannel, at: number): number {
     const words = this.#words;
     const flows = this.#flows;
-    const flow = words[at + 1];
-    if (flow < 0 || flow >= flows.owner.length) return VIOLATION_FLOW;
-    if (words[at + 2] !== flows.generation[flow] || flows.owner[flow] === NONE) return 0;
-    if (flows.owner[flow] !== channel.index) return VIOLATION_FLOW;
+    const flow = this.#flowOf(channel, at);
+    if (flow < 0) return flow === STALE ? 0 : VIOLATION_FLOW;
     const level = flows.level[flow];
     if ((level & (LEVEL_FREED | LEVEL_RELEASED)) !== 0) return 0;
     const stack = this.#stack;
@@ -164,10 +172,8 @@ export class ServerSubmissions {
   #fileSubmission(channel: ServerChannel, at: number): number {
     const words = this.#words;
     const flows = this.#flows;
-    const flow = words[at + 1];
-    if (flow < 0 || flow >= flows.owner.length) return VIOLATION_FLOW;
-    if (words[at + 2] !== flows.generation[flow] || flows.owner[flow] === NONE) return 0;
-    if (flows.owner[flow] !== channel.index) return VIOLATION_FLOW;
+    const flow = this.#flowOf(channel, at);
+    if (flow < 0) return flow === STALE ? 0 : VIOLATION_FLOW;
     const level = flows.level[flow];
     if ((level & (LEVEL_FREED | LEVEL_RELEASED)) !== 0) return 0;
     const low = words[at + 4];
