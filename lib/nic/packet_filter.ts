@@ -1,4 +1,5 @@
 /** Programs of classic BPF (linux/filter.h) that decide in the kernel which frames of an Ethernet interface a packet socket gets. */
+import { ICMP6, IPV4_TO_AT, IPV6_NEXT_AT, IPV6_TO_AT, TYPE_AT } from './frame_places.js';
 import { ETHERNET_HEADER, SOCK_FILTER } from './packet_abi.js';
 
 const LOAD_WORD = 0x20;
@@ -14,12 +15,8 @@ const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
 const TAKE_ALL = 0x40000;
 
-const TYPE_AT = 12;
 const IPV4_FRAGMENT_AT = ETHERNET_HEADER + 6;
 const IPV4_PROTOCOL_AT = ETHERNET_HEADER + 9;
-const IPV4_TO_AT = ETHERNET_HEADER + 16;
-const IPV6_NEXT_AT = ETHERNET_HEADER + 6;
-const IPV6_TO_AT = ETHERNET_HEADER + 24;
 const IPV6_PAYLOAD_AT = ETHERNET_HEADER + 40;
 const ETHERTYPE_ARP = 0x0806;
 const ETHERTYPE_IPV4 = 0x0800;
@@ -29,7 +26,6 @@ const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 const DHCP_CLIENT_PORT = 68;
-const ICMP6 = 58;
 /** Types of ICMP that are errors: unreachable, time exceeded, parameter problem. Those of ICMPv6 are 1 to 4, and up to 127. */
 const ICMP_ERRORS = [3, 11, 12];
 const ICMP6_INFORMATIONAL = 128;

@@ -14,6 +14,7 @@
  * the kernel's alone.
  */
 import { Assembler, type Label, type Register } from './bpf_assembler.js';
+import { ICMP6, IPV4_TO_AT, IPV6_NEXT_AT, IPV6_TO_AT, TYPE_AT } from './frame_places.js';
 import { ETHERNET_HEADER } from './packet_abi.js';
 
 const BPF_FUNC_REDIRECT_MAP = 51;
@@ -23,7 +24,6 @@ const DATA = 0;
 const DATA_END = 4;
 const RX_QUEUE_INDEX = 16;
 
-const TYPE_AT = 12;
 const ETHERTYPE_ARP = Uint8Array.of(0x08, 0x06);
 const ETHERTYPE_IPV4 = Uint8Array.of(0x08, 0x00);
 const ETHERTYPE_IPV6 = Uint8Array.of(0x86, 0xdd);
@@ -31,11 +31,7 @@ const ARP_END = ETHERNET_HEADER + 28;
 const ARP_SENDER_AT = ETHERNET_HEADER + 14;
 const ARP_TARGET_AT = ETHERNET_HEADER + 24;
 const IPV4_END = ETHERNET_HEADER + 20;
-const IPV4_TO_AT = ETHERNET_HEADER + 16;
 const IPV6_END = ETHERNET_HEADER + 40;
-const IPV6_NEXT_AT = ETHERNET_HEADER + 6;
-const IPV6_TO_AT = ETHERNET_HEADER + 24;
-const ICMP6 = 58;
 const NEIGHBOUR_SOLICITATION = 135;
 const NEIGHBOUR_ADVERTISEMENT = 136;
 const NDP_TYPE_AT = IPV6_END;
