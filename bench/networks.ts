@@ -2,7 +2,6 @@
  * `npm run bench -- networks`: goodput over bad links. In real time beside the kernel's CUBIC, both through the same fault
  * device; and on a virtual clock over many links. `--write` puts the tables into a page.
  */
-import { cpus, release } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { mayMakeNetworks } from '../examples/support/network.js';
@@ -10,7 +9,7 @@ import { fairnessTable, faultsOf, faultTable, lossTables, realTable } from './ne
 import type { Link, RealCell } from './network_tables.js';
 import { RealNetwork } from './real_network.js';
 import type { Kind } from './real_network.js';
-import { median } from './report.js';
+import { median, thisMachine } from './report.js';
 
 const HELP = `npm run bench -- networks [options]
 
@@ -107,12 +106,11 @@ function simulated(say: Say, emit: (row: Row) => void): string {
 }
 
 function page(sections: readonly string[]): string {
-  const date = new Date().toISOString().slice(0, 10);
   return [
     '# Networks',
     'Goodput of the stack over links that are long, slow, short of memory, or lose what they carry. Written by ' +
       '`npm run bench -- networks --write docs/networks.md`, ' +
-      `on ${cpus()[0]?.model ?? 'an unknown CPU'}, ${cpus().length} CPUs, Linux ${release().split('-')[0] ?? ''}, Node.js ${process.version}, ${date}.`,
+      `on ${thisMachine()}.`,
     ...sections,
   ].join('\n\n') + '\n';
 }

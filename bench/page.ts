@@ -1,12 +1,11 @@
 /** `--write`: what was found as a page, such as docs/benchmarks.md, with its plots in a folder of the page's name beside it. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { cpus, release } from 'node:os';
 import { BENCHES } from './benches.js';
 import type { Bench } from './benches.js';
 import { linePlot, ratioPlot } from './plots.js';
 import type { Panel, Point } from './plots.js';
-import { cells, figure } from './report.js';
+import { cells, figure, thisMachine } from './report.js';
 import type { Row } from './report.js';
 import type { Settings } from './settings.js';
 
@@ -34,12 +33,10 @@ export function writePage(path: string, command: string, settings: Told, load: s
 }
 
 function head(command: string, { duration, warmup, rounds, placement }: Told, load: string): string[] {
-  const date = new Date().toISOString().slice(0, 10);
   const { server, app, kernel, client } = placement;
   return [
     '# Benchmarks',
-    `Written by \`${command}\` on ${cpus()[0]?.model ?? 'an unknown CPU'}, ${cpus().length} CPUs, Linux ${release().split('-')[0] ?? ''}, ` +
-      `Node.js ${process.version}, ${date}. What takes the time, and what was tried, stands in [performance.md](performance.md).`,
+    `Written by \`${command}\` on ${thisMachine()}. What takes the time, and what was tried, stands in [performance.md](performance.md).`,
     'The same app over the TCP server and over kernel TCP, on one veth network, by turns in one run, each in a process of its own. ' +
       `${rounds} rounds of ${duration} s after ${warmup} s of the same load; the load is ${load} or a program of ours. CPUs: TCP server ${server}, its app ${app}; ` +
       `kernel TCP's app ${kernel}; load ${client}. A figure is the median of the rounds, a spread their least and most. The ratio, TCP server over kernel TCP, is the ` +

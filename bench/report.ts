@@ -1,4 +1,5 @@
 /** What a benchmark found: medians, spread and ratios, as a table for people and as lines of JSON for programs. */
+import { cpus, release } from 'node:os';
 
 /** One side of one round. Times are microseconds. */
 export interface Sample {
@@ -137,4 +138,10 @@ function spreadText(range: Spread | null): string {
 export function figure(value: number | null): string {
   if (value === null) return '-';
   return Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** What a page says of where and when its figures were taken. */
+export function thisMachine(): string {
+  const date = new Date().toISOString().slice(0, 10);
+  return `${cpus()[0]?.model ?? 'an unknown CPU'}, ${cpus().length} CPUs, Linux ${release().split('-')[0] ?? ''}, Node.js ${process.version}, ${date}`;
 }
