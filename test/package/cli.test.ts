@@ -10,7 +10,8 @@ import { missing } from '../interop/support.js';
 const PROGRAM = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const lacking = missing('ip', 'setpriv');
 const KINDS: readonly DeviceKind[] = ['packet', 'shared', 'xdp', 'macvlan', 'tap', 'tun', 'raw', 'loopback'];
-const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+// Another user, who may read this folder wherever it lies.
+const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
 const WITHOUT = ['setpriv', '--bounding-set=-all'];
 const { NODE_OPTIONS: _, ...env } = process.env; // tap's own hooks would want to write where another user may not
 
