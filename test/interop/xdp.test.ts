@@ -127,8 +127,8 @@ t.test('checksums that the other end of a veth pair leaves out: nothing is taken
     t.match(await curl(link, `http://${link.serverAddress}/`), 'It works');
     http.close();
     http.closeAllConnections();
-    t.ok(readFileSync(pcap).includes('It works'), 'a capture shows it');
   });
+  t.ok(readFileSync(pcap).includes('It works'), 'a capture shows it');
 });
 
 t.test('what keeps it from starting is named, and leaves nothing behind', { skip: lacking }, async (t) => {
