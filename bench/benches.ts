@@ -69,6 +69,7 @@ ${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(11)} ${tit
   --bytes N         of a page of overload (1024)
   --only SIDE       offload or kernel: one side alone
   --thread NAME     thread of the TCP server: own or app (own)
+  --servers N       TCP servers that share the load, on a packet device (1)
   --server-cpu N    CPU of the TCP server in a thread of its own; auto: its own choice
   --app-cpu LIST    CPUs of the app over the TCP server
   --kernel-cpu LIST CPUs of the app over kernel TCP

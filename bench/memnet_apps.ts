@@ -1,10 +1,10 @@
 /** The least that a server can do, over MemNet. */
-import type { MemNet, MemNetEvents, MemNetFlow } from '../lib/memnet.js';
+import type { MemNetEvents, MemNetFlow } from '../lib/memnet.js';
 import { FILE_BYTES, FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile } from './payload.js';
 
 /** @param app fixed, file, source or sink. @returns what takes the events. */
-export function serve(app: string, memnet: MemNet): (events: MemNetEvents) => void {
-  const act = actOf(app, memnet);
+export function serve(app: string): (events: MemNetEvents) => void {
+  const act = actOf(app);
   return (events) => {
     while (events.next()) {
       const { flow, type } = events;
@@ -15,8 +15,8 @@ export function serve(app: string, memnet: MemNet): (events: MemNetEvents) => vo
   };
 }
 
-function actOf(app: string, memnet: MemNet): (flow: MemNetFlow) => void {
-  if (app === 'source') return (flow) => send(memnet, flow);
+function actOf(app: string): (flow: MemNetFlow) => void {
+  if (app === 'source') return send;
   if (app === 'sink') return discard;
   if (app !== 'file') return respond;
   const descriptor = openBenchFile();
@@ -42,9 +42,9 @@ function respond(flow: MemNetFlow): void {
 }
 
 /** Writes in place as much as there is room for. */
-function send(memnet: MemNet, flow: MemNetFlow): void {
+function send(flow: MemNetFlow): void {
   for (let room = flow.reserve(SOURCE_BYTES.length); room > 0; room = flow.reserve(SOURCE_BYTES.length)) {
-    memnet.memory.fill(0x78, flow.roomAt, flow.roomAt + room);
+    flow.memory.fill(0x78, flow.roomAt, flow.roomAt + room);
     flow.commit(room);
   }
 }

@@ -39,7 +39,7 @@ export async function startWaiting(app: string, port: number): Promise<{ thread:
 
 async function wait({ app, port, told }: WaitingData): Promise<void> {
   const memnet = new MemNet();
-  const take = serve(app, memnet);
+  const take = serve(app);
   await memnet.listen({ port });
   parentPort?.postMessage(threadId());
   let profiler: GCProfiler | null = null;
@@ -61,7 +61,7 @@ async function wait({ app, port, told }: WaitingData): Promise<void> {
 /** Serves in the main thread, until the TCP server ends. */
 export async function waitHere(app: string, port: number, onListening: () => void): Promise<void> {
   const memnet = new MemNet();
-  const take = serve(app, memnet);
+  const take = serve(app);
   await memnet.listen({ port });
   onListening();
   while (memnet.alive) {

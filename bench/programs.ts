@@ -78,7 +78,7 @@ export interface ServerSetting {
 
 /** The server under test, in the namespace of the network. */
 export class ServerUnderTest extends Program {
-  private threads: ServerReady = { appThread: 0, serverThread: null };
+  private threads: ServerReady = { appThread: 0, serverThreads: [] };
 
   private constructor(command: readonly string[]) {
     super(command);
@@ -94,20 +94,20 @@ export class ServerUnderTest extends Program {
 
   /** What a load costs the server. */
   async costOf<T extends { readonly requests: number }>(load: () => Promise<T>): Promise<T & Cost> {
-    const { appThread, serverThread } = this.threads;
+    const { appThread, serverThreads } = this.threads;
     await this.ask('begin');
-    const [appBefore, serverBefore] = [this.cpuTime(appThread), this.cpuTime(serverThread)];
+    const [appBefore, serverBefore] = [this.cpuTime([appThread]), this.cpuTime(serverThreads)];
     const found = await load();
     const perPiece = 1e-3 / found.requests;
-    const [appCpu, serverCpu] = [(this.cpuTime(appThread) - appBefore) * perPiece, (this.cpuTime(serverThread) - serverBefore) * perPiece];
+    const [appCpu, serverCpu] = [(this.cpuTime([appThread]) - appBefore) * perPiece, (this.cpuTime(serverThreads) - serverBefore) * perPiece];
     const { collections } = await this.ask<ServerCollections>('end');
     return { ...found, appCpu, serverCpu, collections };
   }
 
   /** Share of a CPU that both threads take together while nobody asks for anything. */
   async idleCpu(seconds: number): Promise<number> {
-    const { appThread, serverThread } = this.threads;
-    const spent = (): number => this.cpuTime(appThread) + (serverThread === null ? 0 : this.cpuTime(serverThread));
+    const { appThread, serverThreads } = this.threads;
+    const spent = (): number => this.cpuTime([appThread, ...serverThreads]);
     const before = spent();
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     return (spent() - before) / (seconds * 1e9);
@@ -118,17 +118,18 @@ export class ServerUnderTest extends Program {
     return (await this.ask<ServerMemory>('memory')).resident;
   }
 
-  private cpuTime(thread: number | null): number {
-    return thread === null ? NaN : cpuTime(this.pid, thread);
+  /** Of all of them together, ns; NaN where there are none. */
+  private cpuTime(threads: readonly number[]): number {
+    return threads.length === 0 ? NaN : threads.reduce((sum, thread) => sum + cpuTime(this.pid, thread), 0);
   }
 }
 
-function commandOf({ placement, thread }: Settings, network: Network, { app, side, place = packetPlace(network), more = [] }: ServerSetting): string[] {
+function commandOf({ placement, thread, servers }: Settings, network: Network, { app, side, place = packetPlace(network), more = [] }: ServerSetting): string[] {
   const program = [process.execPath, fileURLToPath(new URL('./server.js', import.meta.url)), '--net', side, '--app', app, '--port', String(PORT), ...more];
   if (side === 'kernel') return ['ip', 'netns', 'exec', network.namespace, 'taskset', '-c', placement.kernel, ...program];
   return ['taskset', '-c', placement.app, ...program,
     '--device', place.device, '--address', place.address, ...place.netns === null ? [] : ['--netns', place.netns],
-    '--thread', thread, ...thread !== 'own' || placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
+    '--thread', thread, '--servers', String(servers), ...thread !== 'own' || placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
 }
 
 function packetPlace({ serverInterface, serverAddress, prefix, namespace }: Network): ServerPlace {

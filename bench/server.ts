@@ -16,7 +16,7 @@ import { FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile, pageOf, render 
 
 export interface ServerReady {
   readonly appThread: number;
-  readonly serverThread: number | null;
+  readonly serverThreads: readonly number[];
 }
 
 export interface ServerCollections {
@@ -38,6 +38,7 @@ const { values } = parseArgs({
     netns: { type: 'string' },
     cpu: { type: 'string' },
     thread: { type: 'string' },
+    servers: { type: 'string', default: '1' },
     flows: { type: 'string' },
     bytes: { type: 'string', default: '14' },
   },
@@ -47,7 +48,7 @@ const port = Number(values.port);
 const isHttp = app === 'http' || app === 'dynamic';
 
 if (values.net === 'offload') await serveOffload();
-else if (isHttp) serveHttp().listen(port, () => ready(threadId(), null));
+else if (isHttp) serveHttp().listen(port, () => ready(threadId(), []));
 else serveSockets();
 
 /** Kernel TCP's process carries nothing of this side. */
@@ -56,24 +57,24 @@ async function serveOffload(): Promise<void> {
   const thread = (values.thread ?? 'own') as 'own' | 'app';
   const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
   const flows = values.flows === undefined ? {} : { maxFlows: Number(values.flows) };
-  const server = await TcpServer.start({ device, netns, address, thread, ...cpu, ...flows });
-  const serverThread = server.threadId === threadId() ? null : server.threadId;
+  const server = await TcpServer.start({ device, netns, address, thread, servers: Number(values.servers), ...cpu, ...flows });
+  const serverThreads = server.threadId === threadId() ? [] : server.statuses.map((each) => each.threadId);
   if (isHttp) {
-    listen(serveHttp(), { port }, () => ready(threadId(), serverThread));
+    listen(serveHttp(), { port }, () => ready(threadId(), serverThreads));
   } else if (app === 'events') {
     const { MemNet } = await import('../lib/memnet.js');
     const { serve } = await import('./memnet_apps.js');
     const memnet = new MemNet();
-    memnet.onEvents = serve('fixed', memnet);
+    memnet.onEvents = serve('fixed');
     await memnet.listen({ port });
-    ready(threadId(), serverThread);
+    ready(threadId(), serverThreads);
   } else {
     const { startWaiting, waitHere } = await import('./memnet_worker.js');
-    if (serverThread === null) {
-      await waitHere(app, port, () => ready(threadId(), null));
+    if (serverThreads.length === 0) {
+      await waitHere(app, port, () => ready(threadId(), []));
     } else {
       const { thread, control } = await startWaiting(app, port);
-      ready(thread, serverThread, control);
+      ready(thread, serverThreads, control);
     }
   }
 }
@@ -98,7 +99,7 @@ function serveSockets(): void {
     socket.on('error', () => undefined);
     begin(socket);
   });
-  server.listen(port, () => ready(threadId(), null));
+  server.listen(port, () => ready(threadId(), []));
 }
 
 /** The same bytes for each read, which with this load is one request. */
@@ -144,8 +145,8 @@ function ownControl(): Control {
   };
 }
 
-function ready(appThread: number, serverThread: number | null, control: Control = ownControl()): void {
-  say({ appThread, serverThread });
+function ready(appThread: number, serverThreads: readonly number[], control: Control = ownControl()): void {
+  say({ appThread, serverThreads });
   createInterface({ input: process.stdin }).on('line', (question) => {
     if (question === 'memory') say(memory());
     else if (question === 'begin') void control.begin().then(() => say({ collections: 0 }));

@@ -24,6 +24,8 @@ export interface Settings {
   readonly page: 'static' | 'dynamic';
   readonly bytes: number;
   readonly thread: string;
+  /** TCP servers, on packet devices. */
+  readonly servers: number;
   readonly placement: Placement;
   readonly json: boolean;
   /** The page to write; null: none. */
@@ -37,7 +39,7 @@ export function readSettings(): Settings {
     process.stdout.write(HELP);
     process.exit(0);
   }
-  const whole = (name: 'rounds' | 'duration' | 'warmup' | 'connections' | 'counts' | 'bytes', least: number, text = values[name] ?? ''): number => {
+  const whole = (name: 'rounds' | 'duration' | 'warmup' | 'connections' | 'counts' | 'bytes' | 'servers', least: number, text = values[name] ?? ''): number => {
     const value = Number(text);
     if (!Number.isInteger(value) || value < least) fail(`--${name} wants a whole number of at least ${least}, not '${text}'`);
     return value;
@@ -58,6 +60,7 @@ export function readSettings(): Settings {
     page: values.page,
     bytes: whole('bytes', 0),
     thread: values.thread,
+    servers: whole('servers', 1),
     placement: readPlacement(values),
     json: values.json,
     write: values.write ?? null,
@@ -90,6 +93,7 @@ function parse() {
         bytes: { type: 'string', default: '1024' },
         only: { type: 'string' },
         thread: { type: 'string', default: 'own' },
+        servers: { type: 'string', default: '1' },
         'server-cpu': { type: 'string' },
         'app-cpu': { type: 'string' },
         'kernel-cpu': { type: 'string' },

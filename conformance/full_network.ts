@@ -4,6 +4,7 @@
  */
 import { checkOptions } from '../lib/options.js';
 import type { AppFlow } from '../lib/runtime/app_api.js';
+import type { AppChannel } from '../lib/runtime/app_channel.js';
 import type { ChannelFlow } from '../lib/runtime/app_flow.js';
 import { ringApp, ringServer } from '../lib/runtime/doorbell.js';
 import { CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CTRL_SLEEP, Layout, SLEEP_AWAKE } from '../lib/runtime/layout.js';
@@ -70,7 +71,7 @@ export class FullNetwork implements Network {
 
   /** The records of the flows, read in place. */
   get tcb(): Tcb {
-    return this.#server.port.tcb;
+    return (this.#server.port.channels[0] as AppChannel).tcb;
   }
 
   // ---- time

@@ -8,16 +8,16 @@ export async function serveEcho(port: number, onConnection: () => void): Promise
   memnet.onEvents = (events) => {
     while (events.next()) {
       if (events.type === 'accept') onConnection();
-      else if (events.type === 'readable' || events.type === 'writable') echo(memnet, events.flow);
+      else if (events.type === 'readable' || events.type === 'writable') echo(events.flow);
     }
   };
   await memnet.listen({ port });
   return memnet;
 }
 
-function echo(memnet: MemNet, flow: MemNetFlow): void {
+function echo(flow: MemNetFlow): void {
   for (let length = flow.peek(); length > 0; length = flow.peek()) {
-    const taken = flow.write(memnet.memory, flow.dataAt, length);
+    const taken = flow.write(flow.memory, flow.dataAt, length);
     flow.consume(taken);
     // No room: the rest waits where it is, the peer's window closes, and 'writable' follows.
     if (taken < length) return;

@@ -48,7 +48,7 @@ type Flow = MemNetFlow<Connection>;
 export async function serveFiles(root: string, port: number, onListening: () => void, onRequest: () => void): Promise<void> {
   const memnet = new MemNet<Connection>();
   const files = new Files(root);
-  const server = new FileServer(memnet, files, onRequest);
+  const server = new FileServer(files, onRequest);
   await memnet.listen({ port });
   onListening();
   const { events } = memnet;
@@ -65,12 +65,10 @@ export async function serveFiles(root: string, port: number, onListening: () => 
 }
 
 class FileServer {
-  private readonly memnet: MemNet<Connection>;
   private readonly files: Files;
   private readonly onRequest: () => void;
 
-  constructor(memnet: MemNet<Connection>, files: Files, onRequest: () => void) {
-    this.memnet = memnet;
+  constructor(files: Files, onRequest: () => void) {
     this.files = files;
     this.onRequest = onRequest;
   }
@@ -81,7 +79,7 @@ class FileServer {
     while (connection.file === null && !flow.closed) {
       const length = flow.peek();
       if (length === 0) break;
-      const text = this.memnet.memory.toString('latin1', flow.dataAt, flow.dataAt + length);
+      const text = flow.memory.toString('latin1', flow.dataAt, flow.dataAt + length);
       const end = text.indexOf('\r\n\r\n');
       if (connection.head === '' && end >= 0) {
         flow.consume(end + 4);

@@ -68,6 +68,7 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   const server = await TcpServer.start({
     ...place(options, network),
     thread: options.thread,
+    servers: options.servers,
     cpu: options.cpu ?? 'auto',
     pcap: options.pcap,
     fault: options.loss === 0 ? null : { loss: options.loss },
@@ -75,7 +76,9 @@ async function serve(options: StartOptions, network: Network | null, stopped: Pr
   const requests = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, workers)));
   const connections = (): number => server.counters.TcpPassiveOpens;
   const monitor = startMonitor(name === 'sync_echo' ? connections : () => requests.reduce((sum, count) => sum + count, 0));
-  const addServer = (): void => monitor.add({ name: 'TCP server', pid: process.pid, thread: server.threadId });
+  const addServer = (): void => {
+    for (const { threadId } of server.statuses) monitor.add({ name: 'TCP server', pid: process.pid, thread: threadId });
+  };
   let pool: Pool | null = null;
   let endClient: (() => Promise<void>) | null = null;
   try {

@@ -21,6 +21,9 @@ const numberOr = (...words: (string | null)[]): Reader => (name, value) => {
   return word === undefined ? number(name, value) : word;
 };
 
+/** CPUs: one, several as a list, or a word. */
+const cpus: Reader = (name, value) => (value.includes(',') ? value.split(',').map((each) => number(name, each)) : numberOr('auto', null)(name, value));
+
 const json: Reader = (name, value) => {
   try {
     return JSON.parse(value);
@@ -35,7 +38,8 @@ const OPTIONS: Readonly<Record<string, readonly [keyof TcpServerOptions, Reader]
   TCP_OFFLOAD_ADDRESS: ['address', list],
   TCP_OFFLOAD_GATEWAY: ['gateway', list],
   TCP_OFFLOAD_NETNS: ['netns', text],
-  TCP_OFFLOAD_CPU: ['cpu', numberOr('auto', null)],
+  TCP_OFFLOAD_SERVERS: ['servers', numberOr('auto')],
+  TCP_OFFLOAD_CPU: ['cpu', cpus],
   TCP_OFFLOAD_SPIN: ['spin', numberOr('auto')],
   TCP_OFFLOAD_PCAP: ['pcap', text],
 };

@@ -17,7 +17,7 @@
  *
  * function echo(flow) {
  *   for (let length = flow.peek(); length > 0; length = flow.peek()) {
- *     const taken = flow.write(memnet.memory, flow.dataAt, length);
+ *     const taken = flow.write(flow.memory, flow.dataAt, length);
  *     flow.consume(taken);
  *     if (taken < length) return; // no room: 'writable' follows
  *   }
@@ -55,11 +55,6 @@ export interface MemNetOptions {
  * itself: `while (memnet.wait()) while (memnet.events.next()) …`, which makes no garbage at all, and lets nothing else of the thread run.
  */
 export class MemNet<Context = unknown> implements FlowOwner<Context> {
-  /**
-   * The shared memory, as plain bytes. A flow says where in it its view and its room lie; to touch another place breaks a connection, or all
-   * of them. Reading it when the TCP server has ended does no harm.
-   */
-  readonly memory: Buffer;
   readonly events: MemNetEvents<Context>;
   /** @internal */
   readonly _queue = new EventQueue<Context>();
@@ -81,7 +76,6 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
   constructor(options: MemNetOptions = {}) {
     this.debug = options.debug === true;
     this.port = openPort(options.handle);
-    this.memory = this.port.memory.bytes;
     this.events = this._queue;
     this.port.onBatch = () => this.deliver();
     this.port.onEnd((error) => this.ended(error));

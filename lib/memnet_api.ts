@@ -43,11 +43,11 @@ export interface MemNetEvents<Context = unknown> {
 }
 
 /**
- * One connection. Payload is read and written where it lies, in `MemNet.memory`; nothing is copied and nothing made:
+ * One connection. Payload is read and written where it lies, in memory that the TCP server shares; nothing is copied and nothing made:
  *
  * ```ts
  * for (let length = flow.peek(); length > 0; length = flow.peek()) {
- *   parse(memnet.memory, flow.dataAt, length);
+ *   parse(flow.memory, flow.dataAt, length);
  *   flow.consume(length);
  * }
  * ```
@@ -65,6 +65,11 @@ export interface MemNetFlow<Context = unknown> {
   readonly remoteAddress: string;
   readonly remotePort: number;
 
+  /**
+   * The shared memory that its view and its room lie in, as plain bytes; that of all flows of one TCP server. To touch another place breaks a connection,
+   * or all of them. Reading it when the TCP server has ended does no harm.
+   */
+  readonly memory: Buffer;
   /** Bytes that wait, in all pieces. */
   readonly readableLength: number;
   /** The peer has ended its side, and every byte before that was consumed. */

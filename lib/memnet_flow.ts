@@ -12,7 +12,6 @@ import type { TcpInfo } from './tcp/conn/info.js';
 
 /** What a flow needs of its MemNet. */
 export interface FlowOwner<Context> {
-  readonly memory: Buffer;
   readonly _queue: EventQueue<Context>;
   readonly debug: boolean;
   /** False once the TCP server has ended. */
@@ -29,7 +28,8 @@ export class MemFlow<Context> implements MemNetFlow<Context>, FlowHandler {
   _queued = false;
   _behind: MemFlow<Context> | null = null;
   private readonly owner: FlowOwner<Context>;
-  private readonly guard: ViewGuard | null;
+  /** In debug mode. */
+  private guard: ViewGuard | null = null;
   /** Set right after construction: the flow of a `connect` is made with its handler. */
   private flow!: ChannelFlow;
   private errno = 0;
@@ -41,26 +41,31 @@ export class MemFlow<Context> implements MemNetFlow<Context>, FlowHandler {
   constructor(owner: FlowOwner<Context>, listener: MemNetListener | null) {
     this.owner = owner;
     this.listener = listener;
-    this.guard = owner.debug ? new ViewGuard(owner.memory) : null;
   }
 
   /** The flow has been accepted. */
   _accept(flow: ChannelFlow): void {
-    this.flow = flow;
+    this.standOn(flow);
     flow.handler = this;
     this.owner._queue.add(this, ACCEPT);
   }
 
   /** The flow is being opened. */
   _connect(flow: ChannelFlow, host: string, port: number): void {
-    this.flow = flow;
+    this.standOn(flow);
     this.target = { host, port };
+  }
+
+  private standOn(flow: ChannelFlow): void {
+    this.flow = flow;
+    if (this.owner.debug) this.guard = new ViewGuard(flow.memory);
   }
 
   get localAddress(): string { return this.flow.localAddress; }
   get localPort(): number { return this.flow.localPort; }
   get remoteAddress(): string { return this.flow.remoteAddress; }
   get remotePort(): number { return this.flow.remotePort; }
+  get memory(): Buffer { return this.flow.memory; }
   get readableLength(): number { return this.flow.readableLength; }
   get ended(): boolean { return this.flow.ended; }
   get unacknowledged(): number { return this.flow.unacknowledged; }
@@ -84,7 +89,7 @@ export class MemFlow<Context> implements MemNetFlow<Context>, FlowHandler {
     const length = this.flow.peek();
     if (length === 0) return null;
     const { dataAt } = this.flow;
-    return this.guard === null ? this.owner.memory.subarray(dataAt, dataAt + length) : this.guard.lendView(dataAt, length);
+    return this.guard === null ? this.flow.memory.subarray(dataAt, dataAt + length) : this.guard.lendView(dataAt, length);
   }
 
   // ---- writing
@@ -106,7 +111,7 @@ export class MemFlow<Context> implements MemNetFlow<Context>, FlowHandler {
     const room = this.reserve(length);
     if (room === 0) return null;
     const { roomAt } = this.flow;
-    return this.guard === null ? this.owner.memory.subarray(roomAt, roomAt + room) : this.guard.lendRoom(room);
+    return this.guard === null ? this.flow.memory.subarray(roomAt, roomAt + room) : this.guard.lendRoom(room);
   }
 
   write(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {

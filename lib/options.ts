@@ -2,14 +2,16 @@
  * What a TCP server can be started with: the options, their defaults in one table, and their check, once, at the door. What
  * stands behind sees a frozen object in which nothing is left out.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkAddresses, checkGateways, isBeside } from './address_options.js';
 import { invalidType, invalidValue, outOfRange } from './errors.js';
+import { fixedAddresses } from './runtime/config.js';
 import type { FaultConfig, ServerConfig } from './runtime/config.js';
 import { BLOCK_BYTES } from './runtime/layout.js';
 import { LIMIT_CHOICES, LIMIT_RANGES, stackLimits } from './tcp/limits.js';
 import type { StackLimits } from './tcp/limits.js';
+import { checkCpu, checkServers, checkThread } from './thread_options.js';
 
 /** Impairments that the device adds on both ways, for tests. Drawn from `seed`, so that a run can be repeated. */
 export interface FaultOptions {
@@ -107,10 +109,17 @@ export interface TcpServerOptions {
    */
   thread?: 'own' | 'app';
   /**
-   * CPU that the TCP server is pinned to in a thread of its own, counted from 0; null: none. Default 'auto': the last one where there are four or more,
-   * else none.
+   * TCP servers that share the addresses, each in a thread of its own with a part of the connections, 1 to 16; for servers whose load is more than one
+   * CPU can take. With the loopback device, or a packet device with addresses of its own. 'auto': as many as CPUs are given for them (`cpu`), or one for
+   * every two that there are. While little is to be done they run on one CPU together, and on as many as they need when more is (docs/architecture.md).
+   * `maxFlows`, `receiveMemory` and `sendMemory` are of each. Default 1.
    */
-  cpu?: number | 'auto' | null;
+  servers?: number | 'auto';
+  /**
+   * CPU that the TCP server is pinned to in a thread of its own, counted from 0, or a list of those that it may run on, or several of them may; null: any.
+   * Default 'auto': the last one where there are four or more, or for several TCP servers the last half of them; else any.
+   */
+  cpu?: number | readonly number[] | 'auto' | null;
   /**
    * Time that the TCP server looks for more work before it sleeps in a thread of its own, µs, 0 to 1,000,000. Default 'auto': where it has a
    * CPU to itself up to 50, as long as what comes in makes that worth while; else 0.
@@ -183,7 +192,7 @@ const FAULTS = {
 } as const satisfies Record<keyof FaultOptions, Bounds>;
 
 const NAMES: readonly (keyof TcpServerOptions)[] = [
-  'device', 'netns', 'address', 'gateway', 'probeAddress', 'addressTimeout', 'clientId', 'addressSecret', 'thread', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
+  'device', 'netns', 'address', 'gateway', 'probeAddress', 'addressTimeout', 'clientId', 'addressSecret', 'thread', 'servers', 'cpu', 'spin', 'maxFlows', 'maxApps', 'receiveMemory', 'sendMemory', 'receiveBuffer', 'sendBuffer',
   'tcp', 'pcap', 'fault',
 ];
 
@@ -209,6 +218,9 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     receiveBlocks: Math.ceil(whole('options.receiveMemory', options.receiveMemory, NUMBERS.receiveMemory) / BLOCK_BYTES),
     sendBlocks: Math.ceil(whole('options.sendMemory', options.sendMemory, NUMBERS.sendMemory) / BLOCK_BYTES),
   };
+  const thread = checkThread(options.thread);
+  const cpu = checkCpu(options.cpu);
+  const foreign = beside || fixedAddresses(addresses).length < addresses.length;
   const receiveBuffer = whole('options.receiveBuffer', options.receiveBuffer, NUMBERS.receiveBuffer);
   return Object.freeze({
     device,
@@ -220,8 +232,9 @@ export function checkOptions(options: TcpServerOptions = {}): ServerConfig {
     addressTimeoutUs: number('options.addressTimeout', options.addressTimeout, ADDRESS_TIMEOUT) * 1000,
     clientId: checkClientId(options.clientId),
     addressSecret: optionalText('options.addressSecret', options.addressSecret, 'Write a text that nobody knows, or leave it out'),
-    thread: checkThread(options.thread),
-    cpu: checkCpu(options.cpu),
+    thread,
+    servers: checkServers(options.servers, { device, thread, cpu, foreign }),
+    cpu,
     spinUs: options.spin === undefined || options.spin === 'auto' ? 'auto' : number('options.spin', options.spin, SPIN),
     sizes: Object.freeze(sizes),
     sendBuffer: whole('options.sendBuffer', options.sendBuffer, NUMBERS.sendBuffer),
@@ -260,32 +273,6 @@ function checkClientId(clientId: unknown): string | null {
   const length = Buffer.byteLength(id);
   if (length > CLIENT_ID_MOST) throw invalidValue('options.clientId', clientId, `must have at most ${CLIENT_ID_MOST} bytes`);
   return id;
-}
-
-/** CPUs that this process may run on, from a list such as '0-3,8'. */
-export function allowedCpus(status = readFileSync('/proc/self/status', 'utf8')): number[] {
-  const [, list = ''] = /^Cpus_allowed_list:\s*(\S+)/m.exec(status) ?? [];
-  return list.split(',').flatMap((range) => {
-    const [first = 0, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  });
-}
-
-function checkCpu(cpu: unknown): number | 'auto' | null {
-  if (cpu === undefined || cpu === 'auto') return 'auto';
-  if (cpu === null) return null;
-  if (typeof cpu !== 'number') throw invalidType('options.cpu', ['number'], cpu, "Write a CPU's number, 'auto', or null for none");
-  const allowed = allowedCpus();
-  if (!allowed.includes(cpu)) {
-    throw outOfRange('options.cpu', `a CPU that this process may run on: ${allowed.join(', ')}`, cpu, "Write one of these, 'auto', or null for none");
-  }
-  return cpu;
-}
-
-function checkThread(thread: unknown): ServerConfig['thread'] {
-  if (thread === undefined) return 'own';
-  if (thread === 'own' || thread === 'app') return thread;
-  throw invalidValue('options.thread', thread, 'names no thread', "Write 'own' or 'app'");
 }
 
 function checkPcap(pcap: unknown): string | null {

@@ -10,7 +10,7 @@ import { fixedAddresses } from './runtime/config.js';
 import type { ServerConfig, ServerHandle } from './runtime/config.js';
 import { readCounters, readStatus } from './runtime/app_info.js';
 import type { ServerStatus, StackCounters } from './runtime/app_info.js';
-import { inheritedHandle, launchServer, startServer } from './runtime/supervisor.js';
+import { inheritedHandle, launchServer, memoriesOf, startServer } from './runtime/supervisor.js';
 import type { RunningServer } from './runtime/supervisor.js';
 
 /** The addresses that the loopback device answers to by name. */
@@ -133,7 +133,7 @@ export function threadServer(): { handle: ServerHandle; port: AppPort } {
 export function counters(handle?: ServerHandle): StackCounters {
   const known = handle ?? knownHandle();
   if (known === null) throw new TcpServerError('ERR_TCP_SERVER_NOT_STARTED', 'This thread has no TCP server: give the handle of one');
-  return readCounters(known.memory);
+  return readCounters(memoriesOf(known));
 }
 
 /**
@@ -151,7 +151,7 @@ export class TcpServer extends EventEmitter {
   /** The options as they hold, every default filled in. */
   readonly config: ServerConfig;
   private readonly running: RunningServer;
-  private readonly words: Int32Array;
+  private readonly servers: readonly Int32Array[];
   private closing: Promise<void> | null = null;
 
   private constructor(running: RunningServer, config: ServerConfig) {
@@ -159,7 +159,7 @@ export class TcpServer extends EventEmitter {
     this.running = running;
     this.config = config;
     this.handle = running.handle;
-    this.words = new Int32Array(this.handle.memory);
+    this.servers = memoriesOf(this.handle).map((memory) => new Int32Array(memory));
     running.onAddresses = () => this.emit('addresses', this.addresses);
     running.port.onEnd((error) => {
       // Somebody else has ended it, if anybody has.
@@ -239,14 +239,19 @@ export class TcpServer extends EventEmitter {
     return this.status.cpu;
   }
 
-  /** What it has done so far, read from shared memory without disturbing it. */
+  /** What it has done so far, read from shared memory without disturbing it; of several TCP servers, the first. */
   get status(): ServerStatus {
-    return readStatus(this.words);
+    return readStatus(this.servers[0] as Int32Array);
+  }
+
+  /** The same of each, where there are several (`options.servers`). */
+  get statuses(): readonly ServerStatus[] {
+    return this.servers.map(readStatus);
   }
 
   /** Counters of its TCP since it started; see `counters`. */
   get counters(): StackCounters {
-    return readCounters(this.handle.memory);
+    return readCounters(memoriesOf(this.handle));
   }
 
   /**

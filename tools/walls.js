@@ -16,7 +16,7 @@ export const zones = [
   },
   {
     files: /^lib\/tcp\/conn\//,
-    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|ports|port_uses|syn_cookies|demux|listeners|limits|stats)\.ts$/],
+    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|ports|port_uses|syn_cookies|demux|listeners|limits|share|stats)\.ts$/],
     packages: [],
   },
   { files: /^lib\/tcp\//, may: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/], packages: [] },
@@ -24,7 +24,7 @@ export const zones = [
   // The app's threads load no NIC: memory.ts is the one file of lib/nic that both sides know.
   {
     files: /^lib\/runtime\/app_/,
-    may: [/^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|stats|conn\/(tcb|tcb_words|state|info)|wire\/address)\.ts$/, /^lib\/nic\/memory\.ts$/],
+    may: [/^lib\/runtime\/(?!server_)/, /^lib\/tcp\/(errno|share|stats|conn\/(tcb|tcb_words|state|info)|wire\/address)\.ts$/, /^lib\/nic\/memory\.ts$/],
     types: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/],
     packages: [/^node:/],
   },

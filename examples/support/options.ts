@@ -19,6 +19,7 @@ Serves examples/http.ts on a network of its own: a namespace joined to this mach
                         0: the main thread is the app (0)
   --port N              port to serve on (8080)
   --thread own|app      whether the TCP server has a thread of its own, or the main thread runs it (own)
+  --servers N           TCP servers that share the connections, each a thread of its own; auto: as many as there are CPUs for (1)
   --cpu N               CPU of the TCP server in a thread of its own (its own choice)
   --device IF           an interface of this machine instead of the network, or a device such as tap:tcp0, with
   --address A/B           the address that the TCP server shall have there, which the kernel must not own; or shared:
@@ -48,6 +49,7 @@ export interface StartOptions {
   readonly workers: number;
   readonly port: number;
   readonly thread: 'own' | 'app';
+  readonly servers: number | 'auto';
   readonly cpu: number | null;
   /** As `TcpServer.start` takes it; null: a network of its own. */
   readonly device: { readonly spec: string; readonly address: readonly string[]; readonly gateway: string | null } | null;
@@ -68,6 +70,7 @@ export function readOptions(args: readonly string[]): StartOptions {
       workers: { type: 'string', default: '0' },
       port: { type: 'string', default: '8080' },
       thread: { type: 'string' },
+      servers: { type: 'string' },
       cpu: { type: 'string' },
       device: { type: 'string' },
       address: { type: 'string' },
@@ -85,7 +88,7 @@ export function readOptions(args: readonly string[]): StartOptions {
   if (root !== undefined && app !== 'files') throw new Error('--root goes with --app files');
   if (url !== undefined && !isClient(app)) throw new Error(`--url goes with a client: --app ${CLIENTS.join(' or ')}`);
   if (url === undefined && device !== undefined && isClient(app)) throw new Error(`--app ${app} with --device wants a --url to ask`);
-  const alone = Object.entries({ device, thread: values.thread, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
+  const alone = Object.entries({ device, thread: values.thread, servers: values.servers, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
     .find(([, value]) => net === 'kernel' && value !== undefined);
   if (alone !== undefined) throw new Error(`--${alone[0]} concerns the TCP server; --net kernel runs without one`);
   const { thread = 'own' } = values;
@@ -103,6 +106,7 @@ export function readOptions(args: readonly string[]): StartOptions {
     workers: whole('workers', values.workers, 0, 64),
     port: whole('port', values.port, 1, 65535),
     thread,
+    servers: values.servers === 'auto' ? 'auto' : whole('servers', values.servers ?? '1', 1, 16),
     cpu: values.cpu === undefined ? null : whole('cpu', values.cpu, 0, 4095),
     device: device === undefined ? null : { spec: device.includes(':') ? device : `packet:${device}`, address: (address ?? '').split(','), gateway: gateway ?? null },
     pcap: pcap ?? null,

@@ -5,7 +5,8 @@ import { ExchangeDevice } from './exchange.js';
 import { LoopbackDevice } from './loopback.js';
 import { MacvlanDevice } from './macvlan.js';
 import { inNamespace } from './netns.js';
-import { addressFilter } from './packet_filter.js';
+import { addressFilter, shareFilter } from './packet_filter.js';
+import type { FilterShare } from './packet_filter.js';
 import { RawDevice } from './raw.js';
 import { addressText, readAddresses, RouteSocket } from './route_netlink.js';
 import { SharedPacketDevice } from './shared_packet.js';
@@ -26,6 +27,8 @@ export interface OpenOptions extends AfPacketOptions, TunOptions, XdpOptions {
   readonly networkAddresses?: 'dhcp' | 'ipv6';
   /** A packet device is to have the addresses of the kernel on the interface, beside it. */
   readonly beside?: boolean;
+  /** A packet device has one part of the connections: other TCP servers have the same addresses, and the rest of them. */
+  readonly share?: FilterShare;
 }
 
 /**
@@ -64,8 +67,9 @@ function partsOf(spec: string): { kind: string; name: string; queues: number } {
 }
 
 /** What a device with own addresses receives. */
-function filterOf({ filter, filterAddresses, networkAddresses }: OpenOptions): Pick<AfPacketOptions, 'filter' | 'addressFilter'> {
+function filterOf({ filter, filterAddresses, networkAddresses, share }: OpenOptions): Pick<AfPacketOptions, 'filter' | 'addressFilter'> {
   if (filterAddresses === undefined) return filter === undefined ? {} : { filter };
+  if (share !== undefined) return { filter: shareFilter(filterAddresses, share) };
   const make = (addresses: readonly Uint8Array[]): Uint8Array => addressFilter(addresses, networkAddresses === 'dhcp');
   return networkAddresses === undefined ? { filter: make(filterAddresses) } : { filter: make(filterAddresses), addressFilter: make };
 }

@@ -9,6 +9,13 @@ const LOAD_BYTE_BEYOND = 0x50;
 const LOAD_HALF_BEYOND = 0x48;
 /** Four times the lower half of a byte, into the index: the length of an IPv4 header. */
 const INDEX_HEADER_LENGTH = 0xb1;
+/** Keep a value, and have it back as the index. */
+const STORE = 0x02;
+const INDEX_STORED = 0x61;
+const XOR_INDEX = 0xac;
+const MULTIPLY = 0x24;
+const SHIFT_RIGHT = 0x74;
+const MODULO = 0x94;
 const JUMP_EQUAL = 0x15;
 const JUMP_AT_LEAST = 0x35;
 const JUMP_ANY_BIT = 0x45;
@@ -22,6 +29,10 @@ const ETHERTYPE_ARP = 0x0806;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
 const FRAGMENT_OFFSET = 0x1fff;
+/** Any of a packet's fragments: one with an offset, or with more to follow. */
+const FRAGMENTED = 0x3fff;
+const ARP_OPERATION_AT = ETHERNET_HEADER + 6;
+const ARP_REPLY = 2;
 const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
@@ -29,8 +40,16 @@ const DHCP_CLIENT_PORT = 68;
 /** Types of ICMP that are errors: unreachable, time exceeded, parameter problem. Those of ICMPv6 are 1 to 4, and up to 127. */
 const ICMP_ERRORS = [3, 11, 12];
 const ICMP6_INFORMATIONAL = 128;
+const NEIGHBOUR_ADVERTISEMENT = 136;
 /** Extension headers that TCP, whole or in fragments, may stand behind (RFC 8200): options for each hop, routing, fragment, options. */
 const EXTENSIONS = [0, 43, 44, 60];
+
+/** One TCP server's part of all connections of its addresses; see lib/tcp/share.ts, which has the same rule. */
+export interface FilterShare {
+  readonly index: number;
+  readonly count: number;
+  readonly key: number;
+}
 
 /** A place in a program, or one of the two results. */
 type Label = string;
@@ -112,6 +131,55 @@ function ofIPv6(program: Program, addresses: readonly Uint8Array[], then: Label)
   program.refuse();
 }
 
+/** Takes errors of ICMP over IPv4, and refuses everything else. */
+function icmpErrors(program: Program): void {
+  program.jump(JUMP_EQUAL, ICMP, null, REFUSE).load(LOAD_HALF, IPV4_FRAGMENT_AT).jump(JUMP_ANY_BIT, FRAGMENT_OFFSET, REFUSE);
+  program.load(INDEX_HEADER_LENGTH, ETHERNET_HEADER).load(LOAD_BYTE_BEYOND, ETHERNET_HEADER);
+  for (const type of ICMP_ERRORS) program.jump(JUMP_EQUAL, type, TAKE);
+  program.refuse();
+}
+
+/** One port is stored, the other one loaded: takes the segment where it is of this share. */
+function ofShare(program: Program, { index, count, key }: FilterShare): void {
+  program.load(INDEX_STORED, 0).load(XOR_INDEX, 0).load(MULTIPLY, key >>> 0).load(SHIFT_RIGHT, 16).load(MODULO, count).jump(JUMP_EQUAL, index, TAKE, REFUSE);
+}
+
+/**
+ * Takes of what is for these addresses the TCP segments of one share. What no share can be told of, fragments and segments behind extension headers, all
+ * take; errors of ICMP and what answers their own questions for neighbours too. All the rest is for the first one.
+ */
+export function shareFilter(addresses: readonly Uint8Array[], share: FilterShare): Uint8Array {
+  const [four, six] = byFamily(addresses);
+  const first = share.index === 0;
+  const program = new Program();
+  program.load(LOAD_HALF, TYPE_AT).jump(JUMP_EQUAL, ETHERTYPE_ARP, first ? TAKE : 'ARP').jump(JUMP_EQUAL, ETHERTYPE_IPV4, 'IPv4').jump(JUMP_EQUAL, ETHERTYPE_IPV6, 'IPv6', REFUSE);
+  program.at('ARP').load(LOAD_HALF, ARP_OPERATION_AT).jump(JUMP_EQUAL, ARP_REPLY, TAKE, REFUSE);
+
+  ofIPv4(program.at('IPv4'), four, 'protocol');
+  program.at('protocol').load(LOAD_BYTE, IPV4_PROTOCOL_AT).jump(JUMP_EQUAL, TCP, null, first ? TAKE : 'other IPv4').load(LOAD_HALF, IPV4_FRAGMENT_AT).jump(JUMP_ANY_BIT, FRAGMENTED, TAKE);
+  program.load(INDEX_HEADER_LENGTH, ETHERNET_HEADER).load(LOAD_HALF_BEYOND, ETHERNET_HEADER).load(STORE, 0).load(LOAD_HALF_BEYOND, ETHERNET_HEADER + 2);
+  ofShare(program, share);
+  icmpErrors(program.at('other IPv4'));
+
+  toOwnIPv6(program.at('IPv6'), six, 'next header');
+  program.at('next header').load(LOAD_BYTE, IPV6_NEXT_AT).jump(JUMP_EQUAL, TCP, 'ports');
+  for (const header of EXTENSIONS) program.jump(JUMP_EQUAL, header, TAKE);
+  if (!first) {
+    program.jump(JUMP_EQUAL, ICMP6, null, REFUSE).load(LOAD_BYTE, IPV6_PAYLOAD_AT);
+    program.jump(JUMP_EQUAL, NEIGHBOUR_ADVERTISEMENT, TAKE).jump(JUMP_AT_LEAST, ICMP6_INFORMATIONAL, REFUSE);
+  }
+  program.load(RETURN, TAKE_ALL);
+  program.at('ports').load(LOAD_HALF, IPV6_PAYLOAD_AT).load(STORE, 0).load(LOAD_HALF, IPV6_PAYLOAD_AT + 2);
+  ofShare(program, share);
+  return program.assemble();
+}
+
+/** As `ofIPv6`, and also for groups (ff00::/8) and link-local addresses (fe80::/10). */
+function toOwnIPv6(program: Program, addresses: readonly Uint8Array[], then: Label): void {
+  program.load(LOAD_WORD, IPV6_TO_AT).jump(JUMP_AT_LEAST, 0xff000000, then).jump(JUMP_AT_LEAST, 0xfec00000, 'addresses').jump(JUMP_AT_LEAST, 0xfe800000, then);
+  ofIPv6(program.at('addresses'), addresses, then);
+}
+
 /**
  * Lets through ARP, IPv4 for any of the addresses of 4 bytes, and IPv6 for any of those of 16, for groups (ff00::/8) and for link-local
  * addresses (fe80::/10).
@@ -125,9 +193,7 @@ export function addressFilter(addresses: readonly Uint8Array[], dhcp = false): U
   program.at('IPv4');
   if (dhcp) toDhcpClient(program);
   ofIPv4(program, four, TAKE);
-  program.at('IPv6').load(LOAD_WORD, IPV6_TO_AT)
-    .jump(JUMP_AT_LEAST, 0xff000000, TAKE).jump(JUMP_AT_LEAST, 0xfec00000, 'addresses').jump(JUMP_AT_LEAST, 0xfe800000, TAKE);
-  ofIPv6(program.at('addresses'), six, TAKE);
+  toOwnIPv6(program.at('IPv6'), six, TAKE);
   return program.assemble();
 }
 
@@ -140,11 +206,7 @@ export function tcpFilter(addresses: readonly Uint8Array[]): Uint8Array {
   const program = new Program();
   program.load(LOAD_HALF, TYPE_AT).jump(JUMP_EQUAL, ETHERTYPE_IPV4, 'IPv4').jump(JUMP_EQUAL, ETHERTYPE_IPV6, 'IPv6', REFUSE);
   ofIPv4(program.at('IPv4'), four, 'protocol');
-  program.at('protocol').load(LOAD_BYTE, IPV4_PROTOCOL_AT).jump(JUMP_EQUAL, TCP, TAKE).jump(JUMP_EQUAL, ICMP, null, REFUSE);
-  program.load(LOAD_HALF, IPV4_FRAGMENT_AT).jump(JUMP_ANY_BIT, FRAGMENT_OFFSET, REFUSE);
-  program.load(INDEX_HEADER_LENGTH, ETHERNET_HEADER).load(LOAD_BYTE_BEYOND, ETHERNET_HEADER);
-  for (const type of ICMP_ERRORS) program.jump(JUMP_EQUAL, type, TAKE);
-  program.refuse();
+  icmpErrors(program.at('protocol').load(LOAD_BYTE, IPV4_PROTOCOL_AT).jump(JUMP_EQUAL, TCP, TAKE));
   ofIPv6(program.at('IPv6'), six, 'next header');
   program.at('next header').load(LOAD_BYTE, IPV6_NEXT_AT).jump(JUMP_EQUAL, TCP, TAKE);
   for (const header of EXTENSIONS) program.jump(JUMP_EQUAL, header, TAKE);

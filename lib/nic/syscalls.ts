@@ -369,13 +369,17 @@ export function getAffinity(): number[] {
   return cpus;
 }
 
-/** Binds the calling thread to `cpus`. @throws SystemError where none of them is there or allowed. */
-export function setAffinity(cpus: readonly number[]): void {
+/**
+ * Binds a thread to `cpus`.
+ *
+ * @param tid kernel's number of a thread of this process; 0: the calling one. @throws SystemError where none of them is there or allowed.
+ */
+export function setAffinity(cpus: readonly number[], tid = 0): void {
   const set = new Uint8Array(CPU_SET_BYTES);
   for (const cpu of cpus) {
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= CPU_SET_BYTES * 8) throw new RangeError(`${cpu} is not the number of a CPU`);
     set[cpu >> 3]! |= 1 << (cpu & 7);
   }
   const detail = `cannot run on CPU ${cpus.join(', ')}; this thread may run on ${getAffinity().join(', ')}`;
-  check(native.schedSetaffinity(0, CPU_SET_BYTES, set), 'sched_setaffinity', detail);
+  check(native.schedSetaffinity(tid, CPU_SET_BYTES, set), 'sched_setaffinity', detail);
 }

@@ -1,7 +1,7 @@
 /** One connection at its app thread: the two streams, and what is to be told to the TCP server. */
 import type { AppFlow, FlowHandler } from './app_api.js';
+import type { AppChannel } from './app_channel.js';
 import { readInfo } from './app_info.js';
-import type { AppPort } from './app_port.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
 import { FilePart } from './file_part.js';
 import { FILE_BYTES_MOST, FILE_QUIET, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER,
@@ -50,11 +50,11 @@ export class ChannelFlow implements AppFlow {
   generation = 0;
   /** It belongs to a socket of IPv6, which shows IPv4 addresses as ::ffff:a.b.c.d. */
   asIPv6 = false;
-  /** In the port's list of flows to submit. */
+  /** In the channel's list of flows to submit. */
   dirty = false;
-  /** In the port's list of flows that found no block to write in. */
+  /** In the channel's list of flows that found no block to write in. */
   starved = false;
-  readonly #port: AppPort;
+  readonly #channel: AppChannel;
   readonly #send: SendStream;
   readonly #receive: ReceiveStream;
   /** Null where the app has sent no file. */
@@ -80,10 +80,10 @@ export class ChannelFlow implements AppFlow {
   /** Copied from the TCB, laid out as there: both addresses, both ports. Null while they are read there, as long as the app holds the flow. */
   #ownEnds: Int32Array | null = NOWHERE;
 
-  constructor(port: AppPort) {
-    this.#port = port;
-    this.#send = new SendStream(port.memory, port.sendBuffer);
-    this.#receive = new ReceiveStream(port.memory);
+  constructor(channel: AppChannel) {
+    this.#channel = channel;
+    this.#send = new SendStream(channel.memory, channel.sendBuffer);
+    this.#receive = new ReceiveStream(channel.memory);
   }
 
   get localAddress(): string { return this.#format(LOCAL_ADDRESS); }
@@ -91,6 +91,8 @@ export class ChannelFlow implements AppFlow {
   get remoteAddress(): string { return this.#format(REMOTE_ADDRESS); }
   get remotePort(): number { return this.#end(REMOTE_PORT); }
   get family(): 'IPv4' | 'IPv6' { return !this.asIPv6 && isMapped(this.#ends, this.#endsAt + REMOTE_ADDRESS) ? 'IPv4' : 'IPv6'; }
+  /** The shared memory that its payload lies in. */
+  get memory(): Buffer { return this.#channel.memory.bytes; }
   get readableLength(): number { return this.#receive.length; }
   get ended(): boolean { return (this.#completed & FLOW_EOF) !== 0 && this.#receive.length === 0; }
   get unacknowledged(): number { return (this.#written - this.#acknowledged) | 0; }
@@ -114,8 +116,8 @@ export class ChannelFlow implements AppFlow {
   }
 
   /** Where both addresses and both ports lie, as in the TCB. */
-  get #ends(): Int32Array { return this.#ownEnds ?? this.#port.tcb.words; }
-  get #endsAt(): number { return this.#ownEnds === null ? this.#port.tcb.at(this.index).localAt : 0; }
+  get #ends(): Int32Array { return this.#ownEnds ?? this.#channel.tcb.words; }
+  get #endsAt(): number { return this.#ownEnds === null ? this.#channel.tcb.at(this.index).localAt : 0; }
 
   #end(word: number): number {
     return this.#ends[this.#endsAt + word];
@@ -129,7 +131,7 @@ export class ChannelFlow implements AppFlow {
   // ---- what the app asks for
 
   info(): TcpInfo | null {
-    return this.index < 0 || this.#closed ? null : readInfo(this.#port.tcb, this.index, this.generation);
+    return this.index < 0 || this.#closed ? null : readInfo(this.#channel.tcb, this.index, this.generation);
   }
 
   read(max = 0x7fffffff): Buffer | null {
@@ -160,8 +162,8 @@ export class ChannelFlow implements AppFlow {
   #consumed(): void {
     const wakes = ((this.#receive.consumed - this.#wokenAt) | 0) >= CONSUMED_WORTH_WAKING;
     if (wakes) this.#wokenAt = this.#receive.consumed;
-    this.#port.submitLater(this, wakes);
-    if (this.#overWaits && this.#receive.length === 0) this.#port.callLater(this);
+    this.#channel.submitLater(this, wakes);
+    if (this.#overWaits && this.#receive.length === 0) this.#channel.callLater(this);
   }
 
   /** True where nothing more may be written: it was ended, reset or closed. */
@@ -173,14 +175,14 @@ export class ChannelFlow implements AppFlow {
     if (length === 0 || this.writesNoMore) return 0;
     const taken = this.#send.write(bytes, offset, length);
     if (taken < length) this.#lacksRoom();
-    this.#port.submitLater(this, true);
+    this.#channel.submitLater(this, true);
     return taken;
   }
 
   writeText(text: string, encoding: BufferEncoding): number {
     if (text.length === 0 || this.writesNoMore) return -1;
     const length = this.#send.writeText(text, encoding);
-    if (length > 0) this.#port.submitLater(this, true);
+    if (length > 0) this.#channel.submitLater(this, true);
     return length;
   }
 
@@ -193,20 +195,20 @@ export class ChannelFlow implements AppFlow {
     const room = this.#send.reserve(length);
     if (room > 0) return room;
     this.#lacksRoom();
-    this.#port.submitLater(this, true);
+    this.#channel.submitLater(this, true);
     return 0;
   }
 
   /** The first `length` bytes of the room, no more than it has, are written; the rest of the room is given back. */
   commit(length: number): void {
     this.#send.commit(length);
-    if (length > 0) this.#port.submitLater(this, true);
+    if (length > 0) this.#channel.submitLater(this, true);
   }
 
   #lacksRoom(): void {
     this.#submit |= FLOW_WAITING;
     // No acknowledgement of its own will make room: it waits for a block that another flow gives back.
-    if (this.#send.unacknowledged === 0) this.#port.waitForBlock(this);
+    if (this.#send.unacknowledged === 0) this.#channel.waitForBlock(this);
   }
 
   /**
@@ -225,7 +227,7 @@ export class ChannelFlow implements AppFlow {
     file.offset = offset;
     file.quiet = quiet;
     file.pending = file.changed = true;
-    this.#port.submitLater(this, true);
+    this.#channel.submitLater(this, true);
     return true;
   }
 
@@ -269,7 +271,7 @@ export class ChannelFlow implements AppFlow {
   setCork(on: boolean): void {
     this.#toggle(FLOW_CORK, on);
     // What was held back is wanted now.
-    if (!on) this.#port.submitLater(this, true);
+    if (!on) this.#channel.submitLater(this, true);
   }
 
   #option(at: number): number {
@@ -281,23 +283,23 @@ export class ChannelFlow implements AppFlow {
     this.#options ??= new Int32Array(OPTION_WORDS);
     this.#options[at] = value;
     this.optionsChanged = true;
-    this.#port.submitLater(this, false);
+    this.#channel.submitLater(this, false);
   }
 
-  // ---- for the port
+  // ---- for the channel
 
   /** The flow has its name from now on: it was accepted, or the connect was answered. */
   open(index: number, generation: number): void {
     this.index = index;
     this.generation = generation;
     this.#ownEnds = null;
-    if (this.#submit !== 0 || this.#written !== 0 || this.optionsChanged) this.#port.submitLater(this, true);
+    if (this.#submit !== 0 || this.#written !== 0 || this.optionsChanged) this.#channel.submitLater(this, true);
   }
 
   /** The app has the accepted flow in hand: it counts in the backlog no more. With `urgent` the TCP server hears of it at once. */
   take(urgent: boolean): void {
     this.#submit |= FLOW_TAKEN;
-    this.#port.submitLater(this, urgent);
+    this.#channel.submitLater(this, urgent);
   }
 
   /** Fills in the entry that comes before the other where options have changed. */
@@ -363,7 +365,7 @@ export class ChannelFlow implements AppFlow {
   #acknowledge(position: number): void {
     const file = this.#file;
     this.#acknowledged = position;
-    this.#send.widen(this.#port.tcb.at(this.index).cwnd);
+    this.#send.widen(this.#channel.tcb.at(this.index).cwnd);
     this.#send.acknowledge(file === null ? position : file.inChain(position));
     if (file !== null && file.acknowledge(position)) this.#due |= DUE_SENT;
   }
@@ -399,7 +401,7 @@ export class ChannelFlow implements AppFlow {
         this.#tellOne(next);
       }
     } finally {
-      if (this.#due !== 0) this.#port.callLater(this);
+      if (this.#due !== 0) this.#channel.callLater(this);
     }
   }
 
@@ -451,13 +453,13 @@ export class ChannelFlow implements AppFlow {
   #request(flags: number): void {
     if ((this.#submit & flags) === flags) return;
     this.#submit |= flags;
-    this.#port.submitLater(this, true);
+    this.#channel.submitLater(this, true);
   }
 
   #toggle(flag: number, on: boolean): void {
     if (((this.#submit & flag) !== 0) === on) return;
     this.#submit = on ? this.#submit | flag : this.#submit & ~flag;
-    this.#port.submitLater(this, false);
+    this.#channel.submitLater(this, false);
   }
 }
 

@@ -63,10 +63,10 @@ export function collectStable(
   return false;
 }
 
-/** Each counter is one aligned double, so none is torn; two of them may be of neighbouring moments. */
-export function readCounters(memory: SharedArrayBuffer): StackCounters {
-  const values = new Float64Array(memory, CTRL_COUNTERS * 4, STAT_NAMES.length);
-  return Object.fromEntries(STAT_NAMES.map((name, i) => [name, values[i]])) as Record<StatName, number>;
+/** Each counter is one aligned double, so none is torn; two of them may be of neighbouring moments. @param memories of all TCP servers: their sum. */
+export function readCounters(memories: readonly SharedArrayBuffer[]): StackCounters {
+  const servers = memories.map((memory) => new Float64Array(memory, CTRL_COUNTERS * 4, STAT_NAMES.length));
+  return Object.fromEntries(STAT_NAMES.map((name, i) => [name, servers.reduce((sum, values) => sum + (values[i] as number), 0)])) as Record<StatName, number>;
 }
 
 export function readStatus(words: Int32Array): ServerStatus {

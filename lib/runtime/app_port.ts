@@ -1,33 +1,28 @@
 /**
- * An app thread's end of its channel to the TCP server.
+ * An app thread's end of its TCP server, or of all of them where there are several: a channel to each, of which the thread submits and takes in batches.
  *
  * Submissions are gathered and leave once, at the end of the tick they were made in. Completions are taken a batch at a time. How the
  * thread rings and hears of the TCP server is app_tie.ts's.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { existsSync, readlinkSync } from 'node:fs';
-import { alias } from '../nic/memory.js';
-import { Tcb } from '../tcp/conn/tcb.js';
 import { ECONNREFUSED, ECONNRESET, EINVAL } from '../tcp/errno.js';
+import { shareOf } from '../tcp/share.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
 import type { AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
+import { AppChannel, claimChannel, forEach } from './app_channel.js';
+import type { Called, ChannelOwner } from './app_channel.js';
 import { ChannelFlow } from './app_flow.js';
-import { AppMemory } from './app_streams.js';
+import { NO_LISTENER, ThreadListener } from './app_listener.js';
 import { tieTo } from './app_tie.js';
 import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
-import { CHANNEL_ATTACHED, CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CHANNEL_LEFT, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
-  CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, CTRL_VERSION,
-  LAYOUT_VERSION, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
-import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, DISTRIBUTIONS, LISTEN_DISTRIBUTION_SHIFT, LISTEN_IPV6_ONLY, OP_MASK, SUBMIT_BIND, SUBMIT_CONNECT,
-  SUBMIT_LISTEN, SUBMIT_UNLISTEN, violationText } from './messages.js';
-import { QueueConsumer, QueueProducer } from './queue.js';
+import { CHANNEL_ATTACHED, CHANNEL_LEFT, CH_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
+import { SUBMIT_BIND, SUBMIT_CONNECT } from './messages.js';
 
 /** What the pump runs in: else it would be the asynchronous context of whoever happened to submit something when it was planned. */
 const outside = new AsyncResource('TCP_SERVER', { requireManualDestroy: true });
 
-/** Completions taken before the event loop gets its turn. */
-const BATCH = 256;
 /** How often the thread looks whether its TCP server is still there, without a system call as long as it is. */
 const WATCH_MS = 1000;
 /** How long an app waits that asks for a port before the TCP server has said it: far longer than that takes, unless it is held up. */
@@ -47,30 +42,16 @@ export class AttachError extends Error {
   }
 }
 
-/** A submission that found the queue full: its words. */
-type Submission = readonly number[];
+/** A listener, or a request that waits for its answer. */
+type Request = { readonly kind: 'listen'; readonly listener: ThreadListener } | { readonly kind: 'connect'; readonly flow: ChannelFlow };
 
-/** A request that waits for its answer, or a listener. */
-type Request =
-  | { readonly kind: 'listen'; readonly handler: ListenHandler<ChannelFlow>; readonly host: string; readonly untilTaken: boolean; listening: boolean }
-  | { readonly kind: 'connect'; readonly flow: ChannelFlow };
-
-/** What has something to tell that no completion brings. */
-interface Called {
-  called(): void;
-}
-
-export class AppPort {
-  readonly memory: AppMemory;
+export class AppPort implements ChannelOwner {
   readonly sendBuffer: number;
-  readonly tcb: Tcb;
+  /** One to each of the TCP servers. */
+  readonly channels: readonly AppChannel[];
   /** Why the TCP server did not come up. Writer: the supervisor, in its own thread. */
   failure: Error | null = null;
-  readonly #words: Int32Array;
-  readonly #base: number;
-  readonly #submissions: QueueProducer;
-  readonly #completions: QueueConsumer;
-  readonly #flows: (ChannelFlow | undefined)[] = [];
+  readonly #key: number;
   readonly #requests = new Map<number, Request>();
   #lastRequest = 0;
   #alive = true;
@@ -80,23 +61,16 @@ export class AppPort {
    */
   onBatch: (() => void) | null = null;
   readonly #endCallbacks: ((error: Error | null) => void)[] = [];
-  /** Requests that found the queue full, in order; nothing overtakes them. */
-  #waiting: Submission[] = [];
-  /** Flows to submit at the end of the tick, the first so many of the list; requests are pushed at once. A list cut to nothing would be garbage. */
-  readonly #dirty: ChannelFlow[] = [];
-  #dirtyCount = 0;
   #called: Called[] = [];
-  /** Flows that found every block of the send arena taken, in the order they came. */
-  #starved: ChannelFlow[] = [];
   #flushPlanned = false;
   /** The event loop has been asked to flush. Where the thread waits itself it never comes to that, so it is asked once. */
   #tickQueued = false;
-  #urgent = false;
   #refs = 0;
+  /** Where the next connection goes that may go anywhere. */
+  #nextChannel = 0;
   readonly #tie: ServerTie;
   /** Also what keeps the event loop alive while somebody wants that. */
   readonly #watch: NodeJS.Timeout;
-  #turnsSeen = 0;
   readonly #onExit = (): void => this.detach();
   readonly #onTick = (): void => {
     this.#tickQueued = false;
@@ -109,29 +83,19 @@ export class AppPort {
    * @throws AttachError where the TCP server is no more, is of another version, or has no channel left.
    */
   constructor(handle: ServerHandle) {
-    const words = new Int32Array(handle.memory);
-    if (words[CTRL_VERSION] !== LAYOUT_VERSION) {
-      throw new AttachError('version', 'The TCP server was started by another version of tcp-offload: let all threads load the same one');
-    }
-    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD || Atomics.load(words, CTRL_STOP) !== 0) {
-      throw new AttachError('ended', 'The TCP server has ended: call `await TcpServer.start()` again');
-    }
+    const servers = [handle.memory, ...handle.others].map((memory) => new Int32Array(memory));
+    for (const words of servers) requireServer(words);
     const layout = new Layout(handle.sizes);
-    const { bytes } = alias(handle.memory);
     const tid = ownThreadId();
-    const channel = claim(words, layout, tid);
-    this.#words = words;
-    this.#base = layout.channelBase(channel);
+    const number = claimChannel(servers, layout, tid);
+    if (number < 0) {
+      throw new AttachError('full', `All ${layout.sizes.maxApps} places for app threads of the TCP server are taken: start it with a larger maxApps`);
+    }
     this.sendBuffer = handle.sendBuffer;
-    this.memory = new AppMemory(layout, words, bytes, channel);
-    this.tcb = new Tcb(words, layout.tcbBase);
-    const base = this.#base;
-    for (const at of [CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP]) words[base + at] = 0;
-    this.#submissions = new QueueProducer(words, base + CH_SUBMIT_HEAD, base + CH_SUBMIT_TAIL, layout.submissionBase(channel));
-    this.#completions = new QueueConsumer(words, base + CH_COMPLETE_HEAD, base + CH_COMPLETE_TAIL, layout.completionBase(channel));
-    words[base + CH_TID] = tid;
-    this.#tie = tieTo(handle.memory, base + CH_SLEEP, this);
-    this.#announce(CHANNEL_ATTACHED);
+    this.#key = handle.key;
+    this.channels = servers.map((words, index) => new AppChannel(this, index, words, layout, number, tid));
+    this.#tie = tieTo(handle.memory, servers, layout.channelBase(number) + CH_SLEEP, this);
+    for (const channel of this.channels) channel.announce(CHANNEL_ATTACHED);
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
     process.once('exit', this.#onExit);
@@ -151,40 +115,55 @@ export class AppPort {
   }
 
   listen(options: ListenOptions, handler: ListenHandler<ChannelFlow>): AppListener {
-    const host = options.host ?? '::';
-    const request = this.#request({ kind: 'listen', handler, host, untilTaken: options.untilTaken === true, listening: false });
     const address = new Int32Array(4);
-    if (!readAddress(host, address)) {
-      this.#refuse(request, EINVAL);
-      return { port: () => 0, close: () => {} };
+    const number = this.#nextRequest();
+    const listener = new ThreadListener(this.channels, number, handler, address, options);
+    this.#requests.set(number, { kind: 'listen', listener });
+    if (!readAddress(options.host ?? '::', address)) {
+      this.#refuse(number, EINVAL);
+      return NO_LISTENER;
     }
-    const family = options.ipv6Only === true ? LISTEN_IPV6_ONLY : 0;
-    const distribution = DISTRIBUTIONS.indexOf(options.distribution ?? 'least-connections') << LISTEN_DISTRIBUTION_SHIFT;
-    this.#submit(SUBMIT_LISTEN | family | distribution, request, address, options.port, options.backlog);
-    return { port: () => this.#awaitPort(request), close: () => this.#unlisten(request) };
+    listener.open();
+    return {
+      port: () => this.#awaitPort(number),
+      close: () => {
+        if (this.#alive && this.#requests.has(number)) listener.close();
+      },
+    };
   }
 
   connect(options: ConnectOptions, handler: FlowHandler): ChannelFlow {
-    const flow = new ChannelFlow(this);
+    const { port, localPort = 0 } = options;
+    const channel = this.#channelFor(port, localPort);
+    const flow = new ChannelFlow(channel);
     flow.handler = handler;
     flow.asIPv6 = options.host.includes(':');
-    const request = this.#request({ kind: 'connect', flow });
+    const number = this.#nextRequest();
+    this.#requests.set(number, { kind: 'connect', flow });
     const address = new Int32Array(4);
     const local = new Int32Array(4);
     if (!readAddress(options.host, address) || (options.localAddress !== undefined && !readAddress(options.localAddress, local))) {
-      this.#refuse(request, EINVAL);
+      this.#refuse(number, EINVAL);
       return flow;
     }
     // Port 0 is nobody's (RFC 6335 6), and a SYN to it has no answer here.
-    if (options.port === 0) {
-      this.#refuse(request, ECONNREFUSED);
+    if (port === 0) {
+      this.#refuse(number, ECONNREFUSED);
       return flow;
     }
     // As with the kernel, no address at all is this host's own.
     if (isUnspecified(address, 0)) readAddress(flow.asIPv6 ? '::1' : '127.0.0.1', address);
-    if (!isUnspecified(local, 0)) this.#submit(SUBMIT_BIND, 0, local, 0, 0);
-    this.#submit(SUBMIT_CONNECT, request, address, (options.port << 16) | (options.localPort ?? 0), 0);
+    if (!isUnspecified(local, 0)) channel.submit(SUBMIT_BIND, 0, local, 0, 0);
+    channel.submit(SUBMIT_CONNECT, number, address, (port << 16) | localPort, 0);
     return flow;
+  }
+
+  /** The TCP server that has a connection between these ports; where the local one is not chosen yet, they take turns. */
+  #channelFor(port: number, localPort: number): AppChannel {
+    const { channels } = this;
+    if (localPort !== 0) return channels[shareOf(port, localPort, channels.length, this.#key)];
+    this.#nextChannel = (this.#nextChannel + 1) % channels.length;
+    return channels[this.#nextChannel];
   }
 
   /** Counted: while more `ref` than `unref` were called, the event loop stays alive. */
@@ -199,21 +178,23 @@ export class AppPort {
   /** Leaves the TCP server: flows end in good order, what was written is still sent. */
   detach(): void {
     if (!this.#alive) return;
-    this.#submitAll();
-    for (const flow of this.#flows) flow?.abandon();
+    const until = performance.now() + DETACH_MS;
+    for (const channel of this.channels) this.#submitAll(channel, until);
+    for (const channel of this.channels) for (const flow of channel.flows) flow.abandon();
     for (const request of this.#requests.values()) if (request.kind === 'connect') request.flow.abandon();
     this.#end();
-    this.#announce(CHANNEL_LEFT);
+    this.#announceLeft();
   }
 
   /** Submits everything that is to be submitted, and waits for room where there is none: there is no later. */
-  #submitAll(): void {
-    const words = this.#words;
-    const tailAt = this.#base + CH_SUBMIT_TAIL;
-    const until = performance.now() + DETACH_MS;
-    while (!this.#push() && performance.now() < until && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
-      this.#tie.wait(tailAt, Atomics.load(words, tailAt));
+  #submitAll(channel: AppChannel, until: number): void {
+    while (!channel.push() && performance.now() < until && channel.serverState !== STATE_DEAD) {
+      channel.waitForRoom((words, at, value) => this.#tie.wait(channel.index, words, at, value));
     }
+  }
+
+  #announceLeft(): void {
+    for (const channel of this.channels) channel.announce(CHANNEL_LEFT);
   }
 
   // ---- for a thread that waits itself
@@ -244,28 +225,12 @@ export class AppPort {
 
   /** Only the event loop hears why the TCP server did not come up, and it may not have its turn for long. */
   #checkStart(): void {
-    if (!this.#alive || Atomics.load(this.#words, CTRL_STATE) !== STATE_FAILED) return;
+    if (!this.#alive || !this.channels.some(({ serverState }) => serverState === STATE_FAILED)) return;
     this.failure ??= new Error('it ended before it was up; `await TcpServer.start()`, in the thread that has started it, says why');
     this.#die(this.failure);
   }
 
-  // ---- for the flows of this port
-
-  /** The flow has something to say; with `urgent` the TCP server is woken for it. */
-  submitLater(flow: ChannelFlow, urgent: boolean): void {
-    if (urgent) this.#urgent = true;
-    if (flow.dirty || flow.index < 0) return;
-    flow.dirty = true;
-    this.#dirty[this.#dirtyCount++] = flow;
-    this.#planFlush();
-  }
-
-  /** `flow.blockCame()` follows once the send arena has a block. */
-  waitForBlock(flow: ChannelFlow): void {
-    if (flow.starved) return;
-    flow.starved = true;
-    this.#starved.push(flow);
-  }
+  // ---- for the channels, and their flows
 
   /** `onBatch` follows from the event loop. */
   batchLater(): void {
@@ -278,55 +243,37 @@ export class AppPort {
     this.#tie.pumpSoon();
   }
 
+  ring(channel: number): void {
+    this.#tie.ring(channel);
+  }
+
   // ---- submissions
 
-  #request(request: Request): number {
-    this.#lastRequest = (this.#lastRequest + 1) | 0;
-    this.#requests.set(this.#lastRequest, request);
-    return this.#lastRequest;
+  #nextRequest(): number {
+    return (this.#lastRequest = (this.#lastRequest + 1) | 0);
   }
 
-  #unlisten(request: number): void {
-    if (this.#alive && this.#requests.has(request)) this.#submit(SUBMIT_UNLISTEN, request, new Int32Array(4), 0, 0);
-  }
-
-  /** Looks through what the TCP server tells for the answer to a listen, and leaves it for the event loop to take. */
+  /** Looks through what the first TCP server tells for the answer to a listen, and leaves it for the event loop to take. */
   #awaitPort(request: number): number {
-    const words = this.#words;
-    const answers = (at: number): boolean => (words[at] & OP_MASK) === COMPLETE_REPLY && words[at + 1] === request;
-    const headAt = this.#base + CH_COMPLETE_HEAD;
-    const until = performance.now() + (Atomics.load(words, CTRL_STATE) === STATE_STARTING ? START_MS : ANSWER_MS);
-    while (this.#alive && Atomics.load(words, CTRL_STATE) !== STATE_DEAD) {
-      const head = Atomics.load(words, headAt);
-      const at = this.#completions.find(answers);
-      if (at >= 0) return Math.max(words[at + 2], 0);
-      if (performance.now() >= until) return 0;
-      this.#push();
-      this.#tie.wait(headAt, head);
+    const [first] = this.channels;
+    const until = performance.now() + (first.serverState === STATE_STARTING ? START_MS : ANSWER_MS);
+    while (this.#alive && first.serverState !== STATE_DEAD) {
+      const late = performance.now() >= until;
+      const answer = first.peekAnswer(request, (words, at, value) => {
+        if (!late) this.#tie.wait(first.index, words, at, value);
+      });
+      if (answer !== null) return Math.max(answer, 0);
+      if (late) return 0;
     }
     return 0;
   }
 
   /** An answer that needs no TCP server, as late as one from it would be. */
   #refuse(request: number, errno: number): void {
-    this.callLater({ called: () => this.#answer(request, -errno, 0) });
+    this.callLater({ called: () => this.answered(this.channels[0], request, -errno, 0) });
   }
 
-  #submit(operation: number, request: number, address: Int32Array, word6: number, word7: number): void {
-    const submission = [operation, request, ...address, word6, word7];
-    if (this.#waiting.length > 0 || !this.#pushRequest(submission)) this.#waiting.push(submission);
-    this.#urgent = true;
-    this.#planFlush();
-  }
-
-  #pushRequest(submission: Submission): boolean {
-    const at = this.#submissions.push();
-    if (at < 0) return false;
-    this.#words.set(submission, at);
-    return true;
-  }
-
-  #planFlush(): void {
+  planFlush(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
     if (this.#tickQueued) return;
@@ -336,55 +283,23 @@ export class AppPort {
 
   /** What is to be submitted leaves at once; where there is no room for it, as soon as there is. */
   #flushNow(): void {
-    if (this.#waiting.length > 0 || this.#dirtyCount > 0 || this.#urgent) this.#flush();
+    for (let i = 0; i < this.channels.length; i++) {
+      if (!this.channels[i].hasSubmissions) continue;
+      this.#flush();
+      return;
+    }
   }
 
   #flush(): void {
     this.#flushPlanned = false;
     if (!this.#alive) return;
-    const complete = this.#push();
-    if (!complete) {
-      // The queue drains at the TCP server's next turn.
-      this.#flushPlanned = true;
-      if (!this.#tickQueued) setImmediate(this.#onTick);
-      this.#tickQueued = true;
-    }
-    if (this.#urgent || !complete) this.#tie.ring();
-    this.#urgent = !complete;
-  }
-
-  /** Publishes what is to be submitted, as far as there is room: requests, then the flows that have changed. Returns whether that was all. */
-  #push(): boolean {
-    let requests = 0;
-    while (requests < this.#waiting.length && this.#pushRequest(this.#waiting[requests])) requests++;
-    if (requests > 0) this.#waiting.splice(0, requests);
-    const dirty = this.#dirty;
-    let submitted = 0;
-    for (; submitted < this.#dirtyCount; submitted++) {
-      const flow = dirty[submitted];
-      if (flow.optionsChanged && !this.#pushOptions(flow)) break;
-      if (flow.fileChanged && !this.#pushFile(flow)) break;
-      const at = this.#submissions.push();
-      if (at < 0) break;
-      flow.dirty = false;
-      flow.writeSubmission(this.#words, at);
-    }
-    this.#submissions.publish();
-    if (submitted > 0) dirty.copyWithin(0, submitted, this.#dirtyCount);
-    this.#dirtyCount -= submitted;
-    return this.#waiting.length === 0 && this.#dirtyCount === 0;
-  }
-
-  #pushOptions(flow: ChannelFlow): boolean {
-    const at = this.#submissions.push();
-    if (at >= 0) flow.writeOptions(this.#words, at);
-    return at >= 0;
-  }
-
-  #pushFile(flow: ChannelFlow): boolean {
-    const at = this.#submissions.push();
-    if (at >= 0) flow.writeFile(this.#words, at);
-    return at >= 0;
+    let complete = true;
+    for (let i = 0; i < this.channels.length; i++) if (!this.channels[i].flush()) complete = false;
+    if (complete) return;
+    // The queue drains at the TCP server's next turn.
+    this.#flushPlanned = true;
+    if (!this.#tickQueued) setImmediate(this.#onTick);
+    this.#tickQueued = true;
   }
 
   // ---- completions
@@ -409,83 +324,34 @@ export class AppPort {
   }
 
   #take(): number {
-    const called = this.#callCalled();
-    return called + this.#takeCompletions();
+    let taken = this.#callCalled();
+    for (let i = 0; this.#alive && i < this.channels.length; i++) taken += this.channels[i].take();
+    return taken;
   }
 
   /** Nothing is there to take, now that the thread has said that it sleeps. */
   get isQuiet(): boolean {
-    return this.#completions.available() === 0 && this.#called.length === 0 && !this.#isOver();
+    for (let i = 0; i < this.channels.length; i++) if (!this.channels[i].isQuiet) return false;
+    return this.#called.length === 0 && !this.#isOver();
   }
 
-  #takeCompletions(): number {
-    const completions = this.#completions;
-    const count = Math.min(completions.available(), BATCH);
-    try {
-      for (let i = 0; i < count; i++) this.#completion(completions.take());
-    } finally {
-      if (count > 0) completions.release();
-    }
-    if (count > 0 && this.#starved.length > 0) this.#feed();
-    return count;
-  }
-
-  #completion(at: number): void {
-    const words = this.#words;
-    switch (words[at] & OP_MASK) {
-      case COMPLETE_FLOW: {
-        const index = words[at + 1];
-        const flow = this.#flows[index];
-        if (flow === undefined || flow.generation !== words[at + 2]) return;
-        if (flow.complete(words, at)) this.#flows[index] = undefined;
-        return;
-      }
-      case COMPLETE_ACCEPT:
-        this.#accepted(words[at + 1], words[at + 2], words[at + 3]);
-        return;
-      case COMPLETE_REPLY:
-        this.#answer(words[at + 1], words[at + 2], words[at + 3]);
-    }
-  }
-
-  #accepted(index: number, generation: number, listener: number): void {
-    const flow = new ChannelFlow(this);
-    this.#flows[index] = flow;
-    flow.open(index, generation);
-    const request = this.#requests.get(listener);
-    flow.asIPv6 = request?.kind === 'listen' && request.host.includes(':');
-    if (request?.kind !== 'listen' || !request.untilTaken) flow.take(false);
-    if (request?.kind === 'listen') request.handler.onConnection(flow);
+  accepted(flow: ChannelFlow, number: number): void {
+    const request = this.#requests.get(number);
+    if (request?.kind === 'listen') request.listener.accepted(flow);
     else flow.reset();
   }
 
-  #answer(number: number, result: number, detail: number): void {
+  answered(channel: AppChannel, number: number, result: number, detail: number): void {
     const request = this.#requests.get(number);
     if (request === undefined) return;
     if (request.kind === 'connect') {
       this.#requests.delete(number);
-      if (result < 0) {
-        request.flow.fail(-result);
-        return;
-      }
-      this.#flows[result] = request.flow;
-      request.flow.open(result, detail);
-    } else if (result < 0 || request.listening) {
+      if (result < 0) request.flow.fail(-result);
+      else channel.opened(request.flow, result, detail);
+    } else if (request.listener.answered(channel, result)) {
       this.#requests.delete(number);
-      if (result < 0) request.handler.onError(-result);
-      request.handler.onClose();
-    } else {
-      request.listening = true;
-      request.handler.onListening(request.host, result);
+      request.listener.over();
     }
-  }
-
-  /** As many flows as there are blocks may write; who gets none after all comes back to the end of the list. */
-  #feed(): void {
-    forEach(this.#starved.splice(0, this.memory.arena.available), tellOfBlock);
-    // The TCP server is told again: what it had to tell of was taken just now.
-    const [hungry] = this.#starved;
-    if (hungry !== undefined) this.submitLater(hungry, true);
   }
 
   #callCalled(): number {
@@ -498,29 +364,27 @@ export class AppPort {
 
   // ---- the end
 
-  /** Finds out that the TCP server, or this channel, has ended, and tells everybody. */
+  /** Finds out that a TCP server, or the channel to it, has ended, and tells everybody. */
   #isOver(): boolean {
-    if (!this.#alive) return true;
-    const words = this.#words;
-    if (Atomics.load(words, CTRL_STOP) !== 0) {
+    for (let i = 0; this.#alive && i < this.channels.length; i++) this.#checkEnd(this.channels[i]);
+    return !this.#alive;
+  }
+
+  #checkEnd(channel: AppChannel): void {
+    if (channel.isStopping) {
       try {
         forEach(this.#endCallbacks, (callback) => callback(null));
       } finally {
         this.detach();
       }
-      return true;
-    }
-    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) {
+    } else if (channel.serverState === STATE_DEAD) {
       this.#die(new Error('the TCP server has ended, and every connection with it'));
-      return true;
+    } else {
+      const { violation } = channel;
+      if (violation === null) return;
+      this.#announceLeft();
+      this.#die(new Error(`the TCP server has ended this thread's channel: it submitted ${violation}`));
     }
-    if (Atomics.load(words, this.#base + CH_STATE) === CHANNEL_FAILED) {
-      const fault = violationText(words[this.#base + CH_VIOLATION]);
-      this.#announce(CHANNEL_LEFT);
-      this.#die(new Error(`the TCP server has ended this thread's channel: it submitted ${fault}`));
-      return true;
-    }
-    return false;
   }
 
   /**
@@ -528,24 +392,23 @@ export class AppPort {
    * so. One that lives makes turns, and only one that makes none is looked for.
    */
   #look(): void {
-    const words = this.#words;
-    const turns = Atomics.load(words, CTRL_TURNS);
-    const tid = words[CTRL_TID];
-    if (turns === this.#turnsSeen && tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) Atomics.store(words, CTRL_STATE, STATE_DEAD);
-    this.#turnsSeen = turns;
-    // Not out of a timer: what a callback throws then is as with any other end.
-    if (Atomics.load(words, CTRL_STATE) === STATE_DEAD) setImmediate(() => this.pump());
+    for (const channel of this.channels) {
+      const tid = channel.stalledThread();
+      if (tid !== 0 && !existsSync(`/proc/self/task/${tid}`)) channel.declareDead();
+      // Not out of a timer: what a callback throws then is as with any other end.
+      if (channel.serverState === STATE_DEAD) setImmediate(() => this.pump());
+    }
   }
 
   #die(error: Error): void {
-    const flows = this.#flows.filter((flow) => flow !== undefined);
+    const flows = this.channels.flatMap((channel) => channel.flows);
     const requests = [...this.#requests.values()];
     this.#end();
     forEach([
       ...flows.map((flow) => () => flow.fail(ECONNRESET)),
       ...requests.map((request) => () => {
         if (request.kind === 'connect') request.flow.fail(ECONNRESET);
-        else request.handler.onClose();
+        else request.listener.fail();
       }),
       ...this.#endCallbacks.map((callback) => () => callback(error)),
     ], (tell) => tell());
@@ -555,43 +418,19 @@ export class AppPort {
     this.#alive = false;
     clearInterval(this.#watch);
     process.removeListener('exit', this.#onExit);
-    this.#flows.length = 0;
+    for (const channel of this.channels) channel.clear();
     this.#requests.clear();
-    this.#dirty.length = this.#dirtyCount = 0;
-    this.#starved.length = 0;
-    this.#waiting.length = 0;
-  }
-
-  /** Changes the channel's state and has the TCP server look at it. */
-  #announce(state: number): void {
-    Atomics.store(this.#words, this.#base + CH_STATE, state);
-    Atomics.add(this.#words, CTRL_CHANNELS, 1);
-    this.#tie.ring();
   }
 }
 
-/** Claims a free channel for the thread `tid`; @throws AttachError where all are taken. */
-function claim(words: Int32Array, layout: Layout, tid: number): number {
-  for (let channel = 0; channel < layout.sizes.maxApps; channel++) {
-    const at = layout.channelBase(channel) + CH_STATE;
-    if (Atomics.compareExchange(words, at, CHANNEL_FREE, CHANNEL_CLAIMED | (tid << CLAIM_SHIFT)) === CHANNEL_FREE) return channel;
+/** @throws AttachError where the memory is not that of a TCP server that threads may be attached to. */
+function requireServer(words: Int32Array): void {
+  if (words[CTRL_VERSION] !== LAYOUT_VERSION) {
+    throw new AttachError('version', 'The TCP server was started by another version of tcp-offload: let all threads load the same one');
   }
-  const most = layout.sizes.maxApps;
-  throw new AttachError('full', `All ${most} places for app threads of the TCP server are taken: start it with a larger maxApps`);
-}
-
-/** Acts on all of them, whatever one of them throws: those behind it then have their turn in one of the event loop's own. */
-function forEach<T>(items: readonly T[], act: (item: T) => void, from = 0): void {
-  let next = from;
-  try {
-    while (next < items.length) act(items[next++]);
-  } finally {
-    if (next < items.length) setImmediate(forEach, items, act, next);
+  if (Atomics.load(words, CTRL_STATE) === STATE_DEAD || Atomics.load(words, CTRL_STOP) !== 0) {
+    throw new AttachError('ended', 'The TCP server has ended: call `await TcpServer.start()` again');
   }
-}
-
-function tellOfBlock(flow: ChannelFlow): void {
-  flow.blockCame();
 }
 
 function call(one: Called): void {

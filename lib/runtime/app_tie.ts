@@ -18,10 +18,10 @@ export interface Pumped {
 }
 
 export interface ServerTie {
-  /** Something was submitted that the TCP server is to act on now. */
-  ring(): void;
-  /** The same, and the thread waits until the word `at` of shared memory is no longer `value`, for a millisecond at most. */
-  wait(at: number, value: number): void;
+  /** Something was submitted that the TCP server is to act on now. @param server which of them. */
+  ring(server: number): void;
+  /** The same, and the thread waits until the word `at` of the memory shared with it is no longer `value`, for a millisecond at most. */
+  wait(server: number, words: Int32Array, at: number, value: number): void;
   /** Has the port pumped by a turn of the event loop. */
   pumpSoon(): void;
   /** A thread that waits itself looks whether there is something to take: where the TCP server is in this thread, it makes a turn. */
@@ -39,14 +39,19 @@ export function announceServer(memory: SharedArrayBuffer, tie: ((port: Pumped) =
   else ofThisThread.set(memory, tie);
 }
 
-/** How a port of this thread reaches the TCP server of that memory. @param sleepAt the channel's CH_SLEEP. */
-export function tieTo(memory: SharedArrayBuffer, sleepAt: number, port: Pumped): ServerTie {
+/**
+ * How a port of this thread reaches its TCP servers, of which the first has that memory.
+ *
+ * @param servers the memory of each. @param sleepAt CH_SLEEP of the thread's channel to the first: all of them wake it there.
+ */
+export function tieTo(memory: SharedArrayBuffer, servers: readonly Int32Array[], sleepAt: number, port: Pumped): ServerTie {
   const tie = ofThisThread.get(memory);
-  return tie === undefined ? new ThreadTie(new Int32Array(memory), sleepAt, port) : tie(port);
+  return tie === undefined ? new ThreadTie(servers, sleepAt, port) : tie(port);
 }
 
-/** The tie to a TCP server in another thread. */
+/** The tie to TCP servers in other threads. */
 class ThreadTie implements ServerTie {
+  readonly #servers: readonly Int32Array[];
   readonly #words: Int32Array;
   readonly #sleepAt: number;
   readonly #port: Pumped;
@@ -61,19 +66,20 @@ class ThreadTie implements ServerTie {
     process.nextTick(this.#onTurn);
   };
 
-  constructor(words: Int32Array, sleepAt: number, port: Pumped) {
-    this.#words = words;
+  constructor(servers: readonly Int32Array[], sleepAt: number, port: Pumped) {
+    this.#servers = servers;
+    this.#words = servers[0];
     this.#sleepAt = sleepAt;
     this.#port = port;
   }
 
-  ring(): void {
-    ringServer(this.#words);
+  ring(server: number): void {
+    ringServer(this.#servers[server]);
   }
 
-  wait(at: number, value: number): void {
-    ringServer(this.#words);
-    Atomics.wait(this.#words, at, value, 1);
+  wait(server: number, words: Int32Array, at: number, value: number): void {
+    this.ring(server);
+    Atomics.wait(words, at, value, 1);
   }
 
   pumpSoon(): void {

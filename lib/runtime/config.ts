@@ -44,8 +44,10 @@ export interface ServerConfig {
   readonly addressSecret: string | null;
   /** The thread that runs it: one of its own, or the app's. */
   readonly thread: 'own' | 'app';
-  /** CPU to pin the TCP server to; 'auto': by the policy of placement.ts; null: not pinned. */
-  readonly cpu: number | 'auto' | null;
+  /** TCP servers that have the addresses, each a part of the connections. */
+  readonly servers: number;
+  /** CPU to pin the TCP server to, or those that it, or several of them, may run on; 'auto': by the policy of placement.ts; null: not pinned. */
+  readonly cpu: number | readonly number[] | 'auto' | null;
   /** µs to look for work before sleeping; 'auto': by the policy. */
   readonly spinUs: number | 'auto';
   readonly sizes: LayoutSizes;
@@ -59,7 +61,12 @@ export interface ServerConfig {
 
 /** What app threads need to find their TCP server: it passes between threads by structured clone. */
 export interface ServerHandle {
+  /** Shared with the first TCP server: also where app threads sleep, whichever of them wakes them. */
   readonly memory: SharedArrayBuffer;
+  /** Shared with the others, where there are several. */
+  readonly others: readonly SharedArrayBuffer[];
+  /** By which connections are theirs, see lib/tcp/share.ts. */
+  readonly key: number;
   readonly sizes: LayoutSizes;
   readonly sendBuffer: number;
 }

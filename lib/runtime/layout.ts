@@ -28,7 +28,7 @@ export const CTRL_VERSION = 0;
 export const CTRL_STATE = 1 * LINE;
 /** Descriptor that wakes a TCP server asleep in `poll`; -1 where it sleeps in `Atomics.wait`. Writer: TCP server, before STATE_RUNNING. */
 export const CTRL_EVENTFD = 1 * LINE + 1;
-/** Kernel's thread id of the TCP server, and the CPU it is pinned to (-1: none). Writer: TCP server. */
+/** Kernel's thread id of the TCP server, and the CPU it is pinned to (-1: none). Writer: TCP server; of the CPU the first one, where several are moved. */
 export const CTRL_TID = 1 * LINE + 2;
 export const CTRL_CPU = 1 * LINE + 3;
 /** SLEEP_*: how the TCP server sleeps. Writer: TCP server sets it, whoever wakes it clears it by compare-exchange. */
@@ -42,6 +42,10 @@ export const CTRL_TURNS = 4 * LINE;
 export const CTRL_SLEEPS = 4 * LINE + 1;
 /** Doorbells that app threads were sent. Writer: TCP server. */
 export const CTRL_WAKES = 4 * LINE + 2;
+/** Time spent in turns that had something to do, µs modulo 2^32. Writer: TCP server. */
+export const CTRL_BUSY = 4 * LINE + 3;
+/** Non-zero: the TCP server has no CPU of its own at present, and is not to look for work before it sleeps. Writer: the first TCP server. */
+export const CTRL_CROWDED = 5 * LINE;
 /** First of the stack's counters, STATS_LENGTH of 64 bits (tcp/stats.ts). Writer: TCP server. */
 export const CTRL_COUNTERS = 8 * LINE;
 const CTRL_WORDS = alignWords(CTRL_COUNTERS + 2 * STATS_LENGTH);

@@ -28,15 +28,26 @@ export function chooseThread({ thread }: ServerConfig): 'own' | 'app' {
   return thread;
 }
 
-/** Places the calling thread. @throws SystemError where the CPU is not there or not allowed. */
-export function place(cpu: number | 'auto' | null, spinUs: number | 'auto'): Placement {
+/**
+ * The CPUs that TCP servers are to have, as many as they are at most; none where they may run anywhere. Left to the policy: the last ones, because interrupts and
+ * the first app threads tend to be on the first ones, and no more than half of all there are.
+ *
+ * @param allowed those that the calling thread may run on.
+ */
+export function cpusFor({ cpu, servers }: Pick<ServerConfig, 'cpu' | 'servers'>, allowed: readonly number[]): readonly number[] {
+  if (cpu === null) return [];
+  if (typeof cpu === 'number') return [cpu];
+  if (cpu !== 'auto') return cpu;
+  return allowed.length < CPUS_FOR_ONE_OF_ITS_OWN ? [] : allowed.slice(-Math.min(servers, allowed.length >> 1));
+}
+
+/** Places the calling thread. @throws SystemError where a CPU is not there or not allowed. */
+export function place(config: Pick<ServerConfig, 'cpu' | 'servers' | 'spinUs'>): Placement {
   const allowed = getAffinity();
-  const ample = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN;
-  let chosen = -1;
-  if (typeof cpu === 'number') chosen = cpu;
-  // The last one: interrupts and the first app threads tend to be on the first ones.
-  else if (cpu === 'auto' && ample) chosen = allowed[allowed.length - 1];
-  if (chosen >= 0) setAffinity([chosen]);
-  const spin = typeof spinUs === 'number' ? new Spin(spinUs, false) : new Spin(ample && chosen >= 0 ? SPIN_US : 0, true);
-  return { cpu: chosen, spin };
+  const cpus = cpusFor(config, allowed);
+  if (cpus.length > 0) setAffinity(cpus);
+  const { spinUs, servers } = config;
+  const alone = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN && cpus.length >= servers;
+  const spin = typeof spinUs === 'number' ? new Spin(spinUs, false) : new Spin(alone ? SPIN_US : 0, true);
+  return { cpu: cpus.length === 1 ? cpus[0] : -1, spin };
 }

@@ -21,6 +21,7 @@ const NONE = -1;
 export class ServerApps {
   readonly #layout: Layout;
   readonly #words: Int32Array;
+  readonly #bells: Int32Array;
   readonly #stack: Stack;
   readonly #payload: ServerPayload;
   readonly #tcb: Tcb;
@@ -36,9 +37,11 @@ export class ServerApps {
   /** Flows whose apps hear in the next turn that they are connected. */
   readonly #late: number[] = [];
 
-  constructor(layout: Layout, words: Int32Array, stack: Stack, payload: ServerPayload) {
+  /** @param bells the memory that app threads sleep in: that of the first TCP server, where there are several. */
+  constructor(layout: Layout, words: Int32Array, stack: Stack, payload: ServerPayload, bells = words) {
     this.#layout = layout;
     this.#words = words;
+    this.#bells = bells;
     this.#stack = stack;
     this.#payload = payload;
     this.#tcb = new Tcb(words, layout.tcbBase);
@@ -152,7 +155,7 @@ export class ServerApps {
       const state = Atomics.load(this.#words, this.#layout.channelBase(index) + CH_STATE);
       const known = this.#channels[index];
       if (known === undefined && state === CHANNEL_ATTACHED) {
-        const channel = new ServerChannel(this.#layout, this.#words, index);
+        const channel = new ServerChannel(this.#layout, this.#words, this.#bells, index);
         this.#channels[index] = channel;
         this.#active.push(channel);
       } else if (state === CHANNEL_LEFT) {

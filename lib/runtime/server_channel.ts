@@ -43,12 +43,15 @@ export class ServerChannel {
   #pushed = false;
   #urgent = false;
   readonly #words: Int32Array;
+  readonly #bells: Int32Array;
   readonly #base: number;
 
-  constructor(layout: Layout, words: Int32Array, index: number) {
+  /** @param bells the memory that the app thread sleeps in: that of the first TCP server, where there are several. */
+  constructor(layout: Layout, words: Int32Array, bells: Int32Array, index: number) {
     this.index = index;
     this.arenaBase = layout.arenaBase(index);
     this.#words = words;
+    this.#bells = bells;
     this.#base = layout.channelBase(index);
     this.tid = words[this.#base + CH_TID];
     this.submissions = new QueueConsumer(words, this.#base + CH_SUBMIT_HEAD, this.#base + CH_SUBMIT_TAIL, layout.submissionBase(index));
@@ -91,7 +94,7 @@ export class ServerChannel {
   }
 
   wake(): void {
-    if (ringApp(this.#words, this.#base + CH_SLEEP)) this.#words[CTRL_WAKES]++;
+    if (ringApp(this.#bells, this.#base + CH_SLEEP)) this.#words[CTRL_WAKES]++;
   }
 
   /** Ends the channel: the app thread finds out why at its next look. The last word about it. */

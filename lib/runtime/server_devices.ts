@@ -12,6 +12,7 @@ import { RawDevice } from '../nic/raw.js';
 import { addressText } from '../nic/route_netlink.js';
 import { SharedPacketDevice } from '../nic/shared_packet.js';
 import type { PortClaims } from '../tcp/port_uses.js';
+import type { Share } from '../tcp/share.js';
 import { isMapped, parsePrefix } from '../tcp/wire/address.js';
 import { putWords } from '../tcp/wire/bytes.js';
 import type { InterfaceConfig } from '../tcp/ip/ip.js';
@@ -38,32 +39,36 @@ export interface OpenInterface {
   readonly dhcp: NonNullable<InterfaceConfig['dhcp']> | null;
   readonly slaac: NonNullable<InterfaceConfig['slaac']> | null;
   readonly probe: boolean;
+  readonly answers: boolean;
   /** What keeps other TCP servers from having the same addresses there, where the system does not: to be closed behind the device. */
   readonly held: OwnAddresses | null;
 }
 
 /**
- * @param clock µs, for the faults.
+ * @param clock µs, for the faults. @param share the TCP server's part of the connections.
  * @throws SystemError where the system refuses the device, with the mend.
  */
-export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alias, shared: SharedArrayBuffer, clock: () => number): OpenInterface[] {
+export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alias, shared: SharedArrayBuffer, clock: () => number, share: Share): OpenInterface[] {
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
-  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null, held: null, ...NOT_OF_NETWORK };
-  if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock), ...own }];
+  const own = { memory, addresses: LOOPBACK_ADDRESSES, gateways: [], claims: null, host: null, held: null, answers: true, ...NOT_OF_NETWORK };
+  if (config.device === 'loopback') return [{ device: decorate(loopback, config, memory, clock, share), ...own }];
   const region: DeviceMemory = deviceMemory(plain, layout.deviceBase, loopbackAt - layout.deviceBase);
   const { gateways, netns, beside, addresses } = config;
   const fixed = fixedAddresses(addresses);
-  const held = holdAddresses(config);
+  // The first of several holds them, and answers for them.
+  const answers = share.index === 0;
+  const held = answers ? holdAddresses(config) : null;
   let nic: Device | null = null;
   try {
     nic = openDevice(config.device, region, shared, {
       filterAddresses: fixed.map(bytesOf), netns, beside,
+      ...(share.count === 1 ? {} : { share }),
       ...(fixed.length === addresses.length ? {} : { networkAddresses: addresses.includes(DHCP) ? 'dhcp' : 'ipv6' }),
     });
     return [
-      { device: decorate(nic, config, memory, clock), memory, gateways, held, ...ofKernel(nic, fixed), ...ofNetwork(config) },
+      { device: decorate(nic, config, memory, clock, share), memory, gateways, held, answers, ...ofKernel(nic, fixed), ...ofNetwork(config) },
       { device: loopback, ...own },
     ];
   } catch (error) {
@@ -116,11 +121,11 @@ export function bytesOf(address: string): Uint8Array {
   return isMapped(words, 0) ? bytes.subarray(12) : bytes;
 }
 
-/** The capture is outermost: it shows what the stack sees. */
-function decorate(device: Device, config: ServerConfig, memory: Uint8Array, clock: () => number): Device {
+/** The capture is outermost: it shows what the stack sees. Of several TCP servers each has a file of its own. */
+function decorate(device: Device, config: ServerConfig, memory: Uint8Array, clock: () => number, { index }: Share): Device {
   let decorated = device;
   if (config.fault !== null) decorated = fault(decorated, memory, faultOptions(config.fault), clock);
-  if (config.pcap !== null) decorated = pcap(decorated, config.pcap, memory, () => (performance.timeOrigin + performance.now()) * 1000);
+  if (config.pcap !== null) decorated = pcap(decorated, index === 0 ? config.pcap : `${config.pcap}.${index}`, memory, () => (performance.timeOrigin + performance.now()) * 1000);
   return decorated;
 }
 

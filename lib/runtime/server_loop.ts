@@ -12,7 +12,7 @@
 import { performance } from 'node:perf_hooks';
 import { drain, Poller, threadAlive } from '../nic/syscalls.js';
 import type { Stack } from '../tcp/stack.js';
-import { CTRL_SLEEP, CTRL_SLEEPS, CTRL_STOP, CTRL_TURNS, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
+import { CTRL_BUSY, CTRL_CROWDED, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STOP, CTRL_TURNS, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
 import type { ServerApps } from './server_apps.js';
 import type { Spin } from './spin.js';
 
@@ -39,6 +39,8 @@ export interface LoopSetting {
   ringEveryApp(): void;
   /** The own addresses are other ones than before. */
   addressesChanged(): void;
+  /** Called now and then, a few times a second. @param now µs. */
+  govern?(now: number): void;
 }
 
 export class ServerLoop {
@@ -65,9 +67,23 @@ export class ServerLoop {
 
   /** Runs in a thread of its own until it is over. */
   run(): void {
-    for (let now = clock(); !this.isOver(now); now = clock()) {
-      if (this.takeIn(now) + this.sendOut(now) > 0) this.#setting.spin.worked(now);
-      else if (!this.#setting.spin.again(now)) this.sleep(this.wakeAt(now) - now);
+    const words = this.#words;
+    const { spin } = this.#setting;
+    let busy = 0;
+    for (let now = clock(); !this.isOver(now);) {
+      const worked = this.takeIn(now) + this.sendOut(now) > 0;
+      const then = clock();
+      if (worked) {
+        spin.worked(now);
+        busy += then - now;
+        words[CTRL_BUSY] = busy | 0;
+        now = then;
+      } else if (words[CTRL_CROWDED] === 0 && spin.again(now)) {
+        now = then;
+      } else {
+        this.sleep(this.wakeAt(then) - then);
+        now = clock();
+      }
     }
   }
 
@@ -115,6 +131,7 @@ export class ServerLoop {
       this.#nextReap = now + REAP_INTERVAL_US;
       apps.reap(threadAlive);
     }
+    if (this.#setting.govern !== undefined) this.#setting.govern(now);
     return work;
   }
 

@@ -8,6 +8,8 @@ import { EADDRINUSE, ETIMEDOUT } from '../tcp/errno.js';
 import type { Awaited } from '../tcp/ip/ip.js';
 import type { Conflict } from '../tcp/ip/own_address.js';
 import { Stack } from '../tcp/stack.js';
+import { WHOLE } from '../tcp/share.js';
+import type { Share } from '../tcp/share.js';
 import { STATS_LENGTH } from '../tcp/stats.js';
 import { DHCP, SLAAC, fixedAddresses } from './config.js';
 import type { ServerConfig } from './config.js';
@@ -26,6 +28,7 @@ const SETTLING_FRAMES = 256;
 
 export class OpenServer {
   readonly #words: Int32Array;
+  readonly #bells: Int32Array;
   readonly #layout: Layout;
   readonly #interfaces: readonly OpenInterface[];
   readonly #stack: Stack;
@@ -34,15 +37,19 @@ export class OpenServer {
   /** When the wait for addresses is over, µs. */
   #settleBy: number | null = null;
 
-  /** @throws SystemError where the system refuses a device. */
-  constructor(memory: SharedArrayBuffer, config: ServerConfig) {
+  /**
+   * @param share its part of the connections. @param bells the memory that app threads sleep in: the first TCP server's, where there are several.
+   * @throws SystemError where the system refuses a device.
+   */
+  constructor(memory: SharedArrayBuffer, config: ServerConfig, share: Share = WHOLE, bells = memory) {
     const layout = new Layout(config.sizes);
     const words = new Int32Array(memory);
     const plain = alias(memory);
     this.#words = words;
+    this.#bells = new Int32Array(bells);
     this.#layout = layout;
     this.#config = config;
-    this.#interfaces = openInterfaces(config, layout, plain, memory, clock);
+    this.#interfaces = openInterfaces(config, layout, plain, memory, clock, share);
     this.#payload = new ServerPayload(layout, words, plain.bytes);
     try {
       this.#stack = new Stack({
@@ -57,6 +64,7 @@ export class OpenServer {
         now: clock(),
         limits: config.tcp,
         claims: this.#interfaces[0].claims,
+        share,
       });
     } catch (error) {
       this.close();
@@ -143,21 +151,25 @@ export class OpenServer {
    * The loop. App threads may be attached from now on.
    *
    * @param onAddresses called when the addresses have changed. @param doorbell by an eventfd, even where the devices are memory.
+   * @param govern as `LoopSetting` has it.
    */
-  start(placement: Placement, onAddresses: (addresses: readonly string[]) => void, doorbell = this.descriptors.length > 0): ServerLoop {
+  start(
+    placement: Placement, onAddresses: (addresses: readonly string[]) => void, doorbell = this.descriptors.length > 0, govern?: (now: number) => void,
+  ): ServerLoop {
     const words = this.#words;
     const descriptors = this.descriptors;
     if (doorbell) descriptors.unshift(eventfd());
     words[CTRL_EVENTFD] = doorbell ? descriptors[0] : -1;
     words[CTRL_TID] = gettid();
     words[CTRL_CPU] = placement.cpu;
-    const apps = new ServerApps(this.#layout, words, this.#stack, this.#payload);
+    const apps = new ServerApps(this.#layout, words, this.#stack, this.#payload, this.#bells);
     const loop = new ServerLoop(words, this.#stack, apps, {
       descriptors,
       spin: placement.spin,
       deviceEvent: () => this.#deviceEvent(),
-      ringEveryApp: () => ringEveryApp(words, this.#layout),
+      ringEveryApp: () => ringEveryApp(this.#bells, this.#layout),
       addressesChanged: () => onAddresses(this.addresses),
+      ...(govern === undefined ? {} : { govern }),
     });
     Atomics.store(words, CTRL_STATE, STATE_RUNNING);
     Atomics.notify(words, CTRL_STATE);

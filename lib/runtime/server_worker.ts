@@ -3,20 +3,26 @@
  * addresses, and stays in the loop until it is stopped. The build makes one file of it and all that it loads, server_worker.cjs.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Poller } from '../nic/syscalls.js';
+import { getAffinity, Poller } from '../nic/syscalls.js';
+import type { Share } from '../tcp/share.js';
 import type { ServerConfig } from './config.js';
 import { ringEveryApp } from './doorbell.js';
+import { Governor } from './governor.js';
 import { CTRL_STATE, Layout, STATE_DEAD, STATE_FAILED, STATE_RUNNING, STATE_STARTING } from './layout.js';
-import { place } from './placement.js';
+import { cpusFor, place } from './placement.js';
 import { OpenServer } from './server_open.js';
 
 export interface ServerWorkerData {
-  readonly memory: SharedArrayBuffer;
+  /** Shared with each of the TCP servers. */
+  readonly memories: readonly SharedArrayBuffer[];
+  /** Which of them this one is, and its part of the connections. */
+  readonly share: Share;
   readonly config: ServerConfig;
 }
 
-const { memory, config } = workerData as ServerWorkerData;
-const words = new Int32Array(memory);
+const { memories, share, config } = workerData as ServerWorkerData;
+const servers = memories.map((memory) => new Int32Array(memory));
+const words = servers[share.index];
 try {
   serve();
 } finally {
@@ -24,17 +30,19 @@ try {
   const before = Atomics.compareExchange(words, CTRL_STATE, STATE_RUNNING, STATE_DEAD);
   if (before === STATE_STARTING) Atomics.store(words, CTRL_STATE, STATE_FAILED);
   Atomics.notify(words, CTRL_STATE);
-  ringEveryApp(words, new Layout(config.sizes));
+  ringEveryApp(servers[0], new Layout(config.sizes));
 }
 
 function serve(): void {
-  const placement = place(config.cpu, config.spinUs);
-  const server = new OpenServer(memory, config);
+  const cpus = cpusFor(config, getAffinity());
+  const placement = place(config);
+  const server = new OpenServer(memories[share.index], config, share, memories[0]);
   try {
     const poller = new Poller(server.descriptors);
     for (let wait = server.settle(); wait > 0; wait = server.settle()) poller.wait(wait);
     const tell = (addresses: readonly string[]): void => parentPort?.postMessage(addresses);
-    const loop = server.start(placement, tell);
+    const governor = share.index === 0 && servers.length > 1 && cpus.length > 1 ? new Governor(servers, cpus) : null;
+    const loop = server.start(placement, tell, undefined, governor === null ? undefined : (now) => governor.govern(now));
     tell(server.addresses);
     loop.run();
     server.leave();

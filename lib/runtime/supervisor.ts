@@ -1,34 +1,19 @@
 /** Starts the TCP server's thread, watches over it, and ends it. Runs in the thread that called `TcpServer.start`. */
+import { randomBytes } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { getEnvironmentData, setEnvironmentData, Worker } from 'node:worker_threads';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { AppPort } from './app_port.js';
 import type { ServerConfig, ServerHandle } from './config.js';
-import { ringEveryApp, ringServer } from './doorbell.js';
-import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD, STATE_RUNNING,
-  STATE_STARTING } from './layout.js';
+import { ringEveryApp } from './doorbell.js';
+import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD } from './layout.js';
 import { chooseThread } from './placement.js';
-import type { ServerWorkerData } from './server_worker.js';
+import { HostGroup, tellToStop, ThreadHost } from './server_host.js';
+import type { ServerHost } from './server_host.js';
 
 /** Key under which threads started later find the TCP server of their process. */
 const ENVIRONMENT_KEY = 'tcp-offload.server';
-/** Somewhat more than the TCP server gives itself to say farewell. */
-const STOP_TIMEOUT_MS = 1500;
 /** Nobody holds the doorbell's descriptor in his hand for longer than this after the TCP server has ended. */
 const DESCRIPTOR_GRACE_MS = 1000;
-
-/** What carries a TCP server: a thread of its own, or the event loop of this thread. */
-export interface ServerHost {
-  /** Fulfilled with its own addresses, each with the length of its prefix, once it is up; rejected with what kept it from coming up. */
-  readonly ready: Promise<readonly string[]>;
-  /** Have a listener told when the addresses are others than at first. */
-  watchAddresses(listener: (addresses: readonly string[]) => void): void;
-  /** Fulfilled once it has ended: with the error that ended it, where nobody had asked for its end. */
-  readonly ended: Promise<Error | null>;
-  /** It was told to stop, and somebody waits for its end. */
-  stop(): void;
-  /** It was told to stop, and the process ends: returns once what was written is sent, or the time for that is over. */
-  finish(): void;
-}
 
 export class RunningServer {
   readonly handle: ServerHandle;
@@ -39,7 +24,8 @@ export class RunningServer {
   /** Called when they have changed. */
   onAddresses: (() => void) | null = null;
   readonly #host: ServerHost;
-  readonly #words: Int32Array;
+  /** The memory of each TCP server. */
+  readonly #servers: readonly Int32Array[];
   readonly #layout: Layout;
   #stopped = false;
   readonly #onProcessExit = (): void => this.#stopAtExit();
@@ -47,7 +33,7 @@ export class RunningServer {
   constructor(handle: ServerHandle, layout: Layout, host: ServerHost, port: AppPort) {
     this.handle = handle;
     this.#host = host;
-    this.#words = new Int32Array(handle.memory);
+    this.#servers = memoriesOf(handle).map((memory) => new Int32Array(memory));
     this.#layout = layout;
     // The port's own exit handler comes first: what it still submits is sent before the TCP server stops.
     this.port = port;
@@ -88,8 +74,7 @@ export class RunningServer {
   #sayStop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    Atomics.store(this.#words, CTRL_STOP, 1);
-    ringServer(this.#words);
+    this.#servers.forEach(tellToStop);
   }
 
   /** The process ends: nothing asynchronous runs any more, so the farewell is waited for. */
@@ -100,66 +85,27 @@ export class RunningServer {
 
   /** It is no more: every app thread hears of it. */
   #tellEnd(error: Error | null): void {
-    const words = this.#words;
     process.removeListener('exit', this.#onProcessExit);
     if (getEnvironmentData(ENVIRONMENT_KEY) === this.handle) setEnvironmentData(ENVIRONMENT_KEY, undefined as never);
-    Atomics.store(words, CTRL_STATE, STATE_DEAD);
-    // Nobody is to ring a TCP server that is no more: the descriptor may soon be somebody else's.
-    Atomics.store(words, CTRL_SLEEP, SLEEP_AWAKE);
-    ringEveryApp(words, this.#layout);
-    const eventfd = words[CTRL_EVENTFD];
-    if (eventfd > 0) setTimeout(() => closeSync(eventfd), DESCRIPTOR_GRACE_MS).unref();
+    for (const words of this.#servers) markDead(words);
+    ringEveryApp(this.#servers[0], this.#layout);
     // Every socket gets an error of its own.
     if (error !== null) process.emitWarning(`the TCP server has ended by an error: ${error.stack ?? error.message}`, 'TcpServerWarning');
   }
 }
 
-/** A thread of its own. */
-class ThreadHost implements ServerHost {
-  readonly ready: Promise<readonly string[]>;
-  readonly ended: Promise<Error | null>;
-  readonly #worker: Worker;
-  readonly #words: Int32Array;
-  #onAddresses: ((addresses: readonly string[]) => void) | null = null;
+/** The thread of a TCP server has ended. */
+function markDead(words: Int32Array): void {
+  Atomics.store(words, CTRL_STATE, STATE_DEAD);
+  // Nobody is to ring a TCP server that is no more: the descriptor may soon be somebody else's.
+  Atomics.store(words, CTRL_SLEEP, SLEEP_AWAKE);
+  const eventfd = words[CTRL_EVENTFD];
+  if (eventfd > 0) setTimeout(() => closeSync(eventfd), DESCRIPTOR_GRACE_MS).unref();
+}
 
-  constructor(workerData: ServerWorkerData) {
-    // Options of the process's own command line, such as --input-type, are not meant for this thread.
-    const worker = new Worker(new URL('./server_worker.cjs', import.meta.url), { name: 'tcp-server', workerData, execArgv: [] });
-    this.#worker = worker;
-    this.#words = new Int32Array(workerData.memory);
-    let isUp = false;
-    let cause: Error | null = null;
-    this.ready = new Promise((resolve, reject) => {
-      worker.on('message', (addresses: readonly string[]) => {
-        if (isUp) this.#onAddresses?.(addresses);
-        isUp = true;
-        resolve(addresses);
-      });
-      worker.on('error', (error: Error) => {
-        if (isUp) cause = error;
-        reject(error);
-      });
-      worker.once('exit', () => reject(new Error('the TCP server ended before it was up')));
-    });
-    this.ended = new Promise((resolve) => void worker.once('exit', () => resolve(cause)));
-    worker.unref();
-  }
-
-  watchAddresses(listener: (addresses: readonly string[]) => void): void {
-    this.#onAddresses = listener;
-  }
-
-  stop(): void {
-    this.#worker.ref();
-    const timeout = setTimeout(() => void this.#worker.terminate(), STOP_TIMEOUT_MS);
-    void this.ended.then(() => clearTimeout(timeout));
-  }
-
-  finish(): void {
-    // A thread that is cut off while it loads native code can take the process down with it.
-    Atomics.wait(this.#words, CTRL_STATE, STATE_STARTING, STOP_TIMEOUT_MS);
-    if (Atomics.load(this.#words, CTRL_STATE) === STATE_RUNNING) Atomics.wait(this.#words, CTRL_STATE, STATE_RUNNING, STOP_TIMEOUT_MS);
-  }
+/** The memory of each TCP server. */
+export function memoriesOf({ memory, others }: ServerHandle): readonly SharedArrayBuffer[] {
+  return [memory, ...others];
 }
 
 function isRaw({ device }: ServerConfig): boolean {
@@ -171,16 +117,24 @@ interface NewMemory {
   readonly layout: Layout;
 }
 
-/** Memory for a TCP server, empty. */
+/** Memory for a TCP server, or for each of several, empty. */
 function newMemory(config: ServerConfig): NewMemory {
   const layout = new Layout(config.sizes);
-  const memory = new SharedArrayBuffer(layout.byteLength);
-  new Int32Array(memory)[CTRL_VERSION] = LAYOUT_VERSION;
-  return { handle: { memory, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout };
+  const [memory, ...others] = Array.from({ length: config.servers }, () => {
+    const each = new SharedArrayBuffer(layout.byteLength);
+    new Int32Array(each)[CTRL_VERSION] = LAYOUT_VERSION;
+    return each;
+  });
+  // Odd, so that every bit of what it is multiplied with counts.
+  const key = randomBytes(4).readInt32LE() | 1;
+  return { handle: { memory: memory as SharedArrayBuffer, others, key, sizes: config.sizes, sendBuffer: config.sendBuffer }, layout };
 }
 
-function startThread(config: ServerConfig, { handle, layout }: NewMemory): RunningServer {
-  return new RunningServer(handle, layout, new ThreadHost({ memory: handle.memory, config }), new AppPort(handle));
+function startThreads(config: ServerConfig, { handle, layout }: NewMemory): RunningServer {
+  const memories = memoriesOf(handle);
+  const hosts = memories.map((_, index) => new ThreadHost({ memories, share: { index, count: memories.length, key: handle.key }, config }));
+  const host = hosts.length === 1 ? hosts[0] as ThreadHost : new HostGroup(hosts, memories.map((memory) => new Int32Array(memory)));
+  return new RunningServer(handle, layout, host, new AppPort(handle));
 }
 
 /**
@@ -190,7 +144,7 @@ function startThread(config: ServerConfig, { handle, layout }: NewMemory): Runni
  */
 export function launchServer(config: ServerConfig): RunningServer {
   if (isRaw(config)) throw new Error('a raw device does not start by itself: await TcpServer.start() before the first listen or connect');
-  return startThread(config, newMemory(config));
+  return startThreads(config, newMemory(config));
 }
 
 /**
@@ -203,7 +157,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   // This thread carries the packets of a raw device; only one that does loads what it takes.
   const carrier = isRaw(config) ? (await import('./raw_carrier.js')).openRawCarrier(config, place.handle.memory, place.layout) : null;
   try {
-    const running = chooseThread(config) === 'own' ? startThread(config, place) : await startHere(config, place);
+    const running = chooseThread(config) === 'own' ? startThreads(config, place) : await startHere(config, place);
     await running.up();
     if (carrier !== null) void running.ended.then(() => carrier.close());
     return running;

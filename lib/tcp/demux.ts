@@ -3,6 +3,8 @@ import { HASH_NEXT, LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT, TCB_
 import { EADDRINUSE } from './errno.js';
 import type { Listeners } from './listeners.js';
 import { PortUses } from './port_uses.js';
+import { isOfShare } from './share.js';
+import type { Share } from './share.js';
 import { hashConnection, keyWord } from './siphash.js';
 
 const NONE = -1;
@@ -73,20 +75,20 @@ export class Demux {
 
   /**
    * A port for an active open, from `first` to `last`: the first free one from a place on that nobody guesses (RFC 6056 3.3).
-   * Flows to other peers may share a port; listening ports and those of another TCP are left alone. NONE where every port is
+   * Flows to other peers may share a port; listening ports, those of another TCP and those of another stack's share are left alone. NONE where every port is
    * taken.
    *
    * @param random uint32.
    */
   ephemeralPort(
     words: Int32Array, localAt: number, remoteAt: number, remotePort: number, first: number, last: number,
-    random: number, listeners: Listeners,
+    random: number, listeners: Listeners, share: Share,
   ): number {
     const count = last - first + 1;
     const start = random % count;
     for (let i = 0; i < count; i++) {
       const port = first + (start + i) % count;
-      if (listeners.taken(words, localAt, port)) continue;
+      if (!isOfShare(share, port, remotePort) || listeners.taken(words, localAt, port)) continue;
       if (this.#uses.of(port) > 0 && this.find(words, localAt, remoteAt, port, remotePort) !== NONE) continue;
       const refused = this.#uses.claim(port);
       if (refused === 0) return port;

@@ -44,6 +44,8 @@ import type { Payload } from './payload.js';
 import { PortUses } from './port_uses.js';
 import type { PortClaims } from './port_uses.js';
 import { EphemeralPorts } from './ports.js';
+import { WHOLE } from './share.js';
+import type { Share } from './share.js';
 import { STATS_LENGTH } from './stats.js';
 import { SynCookies } from './syn_cookies.js';
 import { TimerWheel } from './timer_wheel.js';
@@ -68,6 +70,8 @@ export interface StackConfig {
   limits?: Partial<StackLimits>;
   /** Another TCP on the same addresses, which is told what ports are in use here. */
   claims?: PortClaims | null;
+  /** Which of the connections of its addresses are this stack's, where others have the rest. Default: all. */
+  share?: Share;
   /** Where to count: STATS_LENGTH doubles, in shared memory for others to read. Its own array where none is given. */
   stats?: Float64Array;
 }
@@ -115,6 +119,7 @@ export class Stack implements TransportSink, TimerSink {
       payload,
       output: ip,
       flush: () => ip.flush(),
+      share: config.share ?? WHOLE,
       random,
       limits: this.limits,
       stats: this.stats,

@@ -39,7 +39,7 @@ class Log {
 
   readAll(flow: MemNetFlow): void {
     for (let length = flow.peek(); length > 0; length = flow.peek()) {
-      this.read?.push(Buffer.from(this.memnet.memory.subarray(flow.dataAt, flow.dataAt + length)));
+      this.read?.push(Buffer.from(flow.memory.subarray(flow.dataAt, flow.dataAt + length)));
       flow.consume(length);
     }
   }
@@ -81,10 +81,10 @@ function end({ turns, server, client }: World): void {
 }
 
 /** Writes in place, as much as there is room for. */
-function fill(memnet: MemNet, flow: MemNetFlow, bytes: Buffer, from = 0): number {
+function fill(flow: MemNetFlow, bytes: Buffer, from = 0): number {
   let at = from;
   for (let room = flow.reserve(bytes.length - at); room > 0; room = flow.reserve(bytes.length - at)) {
-    bytes.copy(memnet.memory, flow.roomAt, at, at + room);
+    bytes.copy(flow.memory, flow.roomAt, at, at + room);
     flow.commit(room);
     at += room;
     if (at === bytes.length) break;
@@ -101,7 +101,7 @@ t.test('a connection from its opening to its end', async (t) => {
   t.same([near.remoteAddress, near.remotePort, near.localPort], ['127.0.0.1', listener.port, far.remotePort]);
   const sent = Buffer.alloc(MiB, 'The quick brown fox. ');
   let at = 0;
-  const goOn = (): void => { at = fill(client.memnet, near, sent, at); };
+  const goOn = (): void => { at = fill(near, sent, at); };
   client.memnet.onEvents = (events) => {
     while (events.next()) {
       client.texts.push(events.type);
@@ -146,7 +146,7 @@ t.test('the accept event has the addresses and the first bytes', async (t) => {
     while (events.next()) {
       server.texts.push(events.type);
       if (events.type !== 'accept') continue;
-      first = server.memnet.memory.toString('latin1', events.flow.dataAt, events.flow.dataAt + events.flow.peek());
+      first = events.flow.memory.toString('latin1', events.flow.dataAt, events.flow.dataAt + events.flow.peek());
       first += ` from ${events.flow.remotePort}`;
       events.flow.consume(events.flow.peek());
     }
@@ -280,17 +280,17 @@ t.test('debug mode finds out who uses what was given back', async (t) => {
   far.consume(6);
   t.equal(view.length, 0, 'the view is gone');
   t.throws(() => view.readUInt8(0));
-  t.ok(server.memnet.memory.subarray(at, at + 6).every((byte) => byte === POISON), 'and what lay there');
+  t.ok(far.memory.subarray(at, at + 6).every((byte) => byte === POISON), 'and what lay there');
   t.equal(far.peekBuffer()!.toString(), ' bytes', 'what was not consumed is there');
   far.consume(6);
   near.reserve(5);
-  client.memnet.memory.write('hello', near.roomAt);
+  near.memory.write('hello', near.roomAt);
   near.commit(5);
   const { roomAt } = near;
   client.memnet.onEvents = null;
   await new Promise(setImmediate);
   for (let i = 0; i < 5; i++) turns.turn();
-  client.memnet.memory[roomAt + 1] = 65;
+  near.memory[roomAt + 1] = 65;
   turns.pass(300_000);
   t.throws(() => { for (let i = 0; i < 100; i++) client.memnet.poll(); }, { message: /byte 13 of a flow's stream was changed from 101 to 65 after it was committed/ });
   end(it);
@@ -305,7 +305,7 @@ t.test('without debug mode a Buffer is the memory itself', async (t) => {
   near.commit(5);
   t.ok(await turns.until(() => far.readableLength === 5));
   t.equal(far.peekBuffer()!.toString(), 'hello');
-  t.equal(far.peekBuffer()!.buffer, server.memnet.memory.buffer);
+  t.equal(far.peekBuffer()!.buffer, far.memory.buffer);
   far.consume(5);
   end(it);
 });
@@ -344,10 +344,10 @@ t.test('a hundred thousand requests and answers: the collector has nothing to do
 });
 
 /** Sends back what comes. */
-function echo(memnet: MemNet): (events: MemNetEvents) => void {
+function echo(): (events: MemNetEvents) => void {
   const sendBack = (flow: MemNetFlow): void => {
     for (let length = flow.peek(); length > 0; length = flow.peek()) {
-      const taken = flow.write(memnet.memory, flow.dataAt, length);
+      const taken = flow.write(flow.memory, flow.dataAt, length);
       flow.consume(taken);
       if (taken < length) return;
     }
@@ -370,7 +370,7 @@ t.test('beside net, over a TCP server in a thread of its own', { timeout: 60_000
   const tcp = await TcpServer.start();
   t.teardown(() => tcp.close());
   const memnet = new MemNet();
-  memnet.onEvents = echo(memnet);
+  memnet.onEvents = echo();
   const { port } = await memnet.listen();
   const bytes = Buffer.alloc(3 * MiB, 'sent there and back again, ');
   const hashes = await Promise.all(Array.from({ length: 8 }, (_, i) => hashOf(port, bytes.subarray(i))));
@@ -392,7 +392,7 @@ const WAITING = `
     while (events.next()) {
       const { flow } = events;
       for (let length = flow.peek(); length > 0; length = flow.peek()) {
-        const taken = flow.write(memnet.memory, flow.dataAt, length);
+        const taken = flow.write(flow.memory, flow.dataAt, length);
         flow.consume(taken);
         if (taken < length) break;
       }

@@ -1,7 +1,8 @@
 /** Options are refused at the door, with the name, what was given and the mend; what is taken is complete. */
 import t from 'tap';
 import { TcpServerError, connectError, listenError, transferError } from '../../lib/errors.js';
-import { allowedCpus, checkOptions } from '../../lib/options.js';
+import { checkOptions } from '../../lib/options.js';
+import { allowedCpus } from '../../lib/thread_options.js';
 import type { TcpServerOptions } from '../../lib/options.js';
 import { LIMIT_RANGES } from '../../lib/tcp/limits.js';
 
@@ -59,11 +60,33 @@ t.test('addresses that the network gives', async (t) => {
   });
 });
 
+t.test('several TCP servers', async (t) => {
+  t.equal(checkOptions().servers, 1);
+  t.equal(checkOptions({ servers: 3 }).servers, 3);
+  t.equal(checkOptions({ ...packet, servers: 16 }).servers, 16);
+  const [cpu] = allowedCpus() as [number];
+  t.strictSame(checkOptions({ cpu: [cpu, cpu] }).cpu, [cpu]);
+  t.equal(checkOptions({ servers: 'auto', cpu: [cpu] }).servers, 1);
+  t.equal(checkOptions({ servers: 'auto' }).servers, Math.max(1, allowedCpus().length >> 1));
+  for (const alone of [{ device: 'tap:tcp0', address: '198.18.0.2/24' }, { ...packet, address: 'shared' }, { ...packet, address: 'dhcp' }, { thread: 'app' as const }]) {
+    t.equal(checkOptions({ ...alone, servers: 'auto' }).servers, 1);
+  }
+});
+
 t.test('CPUs as the kernel lists them', async (t) => {
   t.same(allowedCpus('Name: x\nCpus_allowed_list:\t0-2,5,7-8\n'), [0, 1, 2, 5, 7, 8]);
 });
 
 const REFUSED: [string, unknown, string, RegExp][] = [
+  ['no TCP server', { servers: 0 }, 'ERR_OUT_OF_RANGE', /options\.servers.*1 to 16/],
+  ['part of a TCP server', { servers: 1.5 }, 'ERR_OUT_OF_RANGE', /options\.servers.*1 to 16/],
+  ['a number of them in words', { servers: 'two' }, 'ERR_INVALID_ARG_TYPE', /options\.servers.*'auto'/],
+  ['several on a TAP interface', { ...packet, device: 'tap:tcp0', servers: 2 }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*must be 1 with the device 'tap:tcp0'/],
+  ['several in one thread', { servers: 2, thread: 'app' }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*thread: 'own'/],
+  ['several with the addresses of the kernel', { ...packet, address: 'shared', servers: 2 }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*addresses of the TCP server's own/],
+  ['several with a leased address', { ...packet, address: 'dhcp', servers: 2 }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*addresses of the TCP server's own/],
+  ['no CPU in a list', { cpu: [] }, 'ERR_INVALID_ARG_VALUE', /options\.cpu.*must name a CPU/],
+  ['a CPU in a list that there is not', { cpu: [0, 4095] }, 'ERR_OUT_OF_RANGE', /options\.cpu.*4095/],
   ['no object', 'loopback', 'ERR_INVALID_ARG_TYPE', /"options" argument must be of type object/],
   ['an option that there is not', { gatway: '1.2.3.4' }, 'ERR_INVALID_ARG_VALUE', /options\.gatway.*is not an option.*gateway/],
   ['a device that is a number', { device: 1 }, 'ERR_INVALID_ARG_TYPE', /options\.device.*packet:eth0/],

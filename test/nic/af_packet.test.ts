@@ -3,36 +3,13 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { addressFilter } from '../../lib/nic/packet_filter.js';
-import { AfPacketDevice, type AfPacketOptions } from '../../lib/nic/af_packet.js';
-import { type DeviceMemory, type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
-import { inNamespace } from '../../lib/nic/netns.js';
+import type { AfPacketDevice } from '../../lib/nic/af_packet.js';
+import { type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
 import { openDevice } from '../../lib/nic/open.js';
 import { Poller } from '../../lib/nic/syscalls.js';
 import {
-  Collector, drainDevice, needsRoot, newMemory, OWN, OWN_ADDRESS, pattern, PEER, sendFrame, until, type VethNetwork, vethNetwork,
+  Collector, drainDevice, macBytes, needsRoot, network, newMemory, openEnd, OWN, OWN_ADDRESS, pattern, PEER, sendFrame, until,
 } from './support.js';
-
-interface Teardown {
-  teardown(task: () => void): unknown;
-}
-
-interface End {
-  device: AfPacketDevice;
-  memory: DeviceMemory;
-}
-
-function openEnd(test: Teardown, namespace: string, name: string, options: AfPacketOptions = {}): End {
-  const { shared, memory } = newMemory();
-  const device = inNamespace(namespace, () => new AfPacketDevice(name, memory, shared, options));
-  test.teardown(() => device.close());
-  return { device, memory };
-}
-
-function network(test: Teardown): VethNetwork {
-  const made = vethNetwork();
-  test.teardown(made.remove);
-  return made;
-}
 
 const OTHER_MAC = '02:00:00:00:00:99';
 
@@ -43,10 +20,6 @@ function testFrame(to: string, index: number, length = 60): Uint8Array {
   frame.set(macBytes(OTHER_MAC), 6);
   frame.set([0x88, 0xb5], 12);
   return frame;
-}
-
-function macBytes(text: string): number[] {
-  return text.split(':').map((byte) => Number.parseInt(byte, 16));
 }
 
 t.test('frames with spans arrive at the peer as they were sent, in order, over several batches', needsRoot, async (t) => {

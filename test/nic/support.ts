@@ -2,8 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { AfPacketDevice, type AfPacketOptions } from '../../lib/nic/af_packet.js';
 import { DEVICE_REGION_LENGTH, type Device, type DeviceMemory, type FrameSink } from '../../lib/nic/device.js';
 import { alias, deviceMemory } from '../../lib/nic/memory.js';
+import { inNamespace } from '../../lib/nic/netns.js';
 
 export const isRoot = process.getuid?.() === 0;
 /** For the options of a test that makes namespaces. */
@@ -148,4 +150,32 @@ export function vethNetwork(queues = 1): VethNetwork {
     remove();
     throw error;
   }
+}
+
+export interface Teardown {
+  teardown(task: () => void): unknown;
+}
+
+/** A packet socket on one end of the pair. */
+export interface End {
+  device: AfPacketDevice;
+  memory: DeviceMemory;
+}
+
+export function openEnd(test: Teardown, namespace: string, name: string, options: AfPacketOptions = {}): End {
+  const { shared, memory } = newMemory();
+  const device = inNamespace(namespace, () => new AfPacketDevice(name, memory, shared, options));
+  test.teardown(() => device.close());
+  return { device, memory };
+}
+
+/** As `vethNetwork`, for as long as the test runs. */
+export function network(test: Teardown): VethNetwork {
+  const made = vethNetwork();
+  test.teardown(made.remove);
+  return made;
+}
+
+export function macBytes(text: string): number[] {
+  return text.split(':').map((byte) => Number.parseInt(byte, 16));
 }

@@ -34,8 +34,8 @@ t.test('a connection: bytes both ways, half-close, end, and nothing is left', as
   turns.pass(61_000_000);
   await turns.until(() => false, 5);
   t.equal(turns.payload.receiveBlocksFree, free, 'no receive block is held');
-  t.equal(client.memory.arena.available, 128, 'no send block is held');
-  t.equal(server.memory.arena.available, 128);
+  t.equal(client.channels[0]!.memory.arena.available, 128, 'no send block is held');
+  t.equal(server.channels[0]!.memory.arena.available, 128);
   turns.end();
 });
 

@@ -120,7 +120,7 @@ t.test('a file stands where it was asked for, and what is written behind it foll
   turns.pass(61_000_000);
   await turns.until(() => false, 5);
   t.equal(turns.payload.receiveBlocksFree, free, 'no block is held');
-  t.equal(turns.ports[1]!.memory.arena.available, 128);
+  t.equal(turns.ports[1]!.channels[0]!.memory.arena.available, 128);
   turns.end();
 });
 

@@ -7,6 +7,7 @@ import { CTRL_STATE, CTRL_VERSION, Layout, LAYOUT_VERSION, STATE_RUNNING } from 
 import type { LayoutSizes } from '../../lib/runtime/layout.js';
 import { ServerApps } from '../../lib/runtime/server_apps.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
+import { WHOLE } from '../../lib/tcp/share.js';
 import { Stack } from '../../lib/tcp/stack.js';
 import { randomOf } from './random.js';
 
@@ -23,13 +24,14 @@ export class Turns {
   /** The clock, µs. */
   now = 1_000_000;
 
-  constructor(sizes: Partial<LayoutSizes> = {}, sendBuffer = 256 * 1024) {
+  /** @param first of several TCP servers, of which this one is another; its part of the connections is `share`. */
+  constructor(sizes: Partial<LayoutSizes> = {}, sendBuffer = 256 * 1024, share = WHOLE, first: Turns | null = null) {
     this.layout = new Layout({ ...SIZES, ...sizes });
     const memory = new SharedArrayBuffer(this.layout.byteLength);
     this.words = new Int32Array(memory);
     this.words[CTRL_VERSION] = LAYOUT_VERSION;
     this.words[CTRL_STATE] = STATE_RUNNING;
-    this.handle = { memory, sizes: this.layout.sizes, sendBuffer };
+    this.handle = { memory, others: [], key: 1, sizes: this.layout.sizes, sendBuffer };
     const plain = alias(memory);
     this.payload = new ServerPayload(this.layout, this.words, plain.bytes);
     const device = new LoopbackDevice(deviceMemory(plain, this.layout.deviceBase, this.layout.byteLength - this.layout.deviceBase));
@@ -42,8 +44,9 @@ export class Turns {
       random: randomOf(1),
       secret: new Uint8Array(16).fill(7),
       now: this.now,
+      share,
     });
-    this.apps = new ServerApps(this.layout, this.words, this.stack, this.payload);
+    this.apps = new ServerApps(this.layout, this.words, this.stack, this.payload, first?.words);
   }
 
   attach(): AppPort {

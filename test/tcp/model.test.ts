@@ -9,6 +9,7 @@ import { EADDRINUSE, ENOBUFS } from '../../lib/tcp/errno.js';
 import { IsnGenerator } from '../../lib/tcp/isn.js';
 import { Listeners } from '../../lib/tcp/listeners.js';
 import { PortUses } from '../../lib/tcp/port_uses.js';
+import { WHOLE } from '../../lib/tcp/share.js';
 import { SipHash } from '../../lib/tcp/siphash.js';
 import { STATS_LENGTH, STAT_NAMES } from '../../lib/tcp/stats.js';
 import { TimerWheel } from '../../lib/tcp/timer_wheel.js';
@@ -224,7 +225,7 @@ t.test('RFC 6056 3.3: ephemeral ports differ, are shared between peers, and run 
   const listeners = new Listeners(4);
   const any = new Int32Array(4);
   t.equal(listeners.add(any, 0, 1003, 5), 0);
-  const ask = (remote: number): number => demux.ephemeralPort(words, LOCAL_ADDRESS, REMOTE_ADDRESS, remote, 1000, 1003, 2, listeners);
+  const ask = (remote: number): number => demux.ephemeralPort(words, LOCAL_ADDRESS, REMOTE_ADDRESS, remote, 1000, 1003, 2, listeners, WHOLE);
   const seen: number[] = [];
   for (let flow = 0; flow < 3; flow++) {
     const port = ask(80);

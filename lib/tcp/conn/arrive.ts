@@ -1,5 +1,6 @@
 /** SEGMENT ARRIVES (RFC 9293 3.10.7): the steps, in the order in which the RFC has them. */
 import { ECONNREFUSED, ECONNRESET } from '../errno.js';
+import { isOfShare } from '../share.js';
 import * as stat from '../stats.js';
 import type { Arrival } from '../transport.js';
 import { FIN, SYN } from '../wire/tcp.js';
@@ -65,9 +66,10 @@ function reopen(core: Core, t: Tcb, listener: number): void {
   openHalf(core, listener, least, true);
 }
 
-/** No connection has these addresses and ports: a listener's, or CLOSED (3.10.7.1, 3.10.7.2). */
+/** No connection has these addresses and ports: a listener's, or CLOSED (3.10.7.1, 3.10.7.2); or another stack's. */
 function arriveUnconnected(core: Core): void {
-  const segment = core.segment;
+  const { segment, share } = core;
+  if (!isOfShare(share, segment.destinationPort, segment.sourcePort)) return;
   const listener = core.listeners.find(segment.addresses, 4, segment.destinationPort);
   if (listener === NONE) refuse(core);
   else if (arriveAtListener(core, listener)) takeText(core, core.t);

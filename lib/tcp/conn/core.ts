@@ -6,6 +6,7 @@ import type { Listeners } from '../listeners.js';
 import type { Payload } from '../payload.js';
 import type { PortUses } from '../port_uses.js';
 import type { EphemeralPorts } from '../ports.js';
+import type { Share } from '../share.js';
 import type { SynCookies } from '../syn_cookies.js';
 import type { TimerWheel } from '../timer_wheel.js';
 import type { TransportOutput } from '../transport.js';
@@ -40,6 +41,7 @@ export interface CoreParts {
   output: TransportOutput;
   /** Sends what the output holds, so that it has room again. */
   flush: () => void;
+  share: Share;
   random: () => number;
   limits: StackLimits;
   stats: Float64Array;
@@ -68,6 +70,7 @@ export class Core {
   readonly payload: Payload;
   readonly output: TransportOutput;
   readonly flush: () => void;
+  readonly share: Share;
   readonly random: () => number;
   readonly limits: StackLimits;
   readonly stats: Float64Array;
@@ -124,6 +127,7 @@ export class Core {
     this.payload = parts.payload;
     this.output = parts.output;
     this.flush = parts.flush;
+    this.share = parts.share;
     this.random = parts.random;
     this.limits = parts.limits;
     this.stats = parts.stats;

@@ -1,5 +1,6 @@
 /** Opening: LISTEN, SYN-SENT and SYN-RECEIVED (RFC 9293 3.10.1, 3.10.7.2, 3.10.7.3), and what is agreed on with it. */
 import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT } from '../errno.js';
+import { isOfShare } from '../share.js';
 import * as stat from '../stats.js';
 import { isMapped, isUnspecified } from '../wire/address.js';
 import { ackNow } from './ack.js';
@@ -174,13 +175,14 @@ function address(
   }
   t.localPort = localPort;
   if (localPort !== 0) {
+    if (!isOfShare(core.share, localPort, remotePort)) return -EINVAL;
     const taken = core.demux.find(words, t.localAt, t.remoteAt, localPort, remotePort) !== NONE;
     return taken || core.listeners.taken(words, t.localAt, localPort) ? -EADDRINUSE : core.uses.claim(localPort);
   }
   const { ephemeralFirst, ephemeralLast } = core.limits;
   t.localPort = core.demux.ephemeralPort(
     words, t.localAt, t.remoteAt, remotePort, ephemeralFirst, ephemeralLast,
-    core.ports.next(words, t.localAt, t.remoteAt, remotePort, core.random()), core.listeners,
+    core.ports.next(words, t.localAt, t.remoteAt, remotePort, core.random()), core.listeners, core.share,
   );
   if (t.localPort !== NONE) return 0;
   core.stats[stat.NO_PORTS]++;

@@ -155,10 +155,10 @@ export class Input {
       this.tcp(from, bytes, at, header, total - header, flags, segmentSize);
     } else if (protocol === PROTOCOL_ICMP) {
       this.stats.IpInDelivers++;
-      this.icmp.receive(bytes, at, header, total - header, from.host === null, now);
+      this.icmp.receive(bytes, at, header, total - header, from.answers, now);
     } else {
       this.stats.IpInUnknownProtos++;
-      if (from.host !== null) return;
+      if (!from.answers) return;
       const code = protocol === PROTOCOL_UDP ? UNREACHABLE_PORT : UNREACHABLE_PROTOCOL;
       this.icmp.unreachable(bytes, at, header, total, code, now);
     }

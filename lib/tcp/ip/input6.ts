@@ -106,7 +106,7 @@ export class Input6 {
     packet6.interfaceIndex = from.index;
     packet6.toGroup = isMulticast6(words, ADDRESS_WORDS);
     packet6.fragmented = false;
-    packet6.answerable = from.host === null;
+    packet6.answerable = from.answers;
     packet6.now = now;
     this.flags = flags;
     this.segmentSize = segmentSize;

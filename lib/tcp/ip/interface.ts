@@ -53,6 +53,8 @@ export class Interface implements FrameSink {
   private readonly leased: OwnAddress | null;
   /** The kernel's side, where it has the same addresses: what is for no port in use here is the kernel's to answer. */
   readonly host: HostLink | null;
+  /** False where what is no connection's of this stack is another's to answer: that of the kernel, or another one with the same addresses. */
+  readonly answers: boolean;
   /** How neighbours are found; null where the link needs no link addresses, or the interface has none of the family. */
   readonly resolution: Resolution | null;
   readonly resolution6: Resolution | null;
@@ -64,7 +66,7 @@ export class Interface implements FrameSink {
   private now = 0;
 
   constructor(
-    index: number, device: Device, memory: Uint8Array, links: Links, input: Input, input6: Input6, stats: IpStats,
+    index: number, device: Device, memory: Uint8Array, links: Links, answers: boolean, input: Input, input6: Input6, stats: IpStats,
   ) {
     const can = device.capabilities;
     this.index = index;
@@ -83,6 +85,7 @@ export class Interface implements FrameSink {
     this.own = links.own;
     this.leased = links.own !== null && links.own.leased ? links.own : null;
     this.host = links.host;
+    this.answers = answers && links.host === null;
     this.resolution = links.host === null ? links.arp : links.host.four;
     this.resolution6 = links.host === null ? links.ndp : links.host.six;
     this.input = input;

@@ -66,6 +66,11 @@ export interface InterfaceConfig {
    * `secret`: 16 bytes, from which the interface identifiers are derived (RFC 7217 5).
    */
   slaac?: { readonly secret: Uint8Array } | null;
+  /**
+   * False where another stack with the same addresses is the one that announces them, looks whether they are its alone, and answers for them what is
+   * no connection's. Default true.
+   */
+  answers?: boolean;
   /** The IPv4 address is probed for before it is used (RFC 5227 2.1.1), which takes four to seven seconds. Default: it is used at once. */
   probe?: boolean;
 }
@@ -140,7 +145,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     reassembly.events = this;
     for (const [index, each] of config.interfaces.entries()) {
       const links = this.link(index, each, own[index]!, transport, random);
-      interfaces.push(new Interface(index, each.device, each.memory, links, input, input6, stats));
+      interfaces.push(new Interface(index, each.device, each.memory, links, each.answers ?? true, input, input6, stats));
     }
   }
 
@@ -236,9 +241,10 @@ export class Ip implements TransportOutput, ReassemblyEvents {
 
   /** Tells the stations on every link that this host's addresses are here: once, before the first turn. */
   announce(): void {
-    for (const each of this.interfaces) {
-      each.own?.start(this.now);
-      each.ndp?.start(this.now);
+    for (const { answers, own, ndp } of this.interfaces) {
+      if (!answers) continue;
+      own?.start(this.now);
+      ndp?.start(this.now);
     }
   }
 
@@ -399,8 +405,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   }
 
   timedOut(slot: number, six: boolean, now: number): void {
-    // Fragments come by no loopback: where a kernel has the addresses as well, this one was its.
-    if (this.interfaces.some(({ host }) => host !== null)) return;
+    // Fragments come by no loopback: where another has the addresses as well, it is its to say so.
+    if (this.interfaces.some(({ answers }) => !answers)) return;
     if (six) this.icmp6.timeExceeded(this.reassembly, slot, now);
     else this.icmp.timeExceeded(this.reassembly, slot, now);
   }

@@ -21,12 +21,12 @@ await turns.until(() => flows.every((flow) => flow.localPort !== 0), 100);
 let answers = 0;
 
 /** In place where the room is one piece, as it mostly is. */
-function write(memnet: MemNet, flow: MemNetFlow, bytes: Buffer): void {
+function write(flow: MemNetFlow, bytes: Buffer): void {
   if (flow.reserve(bytes.length) < bytes.length) {
     flow.write(bytes);
     return;
   }
-  memnet.memory.set(bytes, flow.roomAt);
+  flow.memory.set(bytes, flow.roomAt);
   flow.commit(bytes.length);
 }
 
@@ -38,7 +38,7 @@ function serve(memnet: MemNet, answer: Buffer, whole: number): number {
     const { flow, type } = events;
     if (type !== 'readable' || flow.readableLength < whole) continue;
     flow.consume(whole);
-    write(memnet, flow, answer);
+    write(flow, answer);
     served++;
   }
   memnet.poll();
@@ -53,7 +53,7 @@ function run(count: number): void {
   }
 }
 
-for (const flow of flows) write(client, flow, REQUEST);
+for (const flow of flows) write(flow, REQUEST);
 const count = Number(process.argv[2] ?? 6000);
 run(4000);
 const before = answers;
