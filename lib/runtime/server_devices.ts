@@ -99,8 +99,9 @@ function holdAddresses({ device, addresses, clientId, netns, beside }: ServerCon
 /** What an interface has of the kernel's. */
 function ofKernel(nic: Device, configured: readonly string[]): Pick<OpenInterface, 'addresses' | 'claims' | 'host'> {
   if (nic instanceof SharedPacketDevice) {
-    const addresses = nic.addresses.map(({ address, prefix }) => `${addressText(address)}/${prefix}`);
-    return { addresses, claims: nic, host: nic.network };
+    const { kernel } = nic;
+    const addresses = kernel.addresses.map(({ address, prefix }) => `${addressText(address)}/${prefix}`);
+    return { addresses, claims: kernel, host: kernel.network };
   }
   if (!(nic instanceof RawDevice)) return { addresses: configured, claims: null, host: null };
   // Where the kernel finds the way, all the world is on the link.
