@@ -245,7 +245,7 @@ t.test('an address that is not settled is waited for; where there is none that i
   t.equal(device.kernel.claim(80), 0, 'a link-local one is among them');
   t.equal(await listenInKernel(t, net, 80, '2001:db8:77::1'), 'EADDRINUSE');
   t.throws(() => openDevice('packet:nothere', newMemory().memory, newMemory().shared, { netns: net.right, beside: true }), { code: 'ENODEV', message: /no interface "nothere"/ });
-  t.throws(() => openDevice('tap:tap0', newMemory().memory, newMemory().shared, { beside: true }), /beside the kernel stands a packet device/);
+  t.throws(() => openDevice('tap:tap0', newMemory().memory, newMemory().shared, { beside: true }), /beside the kernel stands a packet or AF_XDP device, not 'tap:tap0'/);
 });
 
 t.test('without CAP_NET_ADMIN the error names it', needsRoot, async (t) => {
