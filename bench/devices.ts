@@ -17,6 +17,7 @@ export async function devicePlaces(network: Network): Promise<DevicePlace[]> {
     { name: 'packet', place: { device: `packet:${serverInterface}`, address, netns, beside: false }, serverAddress },
     { name: 'packet, address shared', place: { device: `packet:${serverInterface}`, address: 'shared', netns, beside: true }, serverAddress },
     { name: 'xdp', place: { device: `xdp:${serverInterface}`, address, netns, beside: false, checksums: true }, serverAddress },
+    { name: 'xdp, address shared', place: { device: `xdp:${serverInterface}`, address: 'shared', netns, beside: true, checksums: true }, serverAddress },
     { name: 'macvlan', place: { device: `macvlan:${serverInterface}`, address, netns, beside: false }, serverAddress },
     { name: 'raw', place: { device: `raw:${serverInterface}`, address, netns, beside: true }, serverAddress },
   ];

@@ -13,6 +13,8 @@ const MAPPED_BITS = 96;
 
 /** Stands for the addresses that the kernel has on the interface. */
 const SHARED = 'shared';
+/** Devices that can have them. */
+const SHARING = /^(?:packet|xdp):/;
 /** Devices with Ethernet of their own, where a network can give addresses. */
 const NETWORKED = /^(?:packet|macvlan|tap):/;
 
@@ -33,11 +35,11 @@ export function isBeside(given: unknown, device: string): boolean {
   const list: unknown[] = Array.isArray(given) ? given : [given];
   if (!list.includes(SHARED)) return false;
   if (list.length > 1) throw invalidValue('options.address', given, "must be 'shared' alone, or addresses", 'All that the kernel has on the interface are shared');
-  if (device.startsWith('packet:')) return true;
+  if (SHARING.test(device)) return true;
   if (device.startsWith('raw:')) {
     throw invalidValue('options.address', given, `must be an address with the device '${device}'`, 'A raw device always shares one: write the address that the kernel has on that interface');
   }
-  throw invalidValue('options.address', given, `goes with a packet device, not with '${device}'`, "Name a network interface that the kernel uses, such as 'packet:eth0'");
+  throw invalidValue('options.address', given, `goes with a packet or AF_XDP device, not with '${device}'`, "Name a network interface that the kernel uses, such as 'packet:eth0' or 'xdp:eth0'");
 }
 
 /**
@@ -46,7 +48,7 @@ export function isBeside(given: unknown, device: string): boolean {
  * @throws TypeError ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
  */
 export function checkAddresses(given: unknown, device: string): readonly string[] {
-  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24' or '2001:db8::2/64', or a list of them; 'dhcp' or 'slaac' for one that the network gives; or 'shared' with a packet device";
+  const mend = "Write the TCP server's own address and its network's prefix length, such as '198.18.0.2/24' or '2001:db8::2/64', or a list of them; 'dhcp' or 'slaac' for one that the network gives; or 'shared' with a packet or AF_XDP device";
   if (device === 'loopback') {
     if (given === undefined) return Object.freeze([]);
     const fault = 'must be left out on the loopback device, which has 127.0.0.0/8 and ::1';

@@ -65,10 +65,11 @@ export interface TcpServerOptions {
    * Own address with the length of the network's prefix, 'A.B.C.D/len' or 'X:X::X/len'; or a list of up to 16, one of IPv4 at most.
    * The kernel must not have them (EADDRINUSE), except with a raw device, for which it must.
    *
-   * Or 'shared', with a packet device: those that the kernel has on that interface when the TCP server starts, of both families (temporary ones
+   * Or 'shared', with a packet or AF_XDP device: those that the kernel has on that interface when the TCP server starts, of both families (temporary ones
    * of RFC 8981 left out). The kernel keeps them, and everything but the TCP ports that are in use here: its own services, ARP, ICMP, UDP.
    * A port is used by one of the two: the other gets EADDRINUSE. Routes and neighbours are the kernel's, followed as they change. Needs
-   * CAP_NET_RAW, CAP_NET_ADMIN, and Linux 5.12 with nf_tables. Programs of this machine do not reach the TCP server by these addresses.
+   * CAP_NET_RAW, CAP_NET_ADMIN, and Linux 5.12 with nf_tables; with AF_XDP what that needs, and CAP_PERFMON. Programs of this machine do not
+   * reach the TCP server by these addresses.
    *
    * 'dhcp', alone or in a list, is an IPv4 address that a DHCP server of the network leases (RFC 2131), with its router; it is given back
    * when the TCP server is closed. 'slaac' is the IPv6 addresses formed of the prefixes that routers advertise (RFC 4862), and these are

@@ -59,7 +59,9 @@ function usesOf({ link: { name, kind, hardware }, addresses }: KnownLink): Use[]
   else if (hardware === ARPHRD_ETHER) uses.push({ device: `packet:${name}`, address: 'own', network: true });
   if (hardware === ARPHRD_ETHER && kind !== 'tap') uses.push({ device: `xdp:${name}`, address: 'own', network: false });
   if (hardware === ARPHRD_ETHER && kind !== 'tap' && kind !== 'macvlan') uses.push({ device: `macvlan:${name}`, address: 'own', network: true });
-  if (hardware === ARPHRD_ETHER && kind !== 'tap' && addresses.length > 0) uses.push({ device: `packet:${name}`, address: 'shared', network: false });
+  if (hardware === ARPHRD_ETHER && kind !== 'tap' && addresses.length > 0) {
+    for (const device of ['packet', 'xdp']) uses.push({ device: `${device}:${name}`, address: 'shared', network: false });
+  }
   if (addresses.some(({ address }) => address.length === 4)) uses.push({ device: `raw:${name}`, address: 'kernel', network: false });
   return uses;
 }

@@ -13,10 +13,10 @@ import { EPERM, type SystemError } from '../nic/system_error.js';
 import { openRawSocket } from '../runtime/raw_carrier.js';
 import { type KnownLink, knownLinks } from './devices.js';
 
-export type DeviceKind = 'packet' | 'shared' | 'xdp' | 'macvlan' | 'tap' | 'tun' | 'raw' | 'loopback';
+export type DeviceKind = 'packet' | 'shared' | 'xdp' | 'xdp-shared' | 'macvlan' | 'tap' | 'tun' | 'raw' | 'loopback';
 
 export interface Finding {
-  /** Kind of device; 'shared': a packet device with the address 'shared'. */
+  /** Kind of device; 'shared', 'xdp-shared': a packet device, and AF_XDP, with the address 'shared'. */
   readonly kind: DeviceKind;
   readonly works: boolean;
   /** Interface that it was tried on; null: none. */
@@ -70,15 +70,17 @@ export function diagnose(): Diagnosis {
   const shared = new SharedArrayBuffer(DEVICE_REGION_LENGTH);
   const memory = deviceMemory(alias(shared), 0, DEVICE_REGION_LENGTH);
   const open = (spec: string, options: OpenOptions = {}): Device => openDevice(spec, memory, shared, options);
+  const openXdp = (name: string, options: OpenOptions): string | undefined => {
+    // An interface that is in use is to notice nothing.
+    const device = open(`xdp:${name}`, { ...options, onlyGeneric: !ownNamespace });
+    device.close();
+    return device.description;
+  };
   const devices = [
     tryOn('packet', places.ethernet, (name) => open(`packet:${name}`).close()),
     tryOn('shared', places.shared, (name) => open(`packet:${name}`, { beside: true }).close()),
-    tryOn('xdp', places.ethernet, (name) => {
-      // An interface that is in use is to notice nothing.
-      const device = open(`xdp:${name}`, { filterAddresses: [TRIED_ADDRESS], onlyGeneric: !ownNamespace });
-      device.close();
-      return device.description;
-    }),
+    tryOn('xdp', places.ethernet, (name) => openXdp(name, { filterAddresses: [TRIED_ADDRESS] })),
+    tryOn('xdp-shared', places.shared, (name) => openXdp(name, { beside: true })),
     tryOn('macvlan', places.ethernet, (name) => open(`macvlan:${name}`).close()),
     tryOn('tap', { name: places.tap }, (name) => open(`tap:${name}`).close()),
     tryOn('tun', { name: places.tun }, (name) => open(`tun:${name}`).close()),
@@ -167,6 +169,7 @@ const OF_NETWORK = "with an address of its own, or of the network ('dhcp', 'slaa
 /** What each kind is written as. */
 const SPELLING: Readonly<Record<DeviceKind, string>> = {
   packet: `'packet:IFNAME' ${OF_NETWORK}`, shared: "'packet:IFNAME' with the address 'shared'", xdp: "'xdp:IFNAME'",
+  'xdp-shared': "'xdp:IFNAME' with the address 'shared'",
   macvlan: `'macvlan:IFNAME' ${OF_NETWORK}`,
   tap: `'tap:IFNAME' ${OF_NETWORK}`, tun: "'tun:IFNAME'", raw: "'raw:IFNAME'", loopback: "'loopback'",
 };
@@ -177,8 +180,8 @@ export function describeDiagnosis({ version, node, kernel, architecture, user, o
     `tcp-offload ${version}, Node.js ${node}, Linux ${kernel} on ${architecture}, ${user === 0 ? 'root' : `user ${user}`}; tried ${place}`,
     '',
     ...devices.flatMap(({ kind, works, triedOn, problem, way }) => [
-      `${kind.padEnd(9)} ${works ? `works: ${SPELLING[kind]}${way === null ? '' : ` (${way})`}` : `does not work${triedOn === null || ownNamespace ? '' : ` on ${triedOn}`}`}`,
-      ...(problem === null ? [] : [`          ${problem}`]),
+      `${kind.padEnd(10)} ${works ? `works: ${SPELLING[kind]}${way === null ? '' : ` (${way})`}` : `does not work${triedOn === null || ownNamespace ? '' : ` on ${triedOn}`}`}`,
+      ...(problem === null ? [] : [`           ${problem}`]),
     ]),
     '',
   ].join('\n');

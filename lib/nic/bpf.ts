@@ -9,6 +9,8 @@ const BPF_PROG_LOAD = 5;
 const BPF_LINK_CREATE = 28;
 const BPF_LINK_UPDATE = 29;
 
+const BPF_MAP_TYPE_ARRAY = 2;
+const BPF_MAP_TYPE_LRU_HASH = 9;
 const BPF_MAP_TYPE_XSKMAP = 17;
 const BPF_PROG_TYPE_XDP = 6;
 const BPF_XDP = 37;
@@ -31,6 +33,9 @@ const LOAD_ATTEMPTS = 100;
 const LOG_BYTES = 65536;
 /** Of what the verifier says, the end tells. */
 const LOG_SHOWN = 400;
+/** What it says of arithmetic with addresses that only CAP_PERFMON allows. */
+const PROHIBITED = 'prohibited for !root';
+const XDP_CAPABILITIES = 'cap_bpf,cap_net_admin,cap_net_raw,cap_ipc_lock';
 
 const call = bindCall('syscall', 'long', ['long', 'int', 'void *', 'uint32_t']);
 
@@ -72,7 +77,7 @@ function bpf(command: number, bytes: Uint8Array, length: number): number {
 function refusal(number: number, what: string): SystemError {
   switch (number) {
     case EPERM:
-      return new SystemError(number, 'bpf', `${what} needs CAP_BPF and CAP_NET_ADMIN; run as root, or grant them: setcap cap_bpf,cap_net_admin,cap_net_raw,cap_ipc_lock+ep ${process.execPath}; where both are there, something keeps bpf(2) from this process, such as a container's seccomp profile`);
+      return new SystemError(number, 'bpf', `${what} needs CAP_BPF and CAP_NET_ADMIN; run as root, or grant them: setcap ${XDP_CAPABILITIES}+ep ${process.execPath}; where both are there, something keeps bpf(2) from this process, such as a container's seccomp profile`);
     case ENOSYS:
       return new SystemError(number, 'bpf', `${what} needs a kernel with CONFIG_BPF_SYSCALL`);
     default:
@@ -80,16 +85,27 @@ function refusal(number: number, what: string): SystemError {
   }
 }
 
-/** A map of `entries` receive queues to AF_XDP sockets. @throws SystemError. */
-export function createSocketMap(entries: number): number {
+/** @returns a descriptor, or -errno. */
+function createMap(type: number, keyBytes: number, valueBytes: number, entries: number): number {
   const { bytes } = request(MAP_CREATE.bytes, (view) => {
-    view.setUint32(MAP_CREATE.type, BPF_MAP_TYPE_XSKMAP, true);
-    view.setUint32(MAP_CREATE.keyBytes, 4, true);
-    view.setUint32(MAP_CREATE.valueBytes, 4, true);
+    view.setUint32(MAP_CREATE.type, type, true);
+    view.setUint32(MAP_CREATE.keyBytes, keyBytes, true);
+    view.setUint32(MAP_CREATE.valueBytes, valueBytes, true);
     view.setUint32(MAP_CREATE.entries, entries, true);
     new Uint8Array(view.buffer).set(NAME, MAP_CREATE.name);
   });
-  const result = bpf(BPF_MAP_CREATE, bytes, MAP_CREATE.bytes);
+  return bpf(BPF_MAP_CREATE, bytes, MAP_CREATE.bytes);
+}
+
+/** Enters a value in the place of the one that was there. Returns 0 or -errno. */
+export function setEntry(map: number, key: Uint8Array, value: Uint8Array): number {
+  const { bytes } = request(MAP_UPDATE.bytes, (view) => view.setUint32(MAP_UPDATE.map, map, true), [MAP_UPDATE.key, key], [MAP_UPDATE.value, value]);
+  return bpf(BPF_MAP_UPDATE_ELEM, bytes, MAP_UPDATE.bytes);
+}
+
+/** A map of `entries` receive queues to AF_XDP sockets. @throws SystemError. */
+export function createSocketMap(entries: number): number {
+  const result = createMap(BPF_MAP_TYPE_XSKMAP, 4, 4, entries);
   if (result === -EINVAL) throw new SystemError(EINVAL, 'bpf', 'the kernel has no maps of AF_XDP sockets; it needs CONFIG_XDP_SOCKETS');
   if (result < 0) throw refusal(-result, 'to make a map of AF_XDP sockets');
   return result;
@@ -97,11 +113,27 @@ export function createSocketMap(entries: number): number {
 
 /** Enters the socket of a receive queue. @throws SystemError. */
 export function setSocket(map: number, queue: number, socket: number): void {
-  const key = new Uint8Array(Uint32Array.of(queue).buffer);
-  const value = new Uint8Array(Uint32Array.of(socket).buffer);
-  const { bytes } = request(MAP_UPDATE.bytes, (view) => view.setUint32(MAP_UPDATE.map, map, true), [MAP_UPDATE.key, key], [MAP_UPDATE.value, value]);
-  const result = bpf(BPF_MAP_UPDATE_ELEM, bytes, MAP_UPDATE.bytes);
+  const result = setEntry(map, wordBytes(queue), wordBytes(socket));
   if (result < 0) throw refusal(-result, `to enter the socket of receive queue ${queue}`);
+}
+
+function wordBytes(word: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(word).buffer);
+}
+
+/** A map of the numbers below `entries` to values of one byte, which are 0. @throws SystemError. */
+export function createByteMap(entries: number): number {
+  return mustBeMap(createMap(BPF_MAP_TYPE_ARRAY, 4, 1, entries));
+}
+
+/** A map of keys to values of one byte, which forgets those that were used least when it is full. @throws SystemError. */
+export function createForgetfulMap(keyBytes: number, entries: number): number {
+  return mustBeMap(createMap(BPF_MAP_TYPE_LRU_HASH, keyBytes, 1, entries));
+}
+
+function mustBeMap(result: number): number {
+  if (result < 0) throw refusal(-result, 'to make a map of BPF');
+  return result;
 }
 
 /**
@@ -119,6 +151,7 @@ export function loadXdpProgram(instructions: Uint8Array): number {
   result = load(instructions, 0, log);
   if (result >= 0) return result;
   const said = new TextDecoder().decode(log.subarray(0, log.indexOf(0))).trim().slice(-LOG_SHOWN);
+  if (said.includes(PROHIBITED)) throw new SystemError(EPERM, 'bpf', `to load this XDP program needs CAP_PERFMON besides; run as root, or grant it: setcap ${XDP_CAPABILITIES},cap_perfmon+ep ${process.execPath}`);
   throw new SystemError(-result, 'bpf', `the kernel refuses the XDP program: ${said}`);
 }
 

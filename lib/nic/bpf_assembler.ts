@@ -7,7 +7,7 @@
  * ```
  *
  * A program has its argument in register 1 and leaves its result in register 0. Calls take their arguments in registers 1 to 5, and leave
- * nothing of those.
+ * nothing of those. Register 10 has the address behind the last byte of its stack.
  */
 
 export const INSTRUCTION = 8;
@@ -20,17 +20,22 @@ export type Label = string;
 // Classes with their modes, operations and sources of the second operand.
 const LOAD_MEMORY = 0x61;
 const LOAD_IMMEDIATE_64 = 0x18;
+const STORE = 0x63;
+const STORE_IMMEDIATE = 0x62;
 const ADD_64 = 0x07;
+const AND_64 = 0x57;
+const SHIFT_LEFT_64 = 0x67;
 const MOVE_64 = 0xb7;
 const FROM_REGISTER = 0x08;
 const JUMP = 0x05;
 const JUMP_GREATER_REGISTER = 0x2d;
+const JUMP_EQUAL_64 = 0x15;
 const JUMP_EQUAL_32 = 0x16;
 const JUMP_NOT_EQUAL_32 = 0x56;
 const JUMP_ANY_BIT_32 = 0x46;
 const CALL = 0x85;
 const EXIT = 0x95;
-/** Bits of a load that tell its size, by bytes. */
+/** Bits of a load or a store that tell its size, by bytes. */
 const SIZES: Readonly<Record<1 | 2 | 4, number>> = { 1: 0x10, 2: 0x08, 4: 0x00 };
 /** Source "register" of a load: the immediate is the descriptor of a map, whose address is loaded. */
 const PSEUDO_MAP_FD = 1;
@@ -65,6 +70,15 @@ export class Assembler {
     return this.#add(LOAD_IMMEDIATE_64, to, PSEUDO_MAP_FD, 0, fd).#add(0, 0, 0, 0, 0);
   }
 
+  /** Puts the lower bytes of a register to `offset` from the address in `to`. */
+  store(bytes: 1 | 2 | 4, to: Register, offset: number, from: Register): this {
+    return this.#add(STORE | SIZES[bytes], to, from, offset, 0);
+  }
+
+  storeValue(bytes: 1 | 2 | 4, to: Register, offset: number, value: number): this {
+    return this.#add(STORE_IMMEDIATE | SIZES[bytes], to, 0, offset, value);
+  }
+
   set(to: Register, value: number): this {
     return this.#add(MOVE_64, to, 0, 0, value);
   }
@@ -77,6 +91,18 @@ export class Assembler {
     return this.#add(ADD_64, to, 0, 0, value);
   }
 
+  addRegister(to: Register, from: Register): this {
+    return this.#add(ADD_64 | FROM_REGISTER, to, from, 0, 0);
+  }
+
+  and(to: Register, mask: number): this {
+    return this.#add(AND_64, to, 0, 0, mask);
+  }
+
+  shiftLeft(to: Register, bits: number): this {
+    return this.#add(SHIFT_LEFT_64, to, 0, 0, bits);
+  }
+
   jump(label: Label): this {
     return this.#add(JUMP, 0, 0, label, 0);
   }
@@ -84,6 +110,11 @@ export class Assembler {
   /** Jumps where the first register is greater, without a sign. */
   jumpIfGreater(register: Register, than: Register, label: Label): this {
     return this.#add(JUMP_GREATER_REGISTER, register, than, label, 0);
+  }
+
+  /** Jumps where the register has no address, as after a call that found nothing. */
+  jumpIfNull(register: Register, label: Label): this {
+    return this.#add(JUMP_EQUAL_64, register, 0, label, 0);
   }
 
   /** Jumps where the lower 32 bits of the register are `value`. */

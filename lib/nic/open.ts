@@ -10,6 +10,7 @@ import type { FilterShare } from './packet_filter.js';
 import { RawDevice } from './raw.js';
 import { addressText, readAddresses, RouteSocket } from './route_netlink.js';
 import { SharedPacketDevice } from './shared_packet.js';
+import { SharedXdpDevice } from './shared_xdp.js';
 import { EADDRINUSE, SystemError } from './system_error.js';
 import { TunDevice, type TunOptions } from './tun.js';
 import type { TunMode } from './tun_interface.js';
@@ -25,7 +26,7 @@ export interface OpenOptions extends AfPacketOptions, TunOptions, XdpOptions {
   readonly filterAddresses?: readonly Uint8Array[];
   /** Besides, addresses come from the network: 'dhcp' lets the messages of DHCP through, and `Device.setAddresses` tells the addresses later. */
   readonly networkAddresses?: 'dhcp' | 'ipv6';
-  /** A packet device is to have the addresses of the kernel on the interface, beside it. */
+  /** A packet or AF_XDP device is to have the addresses of the kernel on the interface, beside it. */
   readonly beside?: boolean;
   /** A packet device has one part of the connections: other TCP servers have the same addresses, and the rest of them. */
   readonly share?: FilterShare;
@@ -43,10 +44,11 @@ export function openDevice(spec: string, memory: DeviceMemory, shared: SharedArr
   if (spec === 'exchange') return new ExchangeDevice(memory, shared);
   const { kind, name, queues } = partsOf(spec);
   const { netns = null, filterAddresses, beside = false } = options;
-  if (beside && kind !== 'packet') throw new TypeError(`beside the kernel stands a packet device, not '${spec}'`);
+  if (beside && kind !== 'packet' && kind !== 'xdp') throw new TypeError(`beside the kernel stands a packet or AF_XDP device, not '${spec}'`);
   const open = (): Device => {
     if (kind !== 'raw' && !beside) mustNotBeOfKernel(filterAddresses ?? []);
-    if (beside) return SharedPacketDevice.open(name, memory, shared, netns);
+    if (beside && kind === 'packet') return SharedPacketDevice.open(name, memory, shared, netns);
+    if (beside) return SharedXdpDevice.open(name, memory, shared, netns, options);
     const filtered = filterOf(options);
     if (kind === 'macvlan') return MacvlanDevice.open(name, memory, shared, filtered);
     if (kind === 'packet') return new AfPacketDevice(name, memory, shared, { ...options, ...filtered });
@@ -91,7 +93,7 @@ function mustNotBeOfKernel(addresses: readonly Uint8Array[]): void {
   try {
     const taken = readAddresses(null, socket).find(({ address }) => addresses.some((own) => own.length === address.length && own.every((byte, i) => byte === address[i])));
     if (taken === undefined) return;
-    const mend = "give the TCP server another one, or share those of an interface: address 'shared' with a packet device";
+    const mend = "give the TCP server another one, or share those of an interface: address 'shared' with a packet or AF_XDP device";
     throw new SystemError(EADDRINUSE, 'recv', `the kernel has the address ${addressText(taken.address)} itself; ${mend}`);
   } finally {
     socket.close();

@@ -1,5 +1,7 @@
 /** Programs of classic BPF (linux/filter.h) that decide in the kernel which frames of an Ethernet interface a packet socket gets. */
-import { ICMP6, IPV4_TO_AT, IPV6_NEXT_AT, IPV6_TO_AT, TYPE_AT } from './frame_places.js';
+import {
+  FRAGMENT_OFFSET, ICMP, ICMP6, ICMP6_INFORMATIONAL, ICMP_ERRORS, IPV4_FRAGMENT_AT, IPV4_PROTOCOL_AT, IPV4_TO_AT, IPV6_NEXT_AT, IPV6_TO_AT, TCP, TYPE_AT,
+} from './frame_places.js';
 import { ETHERNET_HEADER, SOCK_FILTER } from './packet_abi.js';
 
 const LOAD_WORD = 0x20;
@@ -22,24 +24,16 @@ const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
 const TAKE_ALL = 0x40000;
 
-const IPV4_FRAGMENT_AT = ETHERNET_HEADER + 6;
-const IPV4_PROTOCOL_AT = ETHERNET_HEADER + 9;
 const IPV6_PAYLOAD_AT = ETHERNET_HEADER + 40;
 const ETHERTYPE_ARP = 0x0806;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
-const FRAGMENT_OFFSET = 0x1fff;
 /** Any of a packet's fragments: one with an offset, or with more to follow. */
 const FRAGMENTED = 0x3fff;
 const ARP_OPERATION_AT = ETHERNET_HEADER + 6;
 const ARP_REPLY = 2;
-const ICMP = 1;
-const TCP = 6;
 const UDP = 17;
 const DHCP_CLIENT_PORT = 68;
-/** Types of ICMP that are errors: unreachable, time exceeded, parameter problem. Those of ICMPv6 are 1 to 4, and up to 127. */
-const ICMP_ERRORS = [3, 11, 12];
-const ICMP6_INFORMATIONAL = 128;
 const NEIGHBOUR_ADVERTISEMENT = 136;
 /** Extension headers that TCP, whole or in fragments, may stand behind (RFC 8200): options for each hop, routing, fragment, options. */
 const EXTENSIONS = [0, 43, 44, 60];

@@ -29,17 +29,15 @@ import {
   DESC_ADDRESS, DESC_ADDRESS_HIGH, DESC_LENGTH, DESC_OPTIONS, TX_METADATA, TXMD_CHECKSUM, TXMD_FLAGS, XDP_PACKET_HEADROOM, XDP_PKT_CONTD, XDP_TX_METADATA, XDP_TXMD_FLAGS_CHECKSUM,
 } from './xdp_abi.js';
 import { XdpCounters } from './xdp_counters.js';
-import { XdpLink } from './xdp_link.js';
+import { XdpLink, type XdpLinkOptions } from './xdp_link.js';
 import type { ConsumerRing, ProducerRing } from './xdp_ring.js';
 import { CHUNK, kick, xdpLayout, type XdpLayout, type XdpQueue, XdpSockets } from './xdp_socket.js';
 
-export interface XdpOptions {
+export interface XdpOptions extends XdpLinkOptions {
   /** Frames in one batch of `flush`. Default 128. */
   readonly batch?: number;
   /** Received frames that may wait in a queue, a power of two. Default: 2,048, or less where there are many queues. */
   readonly rxChunks?: number;
-  /** The program is run behind the driver, which is left as it is: some interrupt their link when they take a program up. Default false. */
-  readonly onlyGeneric?: boolean;
 }
 
 /** Receive queues that are served. */
@@ -123,7 +121,7 @@ export class XdpDevice implements Device {
     this.#free = this.#slots(layout, chunks);
     this.#freeCount = this.#free.length;
     try {
-      this.#link = new XdpLink(target, addresses, layout.queues, options.onlyGeneric);
+      this.#link = new XdpLink(target, addresses, layout.queues, options);
       this.#opened.push(() => this.#link.close());
       this.#opened.push(() => unmapOver(this.#base + this.#umemAt, mapped));
       const severalChunks = target.mtu + ETHERNET_HEADER > ONE_CHUNK;

@@ -8,6 +8,19 @@ import { redirectProgram } from './xdp_program.js';
 /** Who runs the program: the driver, or the kernel behind it where the driver cannot. */
 export type XdpMode = 'native' | 'generic';
 
+/**
+ * Makes the program, which is to say what is taken from the kernel. @param mac link address of the interface. @param addresses own ones.
+ * @param sockets descriptor of the XSKMAP.
+ */
+export type MakeProgram = (mac: Uint8Array, addresses: readonly Uint8Array[], sockets: number) => Uint8Array;
+
+export interface XdpLinkOptions {
+  /** Default: `redirectProgram`. */
+  readonly program?: MakeProgram;
+  /** The program is run behind the driver, which is left as it is: some interrupt their link when they take a program up. Default false. */
+  readonly onlyGeneric?: boolean;
+}
+
 const MODES: readonly (readonly [XdpMode, number])[] = [['native', XDP_FLAGS_DRV_MODE], ['generic', XDP_FLAGS_SKB_MODE]];
 /** Errors that another mode would meet as well. */
 const FINAL: readonly number[] = [EPERM, EBUSY, EEXIST, ENODEV];
@@ -16,6 +29,7 @@ export class XdpLink {
   readonly mode: XdpMode;
   readonly #mac: Uint8Array;
   readonly #addresses: Uint8Array[];
+  readonly #makeProgram: MakeProgram;
   readonly #map: number;
   readonly #link: number;
 
@@ -23,21 +37,22 @@ export class XdpLink {
    * Attaches the program, which leaves all to the kernel until there are sockets. The thread is in the interface's network namespace. The
    * program goes when this is closed, and with the process.
    *
-   * @param addresses own ones, 4 or 16 bytes each. @param queues receive queues of the interface. @param onlyGeneric leaves the driver alone.
+   * @param addresses own ones, 4 or 16 bytes each. @param queues receive queues of the interface.
    * @throws SystemError EPERM without CAP_BPF and CAP_NET_ADMIN, EBUSY where another program is attached, and the like.
    */
-  constructor(target: InterfaceInfo, addresses: readonly Uint8Array[], queues: number, onlyGeneric = false) {
+  constructor(target: InterfaceInfo, addresses: readonly Uint8Array[], queues: number, { program = redirectProgram, onlyGeneric = false }: XdpLinkOptions = {}) {
     this.#mac = target.mac;
     this.#addresses = [...addresses];
+    this.#makeProgram = program;
     this.#map = createSocketMap(queues);
     try {
-      const program = this.#load();
+      const loaded = this.#load();
       try {
-        const [mode, link] = attach(program, target, onlyGeneric ? MODES.slice(1) : MODES);
+        const [mode, link] = attach(loaded, target, onlyGeneric ? MODES.slice(1) : MODES);
         this.mode = mode;
         this.#link = link;
       } finally {
-        close(program); // the link holds it
+        close(loaded); // the link holds it
       }
     } catch (error) {
       close(this.#map);
@@ -46,7 +61,7 @@ export class XdpLink {
   }
 
   #load(): number {
-    return loadXdpProgram(redirectProgram(this.#mac, this.#addresses, this.#map));
+    return loadXdpProgram(this.#makeProgram(this.#mac, this.#addresses, this.#map));
   }
 
   /** Frames of the queue go to the socket from now on. @throws SystemError. */

@@ -11,6 +11,7 @@ import { pcap } from '../nic/pcap.js';
 import { RawDevice } from '../nic/raw.js';
 import { addressText } from '../nic/route_netlink.js';
 import { SharedPacketDevice } from '../nic/shared_packet.js';
+import { SharedXdpDevice } from '../nic/shared_xdp.js';
 import type { PortClaims } from '../tcp/port_uses.js';
 import type { Share } from '../tcp/share.js';
 import { isMapped, parsePrefix } from '../tcp/wire/address.js';
@@ -103,9 +104,10 @@ function holdAddresses({ device, addresses, clientId, netns, beside }: ServerCon
 
 /** What an interface has of the kernel's. */
 function ofKernel(nic: Device, configured: readonly string[]): Pick<OpenInterface, 'addresses' | 'claims' | 'host'> {
-  if (nic instanceof SharedPacketDevice) {
-    const addresses = nic.addresses.map(({ address, prefix }) => `${addressText(address)}/${prefix}`);
-    return { addresses, claims: nic, host: nic.network };
+  if (nic instanceof SharedPacketDevice || nic instanceof SharedXdpDevice) {
+    const { kernel } = nic;
+    const addresses = kernel.addresses.map(({ address, prefix }) => `${addressText(address)}/${prefix}`);
+    return { addresses, claims: kernel, host: kernel.network };
   }
   if (!(nic instanceof RawDevice)) return { addresses: configured, claims: null, host: null };
   // Where the kernel finds the way, all the world is on the link.

@@ -26,7 +26,9 @@ t.test('what is taken', async (t) => {
     addresses: ['198.18.0.2/24', '2001:db8::2/64', 'fe80::2/64'], gateways: ['fe80::1', '198.18.0.1'],
   });
   t.match(checkOptions({ ...packet, address: '2001:db8::2/64', gateway: '2001:db8::1' }), { addresses: ['2001:db8::2/64'], gateways: ['2001:db8::1'] });
-  for (const address of ['shared', ['shared']]) t.match(checkOptions({ ...packet, address }), { addresses: [], gateways: [], beside: true });
+  for (const address of ['shared', ['shared']]) {
+    for (const device of ['packet:eth0', 'xdp:eth0']) t.match(checkOptions({ device, address }), { addresses: [], gateways: [], beside: true });
+  }
   t.equal(checkOptions(packet).beside, false);
   t.equal(checkOptions({ ...packet, address: Array.from({ length: 16 }, (_, i) => `2001:db8::${i + 1}/128`) }).addresses.length, 16);
   t.equal(checkOptions({ cpu: null }).cpu, null);
@@ -97,10 +99,9 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['no queue', { ...packet, device: 'tap:tcp0:0' }, 'ERR_INVALID_ARG_VALUE', /1 to 16 queues.*'tap:tcp0:4'/],
   ['too many queues', { ...packet, device: 'tun:tcp0:17' }, 'ERR_INVALID_ARG_VALUE', /1 to 16 queues/],
   ['queues that are no number', { ...packet, device: 'tap:tcp0:x' }, 'ERR_INVALID_ARG_VALUE', /names no device/],
-  ['a shared address with AF_XDP', { device: 'xdp:eth0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /packet device, not with 'xdp:eth0'.*packet:eth0/],
   ['an interface without an address', { device: 'packet:eth0' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*198\.18\.0\.2\/24/],
-  ['a shared address on the loopback device', { address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*packet device, not with 'loopback'/],
-  ['a shared address on a TAP device', { device: 'tap:tcp0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /packet device, not with 'tap:tcp0'.*packet:eth0/],
+  ['a shared address on the loopback device', { address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /options\.address.*packet or AF_XDP device, not with 'loopback'/],
+  ['a shared address on a TAP device', { device: 'tap:tcp0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /packet or AF_XDP device, not with 'tap:tcp0'.*packet:eth0/],
   ['a shared address with raw sockets', { device: 'raw:eth0', address: 'shared' }, 'ERR_INVALID_ARG_VALUE', /raw device always shares one: write the address/],
   ['a shared address among others', { ...packet, address: ['shared', '198.18.0.2/24'] }, 'ERR_INVALID_ARG_VALUE', /'shared' alone/],
   ['a gateway with a shared address', { ...packet, address: 'shared', gateway: '198.18.0.1' }, 'ERR_INVALID_ARG_VALUE', /options\.gateway.*left out.*ip route/],

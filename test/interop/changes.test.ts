@@ -29,7 +29,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'packet': { count: 60 * MB },
   'packet, shared address': { options: { address: 'shared', gateway: null }, beside: true, count: 60 * MB },
   // What the kernel's end sends has its checksums filled in: AF_XDP is not told that they are left out.
-  'xdp': { options: { device: 'xdp:s0' }, prepare: (link) => link.inPeer('ethtool', '-K', link.peerInterface, 'tx', 'off'), count: 60 * MB },
+  'xdp': { options: { device: 'xdp:s0' }, prepare: (link) => link.fillInChecksums(), count: 60 * MB },
+  'xdp, shared address': { options: { device: 'xdp:s0', address: 'shared', gateway: null }, beside: true, prepare: (link) => link.fillInChecksums(), count: 60 * MB },
   'macvlan': { options: { device: 'macvlan:s0' }, count: 60 * MB },
   'tap': { link: { kind: 'tap' }, count: 60 * MB },
   'tun': { link: { kind: 'tun' }, count: 60 * MB },

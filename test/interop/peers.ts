@@ -159,6 +159,13 @@ export class Link {
     if (this.serverNamespace !== this.peerNamespace) await ip('-n', this.serverNamespace, 'link', 'set', 's0', 'mtu', String(mtu));
   }
 
+  /** Has the far end of the TCP server's link fill in checksums, as AF_XDP wants it of veth. */
+  async fillInChecksums(): Promise<void> {
+    const router = this.#namespaces[2];
+    const [namespace, name] = router === undefined ? [this.peerNamespace, this.peerInterface] : [router, 'r0'];
+    await run('ip', ['netns', 'exec', namespace, 'ethtool', '-K', name, 'tx', 'off']);
+  }
+
   /** A command in the TCP server's namespace, and what it says. */
   async inServer(command: string, ...args: string[]): Promise<string> {
     return (await run('ip', ['netns', 'exec', this.serverNamespace, command, ...args])).stdout;

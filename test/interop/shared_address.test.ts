@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createServer as createHttpServer } from 'node:http';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -11,27 +12,31 @@ import { TcpServer, listen, net } from '../../lib/index.js';
 import { ask, serve, sumOf } from './exchange.js';
 import type { Net } from './exchange.js';
 import { Link, PEER6, SERVER6, within } from './peers.js';
+import type { LinkOptions } from './peers.js';
 import { BULK, missing } from './support.js';
 
 const MB = 1_000_000;
 const START = fileURLToPath(new URL('../../examples/start.js', import.meta.url));
 const REGISTER = new URL('../../lib/register.js', import.meta.url).href;
 const ours = net as unknown as Net;
-const lacking = missing('ip', 'curl', 'wrk', 'tcpdump', 'setpriv', 'ss');
+const lacking = missing('ip', 'curl', 'wrk', 'tcpdump', 'setpriv', 'ss', 'ethtool');
 /** The kernel may have several addresses of IPv4. */
 const SECOND = '198.51.100.22';
-const SHARED = { address: 'shared', gateway: null, pcap: null } as const;
+type Kind = 'packet' | 'xdp';
+const KINDS: readonly Kind[] = ['packet', 'xdp'];
+const shared = (kind: Kind) => ({ device: `${kind}:s0`, address: 'shared', gateway: null, pcap: null }) as const;
 
-t.setTimeout(100_000);
+t.setTimeout(200_000);
 
 interface Teardown {
   teardown(task: () => unknown): unknown;
 }
 
 /** A link on whose near end the kernel has addresses of both families. */
-async function openLink(t: Teardown, options: Parameters<typeof Link.open>[0] = {}): Promise<Link> {
+async function openLink(t: Teardown, kind: Kind, options: LinkOptions = {}): Promise<Link> {
   const link = await Link.open(options);
   t.teardown(() => link.close());
+  if (kind === 'xdp') await link.fillInChecksums();
   for (const address of [link.serverAddress, SECOND]) await link.inServer('ip', 'address', 'add', `${address}/24`, 'dev', 's0');
   if (options.router !== undefined) return link;
   await link.inServer('ip', 'address', 'add', `${SERVER6}/64`, 'dev', 's0', 'nodad');
@@ -87,13 +92,28 @@ async function capture(t: Teardown, link: Link, filter: string): Promise<() => P
 const resetsOf = (link: Link): string =>
   `(src host ${link.serverAddress} and tcp[tcpflags] & tcp-rst != 0) or (src host ${SERVER6} and ip6[6] = 6 and ip6[53] & 4 != 0)`;
 
-for (const thread of ['own', 'app'] as const) {
-  t.test(`thread '${thread}': a service of the kernel and the TCP server on one address under load, transfers each way, no reset that does not belong`, { skip: lacking }, async (t) => {
-    const link = await openLink(t);
+interface Case {
+  readonly kind: Kind;
+  readonly thread: 'own' | 'app';
+  readonly count: number;
+  readonly link?: LinkOptions;
+}
+
+const CASES: readonly Case[] = [
+  { kind: 'packet', thread: 'own', count: BULK },
+  { kind: 'packet', thread: 'app', count: 20 * MB },
+  { kind: 'xdp', thread: 'own', count: BULK },
+  { kind: 'xdp', thread: 'app', count: 20 * MB },
+  { kind: 'xdp', thread: 'own', count: 20 * MB, link: { mtu: 9000, queues: 4 } },
+];
+
+for (const { kind, thread, count, link: options = {} } of CASES) {
+  const { queues = 1 } = options;
+  t.test(`${kind}, thread '${thread}', ${queues} queue${queues === 1 ? '' : 's'}: a service of the kernel and the TCP server on one address under load, transfers each way, no reset that does not belong`, { skip: lacking }, async (t) => {
+    const link = await openLink(t, kind, options);
     t.equal(await kernelService(t, link, 8080), 'listening');
     const resets = await capture(t, link, resetsOf(link));
-    const count = thread === 'own' ? BULK : 20 * MB;
-    await link.withServer(t, { ...SHARED, thread }, async (server) => {
+    await link.withServer(t, { ...shared(kind), thread }, async (server) => {
       t.equal(server.address, link.serverAddress);
       t.ok(server.addresses.includes(SERVER6));
       const http = listen(createHttpServer(app), { port: 80 });
@@ -128,100 +148,104 @@ for (const thread of ['own', 'app'] as const) {
   });
 }
 
-t.test('questions about the address are the kernel\'s to answer, and each is answered once', { skip: lacking }, async (t) => {
-  const link = await openLink(t);
-  await link.withServer(t, SHARED, async () => {
-    const http = listen(createHttpServer(app), { port: 80 });
-    await once(http, 'listening');
-    const seen = await capture(t, link, 'arp or icmp or icmp6');
-    await link.inPeer('ip', 'neigh', 'flush', 'dev', link.peerInterface);
-    t.match(await curl(link, 80), 'It works');
-    t.match(await curl(link, 80, `[${SERVER6}]`), 'It works');
-    // A datagram to a port where nobody listens: the error of ICMP comes back as the error of the next send.
-    const program = `
-      const socket = require('node:dgram').createSocket('udp4');
-      socket.on('error', (error) => { console.log(error.code); socket.close(); });
-      socket.connect(7777, '${link.serverAddress}', () => socket.send('x'));`;
-    t.equal((await link.inPeer(process.execPath, '-e', program)).trim(), 'ECONNREFUSED');
-    const lines = await seen();
-    const count = (what: RegExp): number => lines.filter((line) => what.test(line)).length;
-    const asked = count(new RegExp(`Request who-has ${link.serverAddress.replaceAll('.', '\\.')} `));
-    t.ok(asked > 0);
-    t.equal(count(new RegExp(`Reply ${link.serverAddress.replaceAll('.', '\\.')} is-at`)), asked);
-    const asked6 = count(new RegExp(`neighbor solicitation, who has ${SERVER6}\\b`));
-    t.ok(asked6 > 0);
-    t.equal(count(new RegExp(`neighbor advertisement, tgt is ${SERVER6}\\b`)), asked6);
-    t.equal(count(/udp port 7777 unreachable/), 1);
-    http.close();
-    http.closeAllConnections();
+for (const kind of KINDS) {
+  t.test(`${kind}: questions about the address are the kernel's to answer, and each is answered once`, { skip: lacking }, async (t) => {
+    const link = await openLink(t, kind);
+    await link.withServer(t, shared(kind), async () => {
+      const http = listen(createHttpServer(app), { port: 80 });
+      await once(http, 'listening');
+      const seen = await capture(t, link, 'arp or icmp or icmp6');
+      await link.inPeer('ip', 'neigh', 'flush', 'dev', link.peerInterface);
+      t.match(await curl(link, 80), 'It works');
+      t.match(await curl(link, 80, `[${SERVER6}]`), 'It works');
+      // A datagram to a port where nobody listens: the error of ICMP comes back as the error of the next send.
+      const program = `
+        const socket = require('node:dgram').createSocket('udp4');
+        socket.on('error', (error) => { console.log(error.code); socket.close(); });
+        socket.connect(7777, '${link.serverAddress}', () => socket.send('x'));`;
+      t.equal((await link.inPeer(process.execPath, '-e', program)).trim(), 'ECONNREFUSED');
+      const lines = await seen();
+      const count = (what: RegExp): number => lines.filter((line) => what.test(line)).length;
+      const asked = count(new RegExp(`Request who-has ${link.serverAddress.replaceAll('.', '\\.')} `));
+      t.ok(asked > 0);
+      t.equal(count(new RegExp(`Reply ${link.serverAddress.replaceAll('.', '\\.')} is-at`)), asked);
+      const asked6 = count(new RegExp(`neighbor solicitation, who has ${SERVER6}\\b`));
+      t.ok(asked6 > 0);
+      t.equal(count(new RegExp(`neighbor advertisement, tgt is ${SERVER6}\\b`)), asked6);
+      t.equal(count(/udp port 7777 unreachable/), 1);
+      http.close();
+      http.closeAllConnections();
+    });
   });
-});
 
-t.test('a process that is killed leaves no rule behind, and the kernel serves on; the next one starts at once', { skip: lacking }, async (t) => {
-  const link = await openLink(t);
-  t.equal(await kernelService(t, link, 8080), 'listening');
-  const program = [START, '--device', 'packet:s0', '--address', 'shared', '--port', '80'];
-  for (let round = 0; round < 2; round++) {
-    const { child } = await started(t, link.serverNamespace, process.execPath, program);
-    t.match(await curl(link, 80), 'It works');
-    t.equal(await curl(link, 8080), 'the kernel');
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    await t.rejects(curl(link, 80), { code: 7 }, 'the kernel answers with a reset, at once');
-    t.equal(await curl(link, 8080), 'the kernel');
-  }
-  t.equal(await kernelService(t, link, 80), 'listening', 'the port is nobody\'s');
-  t.equal(await curl(link, 80), 'the kernel');
-});
-
-t.test('an app without an edit, by the environment', { skip: lacking }, async (t) => {
-  const link = await openLink(t);
-  t.equal(await kernelService(t, link, 8080), 'listening');
-  const program = `
-    const server = require('node:http').createServer((request, response) => response.end('the app'));
-    server.listen(80, () => console.log(JSON.stringify(server.address())));`;
-  const env = ['TCP_OFFLOAD_DEVICE=packet:s0', 'TCP_OFFLOAD_ADDRESS=shared', process.execPath, '--import', REGISTER, '-e', program];
-  const { child } = await started(t, link.serverNamespace, 'env', env);
-  for (const host of [link.serverAddress, `[${SERVER6}]`]) t.equal(await curl(link, 80, host), 'the app');
-  t.equal(await curl(link, 8080), 'the kernel');
-  t.equal((await link.inServer('ss', '-Htln', 'sport = :80')).trim(), '', 'the kernel listens on no such port');
-  child.kill();
-  await once(child, 'exit');
-});
-
-t.test('routes are the kernel\'s, and followed as they change', { skip: lacking }, async (t) => {
-  const link = await openLink(t, { router: 'tells', mtu: 1400 });
-  await link.withServer(t, SHARED, async () => {
-    const served = await serve(ours);
-    await t.rejects(ask(ours, 'download', link.peerAddress, MB), { code: 'ENETUNREACH' });
-    await link.inServer('ip', 'route', 'add', 'default', 'via', '198.51.100.1');
-    t.equal(await ask(ours, 'download', link.peerAddress, MB), sumOf(MB));
-    t.equal(await ask(ours, 'upload', link.peerAddress, MB), sumOf(MB), 'with the MTU that the router tells');
-    t.equal(await link.order('download', 5 * MB), sumOf(5 * MB));
-    await link.inServer('ip', 'route', 'del', 'default');
-    await t.rejects(ask(ours, 'download', link.peerAddress, MB), { code: 'ENETUNREACH' });
-    served.close();
-  });
-});
-
-t.test('a neighbour that comes with another link address, and an interface that goes down and up, under load', { skip: lacking }, async (t) => {
-  const link = await openLink(t);
-  await link.withServer(t, { ...SHARED, tcp: { rtoMaxMs: 1000 } }, async () => {
-    const served = await serve(ours);
-    const download = link.order('download', 50 * MB);
-    await served.connected(1);
-    for (const mac of ['02:00:00:00:00:51', '02:00:00:00:00:52']) await link.inPeer('ip', 'link', 'set', link.peerInterface, 'address', mac);
-    t.equal(await within(60, 'the first transfer', download), sumOf(50 * MB));
-    const transfers = (['upload', 'download'] as const).map((way) => link.order(way, 20 * MB));
-    await served.connected(2);
+  t.test(`${kind}: a process that is killed leaves no rule behind, and the kernel serves on; the next one starts at once`, { skip: lacking }, async (t) => {
+    const link = await openLink(t, kind);
+    t.equal(await kernelService(t, link, 8080), 'listening');
+    const program = [START, '--device', `${kind}:s0`, '--address', 'shared', '--port', '80'];
     for (let round = 0; round < 2; round++) {
-      await link.inServer('ip', 'link', 'set', 's0', 'down');
-      await link.inServer('ip', 'link', 'set', 's0', 'up');
+      const { child } = await started(t, link.serverNamespace, process.execPath, program);
+      t.match(await curl(link, 80), 'It works');
+      t.equal(await curl(link, 8080), 'the kernel');
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      await t.rejects(curl(link, 80), { code: 7 }, 'the kernel answers with a reset, at once');
+      t.equal(await curl(link, 8080), 'the kernel');
     }
-    t.strictSame(await within(60, 'the transfers', Promise.all(transfers)), [sumOf(20 * MB), sumOf(20 * MB)]);
-    served.close();
+    t.equal(await kernelService(t, link, 80), 'listening', 'the port is nobody\'s');
+    t.equal(await curl(link, 80), 'the kernel');
   });
-});
+
+  t.test(`${kind}: an app without an edit, by the environment`, { skip: lacking }, async (t) => {
+    const link = await openLink(t, kind);
+    t.equal(await kernelService(t, link, 8080), 'listening');
+    const program = `
+      const server = require('node:http').createServer((request, response) => response.end('the app'));
+      server.listen(80, () => console.log(JSON.stringify(server.address())));`;
+    const env = [`TCP_OFFLOAD_DEVICE=${kind}:s0`, 'TCP_OFFLOAD_ADDRESS=shared', process.execPath, '--import', REGISTER, '-e', program];
+    const { child } = await started(t, link.serverNamespace, 'env', env);
+    for (const host of [link.serverAddress, `[${SERVER6}]`]) t.equal(await curl(link, 80, host), 'the app');
+    t.equal(await curl(link, 8080), 'the kernel');
+    t.equal((await link.inServer('ss', '-Htln', 'sport = :80')).trim(), '', 'the kernel listens on no such port');
+    child.kill();
+    await once(child, 'exit');
+  });
+
+  t.test(`${kind}: routes are the kernel's, and followed as they change`, { skip: lacking }, async (t) => {
+    const link = await openLink(t, kind, { router: 'tells', mtu: 1400 });
+    const pcap = join(t.testdir(), 'capture');
+    await link.withServer(t, { ...shared(kind), pcap }, async () => {
+      const served = await serve(ours);
+      await t.rejects(ask(ours, 'download', link.peerAddress, MB), { code: 'ENETUNREACH' });
+      await link.inServer('ip', 'route', 'add', 'default', 'via', '198.51.100.1');
+      t.equal(await ask(ours, 'download', link.peerAddress, MB), sumOf(MB));
+      t.equal(await ask(ours, 'upload', link.peerAddress, MB), sumOf(MB), 'with the MTU that the router tells');
+      t.equal(await link.order('download', 5 * MB), sumOf(5 * MB));
+      await link.inServer('ip', 'route', 'del', 'default');
+      await t.rejects(ask(ours, 'download', link.peerAddress, MB), { code: 'ENETUNREACH' });
+      served.close();
+    });
+    t.match(await link.inPeer('tcpdump', '-nr', pcap, 'icmp'), /198\.51\.100\.1 > 198\.51\.100\.2: ICMP 203\.0\.113\.2 unreachable - need to frag \(mtu 1400\)/);
+  });
+
+  t.test(`${kind}: a neighbour that comes with another link address, and an interface that goes down and up, under load`, { skip: lacking }, async (t) => {
+    const link = await openLink(t, kind);
+    await link.withServer(t, { ...shared(kind), tcp: { rtoMaxMs: 1000 } }, async () => {
+      const served = await serve(ours);
+      const download = link.order('download', 50 * MB);
+      await served.connected(1);
+      for (const mac of ['02:00:00:00:00:51', '02:00:00:00:00:52']) await link.inPeer('ip', 'link', 'set', link.peerInterface, 'address', mac);
+      t.equal(await within(60, 'the first transfer', download), sumOf(50 * MB));
+      const transfers = (['upload', 'download'] as const).map((way) => link.order(way, 20 * MB));
+      await served.connected(2);
+      for (let round = 0; round < 2; round++) {
+        await link.inServer('ip', 'link', 'set', 's0', 'down');
+        await link.inServer('ip', 'link', 'set', 's0', 'up');
+      }
+      t.strictSame(await within(60, 'the transfers', Promise.all(transfers)), [sumOf(20 * MB), sumOf(20 * MB)]);
+      served.close();
+    });
+  });
+}
 
 t.test('what keeps it from starting is named', { skip: lacking }, async (t) => {
   const link = await Link.open();

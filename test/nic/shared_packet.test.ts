@@ -77,19 +77,19 @@ t.test('segments to the ports in use stay from the kernel, which answers the oth
     const segments = drainDevice(other).filter(({ bytes }) => bytes.readUInt16BE(12) === 0x0800 && bytes[23] === 6 && (bytes[47]! & 4) !== 0);
     return segments.map((frame) => portOf(frame, 34));
   };
-  t.same(device.addresses.map(({ address, prefix, tentative }) => [[...address].join('.'), prefix, tentative]), [[KERNEL_ADDRESS, 24, false]]);
+  t.same(device.kernel.addresses.map(({ address, prefix, tentative }) => [[...address].join('.'), prefix, tentative]), [[KERNEL_ADDRESS, 24, false]]);
   t.same(refused(), PORTS);
   t.same(drainDevice(device).map((frame) => portOf(frame, 36)), PORTS);
-  t.equal(device.claim(443), 0);
+  t.equal(device.kernel.claim(443), 0);
   t.same(refused(), [80, 8080]);
   t.same(drainDevice(device).map((frame) => portOf(frame, 36)), PORTS);
-  t.equal(device.claim(80), 0);
-  device.release(443);
-  device.release(443);
+  t.equal(device.kernel.claim(80), 0);
+  device.kernel.release(443);
+  device.kernel.release(443);
   t.same(refused(), [443, 8080]);
   const second = openShared(t, net);
-  t.equal(second.claim(80), EADDRINUSE);
-  t.equal(second.claim(8080), 0);
+  t.equal(second.kernel.claim(80), EADDRINUSE);
+  t.equal(second.kernel.claim(8080), 0);
   t.same(refused(), [443], 'two do not know of each other, but of their ports');
   device.close();
   t.same(refused(), [80, 443]);
@@ -110,11 +110,11 @@ t.test('a port is the kernel\'s or ours', needsRoot, async (t) => {
   const net = network(t);
   const device = openShared(t, net);
   t.equal(await listenInKernel(t, net, 8080, '0.0.0.0'), 'listening');
-  t.equal(device.claim(8080), EADDRINUSE);
-  t.equal(device.claim(80), 0);
+  t.equal(device.kernel.claim(8080), EADDRINUSE);
+  t.equal(device.kernel.claim(80), 0);
   for (const host of ['0.0.0.0', KERNEL_ADDRESS, '::']) t.equal(await listenInKernel(t, net, 80, host), 'EADDRINUSE', host);
   t.equal(await listenInKernel(t, net, 80, '127.0.0.1'), 'EADDRNOTAVAIL', 'of other addresses it is not ours: here lo is down');
-  device.release(80);
+  device.kernel.release(80);
   t.equal(await listenInKernel(t, net, 80, KERNEL_ADDRESS), 'listening');
 });
 
@@ -168,7 +168,7 @@ t.test('routes are told in the order of preference, and again when they have cha
   net.ip(net.right, 'route', 'add', 'blackhole', '203.0.113.0/24');
   net.ip(net.right, 'route', 'add', '203.0.113.128/25', 'nexthop', 'dev', 'lo', 'nexthop', 'via', '198.18.77.7', 'dev', PEER);
   net.ip(net.right, 'route', 'add', '192.0.2.0/24', 'via', '198.18.77.8', 'table', '99');
-  const { network: kernel } = openShared(t, net);
+  const { network: kernel } = openShared(t, net).kernel;
   const notes = new Notes();
   let now = 0;
   const poll = (): string[] => {
@@ -190,7 +190,7 @@ t.test('a neighbour that is asked for is told of, and what becomes of it', needs
   const net = network(t);
   net.ip(net.left, 'address', 'add', '198.18.77.3/24', 'dev', OWN);
   net.ip(net.right, 'neigh', 'flush', 'all');
-  const { network: kernel } = openShared(t, net);
+  const { network: kernel } = openShared(t, net).kernel;
   const notes = new Notes();
   const poller = new Poller([kernel.fd]);
   let now = 0;
@@ -239,13 +239,13 @@ t.test('an address that is not settled is waited for; where there is none that i
   net.ip(net.right, 'address', 'add', '2001:db8:77::1/64', 'dev', PEER);
   net.ip(net.right, 'address', 'add', '2001:db8:77::2/64', 'dev', PEER, 'nodad');
   const device = openShared(t, net);
-  const found = device.addresses.map(({ address }) => Buffer.from(address).toString('hex'));
+  const found = device.kernel.addresses.map(({ address }) => Buffer.from(address).toString('hex'));
   for (const address of ['20010db8007700000000000000000001', '20010db8007700000000000000000002']) t.ok(found.includes(address), address);
-  t.notOk(device.addresses.some(({ tentative }) => tentative));
-  t.equal(device.claim(80), 0, 'a link-local one is among them');
+  t.notOk(device.kernel.addresses.some(({ tentative }) => tentative));
+  t.equal(device.kernel.claim(80), 0, 'a link-local one is among them');
   t.equal(await listenInKernel(t, net, 80, '2001:db8:77::1'), 'EADDRINUSE');
   t.throws(() => openDevice('packet:nothere', newMemory().memory, newMemory().shared, { netns: net.right, beside: true }), { code: 'ENODEV', message: /no interface "nothere"/ });
-  t.throws(() => openDevice('tap:tap0', newMemory().memory, newMemory().shared, { beside: true }), /beside the kernel stands a packet device/);
+  t.throws(() => openDevice('tap:tap0', newMemory().memory, newMemory().shared, { beside: true }), /beside the kernel stands a packet or AF_XDP device, not 'tap:tap0'/);
 });
 
 t.test('without CAP_NET_ADMIN the error names it', needsRoot, async (t) => {

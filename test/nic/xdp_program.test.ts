@@ -14,8 +14,11 @@ t.test('instructions, byte for byte', (t) => {
   t.equal(hex(new Assembler().load(1, 4, 2, 20).load(2, 4, 2, 12).load(4, 3, 1, 4)), '7124140000000000 69240c0000000000 6113040000000000');
   t.equal(hex(new Assembler().set(0, 2).move(4, 2).add(4, -14).exit()), 'b700000002000000 bf24000000000000 07040000f2ffffff 9500000000000000');
   t.equal(hex(new Assembler().loadMap(1, 9).call(51)), '1811000009000000 0000000000000000 8500000033000000');
-  const jumps = new Assembler().at('back').jumpIfGreater(4, 3, 'end').jumpIfEqual(4, 0x0608, 'end').jumpIfNotEqual(4, -1, 'back').jumpIfAnyBit(4, 1, 'end').jump('back').at('end').exit();
-  t.equal(hex(jumps), '2d34040000000000 1604030008060000 5604fdffffffffff 4604010001000000 0500fbff00000000 9500000000000000');
+  t.equal(hex(new Assembler().store(1, 10, -8, 4).store(2, 10, -8, 4).store(4, 10, -8, 4)), '734af8ff00000000 6b4af8ff00000000 634af8ff00000000');
+  t.equal(hex(new Assembler().storeValue(1, 10, -8, 1).storeValue(2, 10, -8, -1).storeValue(4, 10, -8, 7)), '720af8ff01000000 6a0af8ffffffffff 620af8ff07000000');
+  t.equal(hex(new Assembler().and(4, 15).shiftLeft(4, 2).addRegister(5, 4)), '570400000f000000 6704000002000000 0f45000000000000');
+  const jumps = new Assembler().at('back').jumpIfGreater(4, 3, 'end').jumpIfEqual(4, 0x0608, 'end').jumpIfNotEqual(4, -1, 'back').jumpIfAnyBit(4, 1, 'end').jumpIfNull(0, 'end').jump('back').at('end').exit();
+  t.equal(hex(jumps), '2d34050000000000 1604040008060000 5604fdffffffffff 4604020001000000 1500010000000000 0500faff00000000 9500000000000000');
   t.throws(() => new Assembler().jump('nowhere').assemble(), /no label 'nowhere'/);
   t.throws(() => new Assembler().at('here').at('here'), /'here' stands twice/);
   const far = new Assembler().jump('end');

@@ -9,7 +9,7 @@ import { missing } from '../interop/support.js';
 
 const PROGRAM = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const lacking = missing('ip', 'setpriv');
-const KINDS: readonly DeviceKind[] = ['packet', 'shared', 'xdp', 'macvlan', 'tap', 'tun', 'raw', 'loopback'];
+const KINDS: readonly DeviceKind[] = ['packet', 'shared', 'xdp', 'xdp-shared', 'macvlan', 'tap', 'tun', 'raw', 'loopback'];
 // Another user, who may read this folder wherever it lies.
 const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
 const WITHOUT = ['setpriv', '--bounding-set=-all'];
@@ -80,14 +80,14 @@ t.test('devices: every interface with what it is and how it is used', { skip: la
     kind: 'veth', up: true, carrier: false, mtu: 1400, mac: '02:00:00:00:00:0a', addresses: ['198.18.0.5/24', '2001:db8::5/64'],
     offloads: { txChecksum: true, segmentation: true },
     uses: [{ device: 'packet:left', address: 'own', network: true }, { device: 'xdp:left', address: 'own', network: false }, { device: 'macvlan:left', address: 'own', network: true },
-      { device: 'packet:left', address: 'shared', network: false }, { device: 'raw:left', address: 'kernel', network: false }],
+      { device: 'packet:left', address: 'shared', network: false }, { device: 'xdp:left', address: 'shared', network: false }, { device: 'raw:left', address: 'kernel', network: false }],
   });
   t.match(devices['right'], { up: false, addresses: [], uses: [{ device: 'packet:right', address: 'own' }, { device: 'xdp:right', address: 'own' }] });
   t.match(devices['tap7'], { kind: 'tap', uses: [{ device: 'tap:tap7', address: 'own', network: true }] });
   t.match(devices['tun7'], { kind: 'tun', mac: null, uses: [{ device: 'tun:tun7', address: 'own', network: false }, { device: 'raw:tun7', address: 'kernel' }] });
   const text = run([...within, ...NOBODY], 'devices');
   t.equal(text.code, 0, 'anybody may ask');
-  t.match(text.out, /^left: veth, up, no carrier, MTU 1400, 02:00:00:00:00:0a\n  addresses  198\.18\.0\.5\/24, 2001:db8::5\/64\n  offloads   checksums, segmentation.*\n  use        'packet:left', with an address of its own, or of the network \(dhcp, slaac\)\n  or         'xdp:left', with an address of its own\n  or         'macvlan:left', with an address of its own, or of the network \(dhcp, slaac\)\n  or         'packet:left', address 'shared'\n/m);
+  t.match(text.out, /^left: veth, up, no carrier, MTU 1400, 02:00:00:00:00:0a\n  addresses  198\.18\.0\.5\/24, 2001:db8::5\/64\n  offloads   checksums, segmentation.*\n  use        'packet:left', with an address of its own, or of the network \(dhcp, slaac\)\n  or         'xdp:left', with an address of its own\n  or         'macvlan:left', with an address of its own, or of the network \(dhcp, slaac\)\n  or         'packet:left', address 'shared'\n  or         'xdp:left', address 'shared'\n/m);
   t.match(text.out, /^right: veth, down: ip link set right up,/m);
   t.match(text.out, /^lo: [^]*?use        by nothing: the device 'loopback'/m);
   t.end();
@@ -111,7 +111,7 @@ t.test('doctor as root: tried in a namespace of its own, of which nothing is lef
   t.equal(ip('link') + ip('address'), before);
   const text = run(within, 'doctor');
   t.equal(text.code, 0);
-  t.match(text.out, /root; tried in a network namespace of its own\n\npacket    works: 'packet:IFNAME' with an address of its own, or of the network \('dhcp', 'slaac'\)\nshared    works: 'packet:IFNAME' with the address 'shared'\nxdp       works: 'xdp:IFNAME' \(native mode, copied, 1 receive queue\)\nmacvlan   works: 'macvlan:IFNAME' with .*\ntap       works: /);
+  t.match(text.out, /root; tried in a network namespace of its own\n\npacket     works: 'packet:IFNAME' with an address of its own, or of the network \('dhcp', 'slaac'\)\nshared     works: 'packet:IFNAME' with the address 'shared'\nxdp        works: 'xdp:IFNAME' \(native mode, copied, 1 receive queue\)\nxdp-shared works: 'xdp:IFNAME' with the address 'shared' \(native mode, copied, 1 receive queue\)\nmacvlan    works: 'macvlan:IFNAME' with .*\ntap        works: /);
   t.end();
 });
 
@@ -127,6 +127,7 @@ t.test('doctor without capabilities: what is missing is named; an interface that
   t.match(of.packet, { works: false, triedOn: 'left', code: 'EPERM', problem: /needs CAP_NET_RAW; run as root, or grant it: setcap/ });
   t.match(of.shared, { works: false, triedOn: 'left', code: 'EPERM' });
   t.match(of.xdp, { works: false, triedOn: 'left', code: 'EPERM', problem: /needs CAP_BPF and CAP_NET_ADMIN; run as root, or grant them: setcap/, way: null });
+  t.match(of['xdp-shared'], { works: false, triedOn: 'left', code: 'EPERM', problem: /needs CAP_BPF and CAP_NET_ADMIN/ });
   t.match(of.macvlan, { works: false, triedOn: 'left', code: 'EPERM', problem: /macvlan\) needs CAP_NET_ADMIN/ });
   t.match(of.tap, { works: false, code: 'EPERM', problem: /needs CAP_NET_ADMIN.*ip tuntap add dev tap0 mode tap user/ });
   t.match(of.loopback, { works: true });
@@ -138,6 +139,9 @@ t.test('doctor without capabilities: what is missing is named; an interface that
   const xdp = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw,+net_admin,+bpf,+ipc_lock']);
   t.equal(xdp.ownNamespace, false);
   t.match(xdp.of.xdp, { works: true, triedOn: 'left', way: 'generic mode, copied, 1 receive queue' }, 'the driver of an interface that is in use is left alone');
+  t.match(xdp.of['xdp-shared'], { works: false, code: 'EPERM', problem: /needs CAP_PERFMON besides; run as root, or grant it: setcap/ });
+  const perfmon = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw,+net_admin,+bpf,+ipc_lock,+perfmon']);
+  t.match(perfmon.of['xdp-shared'], { works: true, triedOn: 'left', way: 'generic mode, copied, 1 receive queue' });
   const onlyRaw = diagnosis([...within, 'setpriv', '--bounding-set=-all,+net_raw']);
   t.match(onlyRaw.of.packet, { works: true, triedOn: 'left' });
   t.match(onlyRaw.of.shared, { works: false, code: 'EPERM', problem: /rule of nftables; it needs CAP_NET_ADMIN/ });
@@ -150,8 +154,8 @@ t.test('doctor as another user', { skip: lacking }, (t) => {
   const { code, out } = run([...within, ...NOBODY], 'doctor');
   t.ok(code === 0 || code === 1, 'whether /dev/net/tun is open to everybody is the system\'s');
   t.match(out, /user 65534; tried on the interfaces that there are/);
-  t.match(out, /^packet    does not work on left\n          EPERM: a packet socket on "left" needs CAP_NET_RAW/m);
-  t.match(out, /^tap       does not work on tap0\n          (EPERM|EACCES|ENOENT): /m);
-  t.match(out, /^loopback  works: 'loopback'$/m);
+  t.match(out, /^packet     does not work on left\n           EPERM: a packet socket on "left" needs CAP_NET_RAW/m);
+  t.match(out, /^tap        does not work on tap0\n           (EPERM|EACCES|ENOENT): /m);
+  t.match(out, /^loopback   works: 'loopback'$/m);
   t.end();
 });
