@@ -20,7 +20,7 @@ import { Spin } from './spin.js';
 import { clock } from './server_loop.js';
 import type { ServerLoop } from './server_loop.js';
 import { OpenServer } from './server_open.js';
-import type { ServerHost } from './server_host.js';
+import type { ServerHost } from './hosts.js';
 
 /** A thread that the app has; nobody moves or pins it. */
 const APP_THREAD: Placement = { cpu: -1, spin: new Spin(0, false) };

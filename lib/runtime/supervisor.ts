@@ -7,8 +7,8 @@ import type { ServerConfig, ServerHandle } from './config.js';
 import { ringEveryApp } from './doorbell.js';
 import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_STATE, CTRL_VERSION, LAYOUT_VERSION, Layout, SLEEP_AWAKE, STATE_DEAD } from './layout.js';
 import { chooseThread } from './placement.js';
-import { HostGroup, tellToStop, ThreadHost } from './server_host.js';
-import type { ServerHost } from './server_host.js';
+import { HostGroup, tellToStop, ThreadHost } from './hosts.js';
+import type { ServerHost } from './hosts.js';
 
 /** Key under which threads started later find the TCP server of their process. */
 const ENVIRONMENT_KEY = 'tcp-offload.server';
