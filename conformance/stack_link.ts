@@ -135,7 +135,7 @@ export class StackLink implements Link {
     });
     this.#buffer = Math.max(this.#received.whole, this.#bufferLeast);
     tcb.rcvBuf = this.#buffer;
-    this.#network.stack.holdWindow(this.#flow, this.#buffer - ((received - consumed) | 0) - offered);
+    this.#network.stack.settings.holdWindow(this.#flow, this.#buffer - ((received - consumed) | 0) - offered);
   }
 
   /** Largest segment that we announce. */
@@ -222,19 +222,19 @@ export class StackLink implements Link {
     const { stack } = this.#network;
     const flow = this.#flow;
     const is = (...names: string[]): boolean => name === '' || names.includes(name);
-    if (is('TCP_NODELAY')) stack.setNoDelay(flow, options.noDelay);
-    if (is('TCP_CORK')) stack.setCork(flow, options.cork);
-    if (is('TCP_USER_TIMEOUT')) stack.setUserTimeout(flow, options.userTimeout);
-    if (is('TCP_LINGER2')) stack.setFinWait(flow, options.linger2 * 1000);
-    if (is('TCP_MAXSEG') && options.maxSegment > 0) stack.setMaxSegment(flow, options.maxSegment);
-    if (is('IP_TOS')) stack.setTrafficClass(flow, options.trafficClass);
+    if (is('TCP_NODELAY')) stack.settings.setNoDelay(flow, options.noDelay);
+    if (is('TCP_CORK')) stack.settings.setCork(flow, options.cork);
+    if (is('TCP_USER_TIMEOUT')) stack.settings.setUserTimeout(flow, options.userTimeout);
+    if (is('TCP_LINGER2')) stack.settings.setFinWait(flow, options.linger2 * 1000);
+    if (is('TCP_MAXSEG') && options.maxSegment > 0) stack.settings.setMaxSegment(flow, options.maxSegment);
+    if (is('IP_TOS')) stack.settings.setTrafficClass(flow, options.trafficClass);
     if (is('SO_RCVBUF') && options.receiveBuffer > 0) {
-      stack.setReceiveBuffer(flow, options.receiveBuffer);
+      stack.settings.setReceiveBuffer(flow, options.receiveBuffer);
       this.#received.fix(WINDOW_SHARE * options.receiveBuffer);
       if (this.#bufferLeast > 0) this.#bufferLeast = options.receiveBuffer;
     }
     if (is('SO_KEEPALIVE', 'TCP_KEEPIDLE', 'TCP_KEEPINTVL', 'TCP_KEEPCNT')) {
-      stack.setKeepAlive(flow, options.keepAlive, options.keepIdle * 1000, options.keepInterval * 1000, options.keepCount);
+      stack.settings.setKeepAlive(flow, options.keepAlive, options.keepIdle * 1000, options.keepInterval * 1000, options.keepCount);
     }
   }
 

@@ -160,12 +160,12 @@ export class ServerSubmissions {
     if (flow < 0) return flow === STALE ? 0 : VIOLATION_FLOW;
     const level = flows.level[flow];
     if ((level & (LEVEL_FREED | LEVEL_RELEASED)) !== 0) return 0;
-    const stack = this.#stack;
+    const { settings } = this.#stack;
     const countAndClass = words[at + 5];
-    stack.setKeepAlive(flow, (level & LEVEL_KEEP_ALIVE) !== 0, Math.max(words[at + 3], 0), Math.max(words[at + 4], 0), countAndClass & 0x7f);
-    stack.setTrafficClass(flow, (countAndClass >>> 8) & 0xff);
-    stack.setUserTimeout(flow, words[at + 6]);
-    stack.setFinWait(flow, words[at + 7]);
+    settings.setKeepAlive(flow, (level & LEVEL_KEEP_ALIVE) !== 0, Math.max(words[at + 3], 0), Math.max(words[at + 4], 0), countAndClass & 0x7f);
+    settings.setTrafficClass(flow, (countAndClass >>> 8) & 0xff);
+    settings.setUserTimeout(flow, words[at + 6]);
+    settings.setFinWait(flow, words[at + 7]);
     return 0;
   }
 
@@ -209,18 +209,18 @@ export class ServerSubmissions {
     const noDelay = (flags & FLOW_NO_DELAY) !== 0;
     if (noDelay !== ((level[flow] & LEVEL_NO_DELAY) !== 0)) {
       level[flow] ^= LEVEL_NO_DELAY;
-      this.#stack.setNoDelay(flow, noDelay);
+      this.#stack.settings.setNoDelay(flow, noDelay);
     }
     const keepAlive = (flags & FLOW_KEEP_ALIVE) !== 0;
     if (keepAlive !== ((level[flow] & LEVEL_KEEP_ALIVE) !== 0)) {
       level[flow] ^= LEVEL_KEEP_ALIVE;
       const { keepIdle, keepInterval, keepCount } = this.#tcb.at(flow);
-      this.#stack.setKeepAlive(flow, keepAlive, keepIdle, keepInterval, keepCount);
+      this.#stack.settings.setKeepAlive(flow, keepAlive, keepIdle, keepInterval, keepCount);
     }
     const cork = (flags & FLOW_CORK) !== 0;
     if (cork !== ((level[flow] & LEVEL_CORK) !== 0)) {
       level[flow] ^= LEVEL_CORK;
-      this.#stack.setCork(flow, cork);
+      this.#stack.settings.setCork(flow, cork);
     }
     if ((flags & FLOW_RESET) !== 0) {
       level[flow] |= LEVEL_RELEASED;

@@ -11,7 +11,6 @@
  */
 import { ackNow, acknowledgeRead } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
-import { BY_WINDOW } from './conn/cc/pacing.js';
 import { Cubic } from './conn/cc/cubic.js';
 import { NewReno } from './conn/cc/newreno.js';
 import { abort, leaveQueue, release, resetAndFinish, shutdown } from './conn/close.js';
@@ -19,21 +18,19 @@ import { Core } from './conn/core.js';
 import { expire } from './conn/expire.js';
 import { FlowTable } from './conn/flow_table.js';
 import { connect, sendHandshake } from './conn/handshake.js';
-import { setKeepAlive } from './conn/keepalive.js';
 import { RangePool } from './conn/ranges.js';
 import { rightSize } from './conn/receive_buffer.js';
 import { RunPool } from './conn/runs.js';
-import { endOfText, send } from './conn/sender.js';
-import {
-  CLOSED, ESTABLISHED, FIN_QUEUED, HOLD_ANY, HOLD_CORK, HOLD_MORE, NO_DELAY, NONE, RECYCLABLE, RELEASED, REPORTS_ON, SWS_OVERRIDE, SYN_SENT, UNPUSHED,
-} from './conn/state.js';
+import { send } from './conn/sender.js';
+import { ESTABLISHED, FIN_QUEUED, HOLD_CORK, HOLD_MORE, NONE, RECYCLABLE, SYN_SENT, UNPUSHED } from './conn/state.js';
 import { Tcb } from './conn/tcb.js';
 import { unreachable } from './conn/unreachable.js';
 import { sendUrgent, urgentBytes } from './conn/urgent.js';
 import { withdraw } from './conn/withdraw.js';
-import { fixReceiveBuffer, updateDue } from './conn/window.js';
+import { updateDue } from './conn/window.js';
 import { Demux } from './demux.js';
 import { EADDRINUSE, EADDRNOTAVAIL } from './errno.js';
+import { FlowSettings } from './flow_settings.js';
 import { Ip } from './ip/ip.js';
 import type { InterfaceConfig } from './ip/ip.js';
 import { IsnGenerator } from './isn.js';
@@ -52,6 +49,7 @@ import { TimerWheel } from './timer_wheel.js';
 import type { TimerSink } from './timer_wheel.js';
 import type { Arrival, TransportSink } from './transport.js';
 import { isUnspecified } from './wire/address.js';
+import { TRAFFIC_CLASS_MASK } from './wire/ecn.js';
 
 export interface StackConfig {
   /** Flow state lies here: `maxFlows` records of TCB_WORDS int32 words from word `tcbBase`, all zero at first. */
@@ -78,12 +76,6 @@ export interface StackConfig {
 
 /** How long to wait before trying a device again that was full, in µs. */
 const CONGESTED_RETRY_US = 1000;
-/** A day: what the clock of ticks can tell apart, with room to spare. */
-const USER_TIMEOUT_MOST_MS = 86_400_000;
-/** Largest bound of a pacing rate, bytes a second. */
-const PACING_MOST = 0x7fff_ffff;
-/** The lower two bits are those of ECN (RFC 3168). */
-const TRAFFIC_CLASS_MASK = 0xfc;
 
 export class Stack implements TransportSink, TimerSink {
   /** A view of the flows for the owner; the stack itself never moves it. */
@@ -92,6 +84,8 @@ export class Stack implements TransportSink, TimerSink {
   readonly stats: Float64Array;
   readonly limits: StackLimits;
   readonly ip: Ip;
+  /** How each flow is to behave, as its owner wants it. */
+  readonly settings: FlowSettings;
   readonly #core: Core;
 
   constructor(config: StackConfig) {
@@ -125,6 +119,7 @@ export class Stack implements TransportSink, TimerSink {
       stats: this.stats,
       now,
     });
+    this.settings = new FlowSettings(this.#core);
     ip.announce();
   }
 
@@ -226,11 +221,7 @@ export class Stack implements TransportSink, TimerSink {
     if (this.#core.listeners.isOpen(listener)) this.#core.listeners.backlogs[listener] = backlog;
   }
 
-  /**
-   * What the connections of a listener begin with, from the next SYN on; 0 for the default.
-   *
-   * @param receiveBuffer as `setReceiveBuffer`. @param maxSegment as `setMaxSegment`. @param trafficClass as `setTrafficClass`.
-   */
+  /** What the connections of a listener begin with, from the next SYN on, as `settings` has it for one; 0 for the default. */
   setInherited(listener: number, receiveBuffer: number, maxSegment: number, trafficClass: number): void {
     const { listeners } = this.#core;
     if (!listeners.isOpen(listener)) return;
@@ -278,7 +269,7 @@ export class Stack implements TransportSink, TimerSink {
    * @param more an incomplete segment waits for the next write, the next acknowledgement, or one RTO.
    */
   write(flow: number, position: number, more = false): void {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     if (t === null || t.has(FIN_QUEUED) || ((position - t.written) | 0) <= 0) return;
     t.written = position;
     if (more) t.hold |= HOLD_MORE | UNPUSHED;
@@ -288,7 +279,7 @@ export class Stack implements TransportSink, TimerSink {
 
   /** The owner has read up to `position`: the window may open. */
   consume(flow: number, position: number): void {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     if (t === null || ((position - t.consumed) | 0) <= 0) return;
     t.consumed = position;
     rightSize(this.#core, t);
@@ -299,31 +290,25 @@ export class Stack implements TransportSink, TimerSink {
 
   /** All that is written so far is urgent (RFC 9293 3.8.5): the peer is told to hurry to its end. New applications should not. */
   urgent(flow: number): void {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     if (t !== null) sendUrgent(this.#core, t);
   }
 
   /** Bytes that the owner has yet to read until it is through with what the peer has told is urgent; 0: none is. */
   urgentBytes(flow: number): number {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     return t === null ? 0 : urgentBytes(t);
-  }
-
-  /** Whether EV_REPORT is to tell of errors that do not end the connection (RFC 9293 3.9.1.8); `softError` has the last in any case. */
-  setReports(flow: number, on: boolean): void {
-    const t = this.#take(flow);
-    if (t !== null) t.asides = on ? t.asides | REPORTS_ON : t.asides & ~REPORTS_ON;
   }
 
   /** FIN follows everything written so far. */
   shutdown(flow: number): void {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     if (t !== null) shutdown(this.#core, t);
   }
 
   /** RST, and the flow is gone: the same as `release` for the owner, who hears EV_FREED. */
   abort(flow: number): void {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     if (t !== null) abort(this.#core, t);
   }
 
@@ -333,95 +318,8 @@ export class Stack implements TransportSink, TimerSink {
    * @param ends false: somebody still writes for the owner, and calls `shutdown` in the end.
    */
   release(flow: number, ends = true): void {
-    const t = this.#take(flow);
+    const t = this.#core.take(flow);
     if (t !== null) release(this.#core, t, ends);
-  }
-
-  /** Switches Nagle's algorithm off (`on` true) or on. */
-  setNoDelay(flow: number, on: boolean): void {
-    const t = this.#take(flow);
-    if (t === null) return;
-    if (!on) {
-      t.unmark(NO_DELAY);
-      return;
-    }
-    t.mark(NO_DELAY);
-    // What is held back goes now, once; the hold stands.
-    if ((t.hold & HOLD_ANY) !== 0 && ((endOfText(t) - t.sndNxt) | 0) > 0) t.mark(SWS_OVERRIDE);
-    if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
-  }
-
-  /** Holds incomplete segments back (`on` true) for what follows them, an RTO at most; what is held goes when it is switched off. */
-  setCork(flow: number, on: boolean): void {
-    const t = this.#take(flow);
-    if (t === null) return;
-    t.hold = on ? t.hold | HOLD_CORK : t.hold & UNPUSHED;
-    if (!on && t.state >= ESTABLISHED) this.#core.flows.touch(t);
-  }
-
-  /**
-   * How long what was sent may go unacknowledged, or wait for the peer's window, before ETIMEDOUT ends the connection
-   * (RFC 9293 3.9.1.1, RFC 5482; here it is not told to the peer). Counted from when the peer was first asked again.
-   *
-   * @param ms 0: as the limits say.
-   */
-  setUserTimeout(flow: number, ms: number): void {
-    const t = this.#take(flow);
-    if (t !== null) t.userTimeout = Math.min(Math.max(ms, 0), USER_TIMEOUT_MOST_MS);
-  }
-
-  /** How long the flow stays in FIN-WAIT-2 once it is released, in ms: 0 as the limits say, negative: RST ends it instead. */
-  setFinWait(flow: number, ms: number): void {
-    const t = this.#take(flow);
-    if (t !== null) t.finWait = Math.min(ms, USER_TIMEOUT_MOST_MS);
-  }
-
-  /** Bound of the segments of both directions in bytes, 0 for none; from `connect` until the SYN has left. */
-  setMaxSegment(flow: number, bytes: number): void {
-    const t = this.#take(flow);
-    if (t !== null) t.maxSegment = bytes;
-  }
-
-  /**
-   * Paces what the flow sends over the round trip, instead of sending as much at once as the window allows.
-   *
-   * @param most bytes a second, for a bound below what the window makes; 0 for none but that; negative: no pacing.
-   */
-  setPacing(flow: number, most: number): void {
-    const t = this.#take(flow);
-    if (t === null) return;
-    t.pacing = most < 0 ? 0 : Math.min(Math.max(most, BY_WINDOW), PACING_MOST);
-    if (t.state >= ESTABLISHED) this.#core.flows.touch(t);
-  }
-
-  /** DSCP of the packets that are sent: the upper six bits of an octet (RFC 2474). */
-  setTrafficClass(flow: number, octet: number): void {
-    const t = this.#take(flow);
-    if (t !== null) t.trafficClass = octet & TRAFFIC_CLASS_MASK;
-  }
-
-  /** Keepalive (RFC 9293 3.8.4); times in ms, 0 for the default. */
-  setKeepAlive(flow: number, on: boolean, idleMs: number, intervalMs: number, count: number): void {
-    const t = this.#take(flow);
-    if (t !== null) setKeepAlive(this.#core, t, on, idleMs, intervalMs, count);
-  }
-
-  /** Bytes that the flow may hold for its reader, at most; no more than `limits.receiveBuffer`. A window once offered stands. */
-  setReceiveBuffer(flow: number, bytes: number): void {
-    const t = this.#take(flow);
-    if (t === null) return;
-    if (t.state === SYN_SENT && t.sndNxt === t.iss) {
-      fixReceiveBuffer(t, Math.max(1, Math.min(bytes, this.limits.receiveBuffer)));
-      return;
-    }
-    t.rcvBufMax = Math.max(1, Math.min(bytes, this.limits.receiveBuffer));
-    if (t.rcvBuf > t.rcvBufMax) t.rcvBuf = t.rcvBufMax;
-  }
-
-  /** Keeps `bytes` of the receive buffer out of the window: what the owner needs there besides the text. A window once offered stands. */
-  holdWindow(flow: number, bytes: number): void {
-    const t = this.#take(flow);
-    if (t !== null) t.rcvHeld = Math.max(bytes, 0);
   }
 
   // ---- what IP and the wheel call
@@ -477,12 +375,5 @@ export class Stack implements TransportSink, TimerSink {
 
   get orphanCount(): number {
     return this.#core.orphans.total;
-  }
-
-  /** The record of a flow that the owner may still act on, or null. */
-  #take(flow: number): Tcb | null {
-    if (!this.#core.flows.isUsed(flow)) return null;
-    const t = this.#core.t.at(flow);
-    return t.has(RECYCLABLE) || (t.has(RELEASED) && t.state === CLOSED) ? null : t;
   }
 }

@@ -389,7 +389,7 @@ export class PairWorld implements World {
 
   finish(): void {
     for (const side of this.#sides) side.device.full = side.payload.full = false;
-    for (const side of this.#sides) this.#eachOwned(side, (flow) => side.stack.setUserTimeout(flow, 0));
+    for (const side of this.#sides) this.#eachOwned(side, (flow) => side.stack.settings.setUserTimeout(flow, 0));
     const until = this.#now + PATIENCE;
     let idle = 0;
     for (let i = 0; i < INSTANTS && this.#now < until && idle < 3; i++) {
@@ -420,7 +420,7 @@ export class PairWorld implements World {
         for (const frame of side.wire.splice(0)) this.#put(other, frame);
         this.#eachOwned(side, (flow) => {
           this.#read(side, flow, Infinity);
-          side.stack.setCork(flow, false);
+          side.stack.settings.setCork(flow, false);
           side.stack.shutdown(flow);
         });
       }

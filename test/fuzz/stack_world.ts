@@ -131,17 +131,17 @@ export const OPTIONS = 11;
 export function setOption(stack: Stack, flow: number, which: number, value: number): void {
   const small = (value >>> 8) % 5000;
   switch (which) {
-    case 0: stack.setNoDelay(flow, (value & 1) !== 0); break;
-    case 1: stack.setCork(flow, (value & 1) !== 0); break;
-    case 2: stack.setKeepAlive(flow, (value & 1) !== 0, 1000 + small, (value >>> 20) % 3000, (value >>> 4) & 3); break;
-    case 3: stack.setReceiveBuffer(flow, (value >>> 8) & 0xffff); break;
-    case 4: stack.setUserTimeout(flow, (value & 1) !== 0 ? small : 0); break;
-    case 5: stack.setFinWait(flow, (value & 3) - 1); break;
-    case 6: stack.setMaxSegment(flow, (value & 1) !== 0 ? small : 0); break;
-    case 7: stack.setTrafficClass(flow, value & 255); break;
+    case 0: stack.settings.setNoDelay(flow, (value & 1) !== 0); break;
+    case 1: stack.settings.setCork(flow, (value & 1) !== 0); break;
+    case 2: stack.settings.setKeepAlive(flow, (value & 1) !== 0, 1000 + small, (value >>> 20) % 3000, (value >>> 4) & 3); break;
+    case 3: stack.settings.setReceiveBuffer(flow, (value >>> 8) & 0xffff); break;
+    case 4: stack.settings.setUserTimeout(flow, (value & 1) !== 0 ? small : 0); break;
+    case 5: stack.settings.setFinWait(flow, (value & 3) - 1); break;
+    case 6: stack.settings.setMaxSegment(flow, (value & 1) !== 0 ? small : 0); break;
+    case 7: stack.settings.setTrafficClass(flow, value & 255); break;
     case 8: stack.urgent(flow); break;
     case 9: stack.urgentBytes(flow); break;
-    default: stack.setReports(flow, (value & 1) !== 0); break;
+    default: stack.settings.setReports(flow, (value & 1) !== 0); break;
   }
 }
 

@@ -67,7 +67,7 @@ t.test('MUST-20 (R2), SHLD-11: fifteen retransmissions, more than 100 s, and the
 
 t.test('MUST-21: the owner sets R2 of its connection, in time', async (t) => {
   const p = connection(t);
-  p.stack.setUserTimeout(p.flow, 1000);
+  p.stack.settings.setUserTimeout(p.flow, 1000);
   p.script(`
     write "hello"
     > PA 1:6
@@ -85,7 +85,7 @@ t.test('MUST-21: the owner sets R2 of its connection, in time', async (t) => {
 
 t.test('SHLD-9: between R1 and R2 the owner hears that nothing gets through', async (t) => {
   const p = connection(t);
-  p.stack.setReports(p.flow, true);
+  p.stack.settings.setReports(p.flow, true);
   p.script(`
     write "hello"
     > PA 1:6
@@ -108,7 +108,7 @@ t.test('SHLD-9: between R1 and R2 the owner hears that nothing gets through', as
 
 t.test('MUST-47: what does not end a connection is told of as it happens: ICMP, retransmissions, urgent data', async (t) => {
   const p = connection(t);
-  p.stack.setReports(p.flow, true);
+  p.stack.settings.setReports(p.flow, true);
   p.script(`
     write "hello"
     > PA 1:6
@@ -137,8 +137,8 @@ t.test('MUST-47: what does not end a connection is told of as it happens: ICMP, 
 t.test('SHLD-20: no reports where the owner does not want them', async (t) => {
   const p = connection(t);
   const q = connection(t);
-  q.stack.setReports(q.flow, true);
-  q.stack.setReports(q.flow, false);
+  q.stack.settings.setReports(q.flow, true);
+  q.stack.settings.setReports(q.flow, false);
   for (const each of [p, q]) {
     each.script(`
       write "hello"
@@ -158,7 +158,7 @@ t.test('MUST-22: a SYN that is not answered is handled as data are: R1, then R2'
   let suspected = 0;
   p.stack.ip.suspect = () => { suspected++; };
   p.connect();
-  p.stack.setReports(p.flow, true);
+  p.stack.settings.setReports(p.flow, true);
   p.script(`
     > S 0
     +1s > S 0

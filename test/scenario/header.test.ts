@@ -295,7 +295,7 @@ t.test('MUST-60: text is never held back for ever: by an acknowledgement at the 
   `);
   const q = new Trace(t);
   q.accept({ mss: 1000 });
-  q.stack.setCork(q.flow, true);
+  q.stack.settings.setCork(q.flow, true);
   q.write('corked');
   q.expectNothing();
   t.ok(q.untilSent(10_000) < 10_000, 'nor where the owner holds it back');

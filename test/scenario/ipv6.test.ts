@@ -90,7 +90,7 @@ t.test('MUST-54: errors of ICMPv6 reach the connection that they are about', asy
   p.leftNothing();
   const q = new Trace(t, { ipv6: true });
   q.accept({ mss: 1000 });
-  q.stack.setReports(q.flow, true);
+  q.stack.settings.setReports(q.flow, true);
   q.script(`
     write "hello"
     > PA 1:6
@@ -103,7 +103,7 @@ t.test('MUST-54: errors of ICMPv6 reach the connection that they are about', asy
 t.test('MUST-48, MUST-49: the traffic class and the hop limit are the owner\'s', async (t) => {
   const p = new Trace(t, { ipv6: true, limits: { timeToLive: 3 } });
   p.accept({ mss: 1000 });
-  p.stack.setTrafficClass(p.flow, 46 << 2);
+  p.stack.settings.setTrafficClass(p.flow, 46 << 2);
   p.script(`
     write "expedited"
     > PA 1 tos 0xb8 ttl 3 "expedited"

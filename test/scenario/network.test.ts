@@ -57,14 +57,14 @@ t.test('MUST-48, SHLD-21, SHLD-22: the owner says the Diffserv field, may change
     > PA 1 tos 0 "plain"
     < A 1 ack 6
   `);
-  p.stack.setTrafficClass(p.flow, 46 << 2);
+  p.stack.settings.setTrafficClass(p.flow, 46 << 2);
   p.script(`
     write "expedited"
     > PA 6 tos 0xb8 "expedited"
     < PA 1 ack 15 "answer"
     > A 15 tos 0xb8
   `);
-  p.stack.setTrafficClass(p.flow, 0);
+  p.stack.settings.setTrafficClass(p.flow, 0);
   p.script(`
     write "plain"
     > PA 15 tos 0 "plain"
@@ -114,7 +114,7 @@ t.test('SHLD-25: unreachable for now (codes 0, 1, 5): the owner is told', async 
   for (const [code, error] of [[0, ENETUNREACH], [1, EHOSTUNREACH], [5, EHOSTUNREACH]] as const) {
     const p = new Trace(t);
     p.accept({ mss: 1000 });
-    p.stack.setReports(p.flow, true);
+    p.stack.settings.setReports(p.flow, true);
     p.script(`
       write "hello"
       > PA 1:6
@@ -228,7 +228,7 @@ t.test('SHLD-26 (opening): unreachable for good (codes 2, 3) ends an opening con
 t.test('RFC 5927 5.2: a hard error is a soft one to a connection that stands: it may be forged', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
-  p.stack.setReports(p.flow, true);
+  p.stack.settings.setReports(p.flow, true);
   p.script(`
     write "hello"
     > PA 1:6
@@ -243,7 +243,7 @@ t.test('RFC 5927 5.2: a hard error is a soft one to a connection that stands: it
 t.test('RFC 5927 4.1: an error about a segment that is not in flight is not believed', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
-  p.stack.setReports(p.flow, true);
+  p.stack.settings.setReports(p.flow, true);
   p.script(`
     write "hello"
     > PA 1:6
@@ -264,7 +264,7 @@ t.test('RFC 5927 4.1: an error about a segment that is not in flight is not beli
 t.test('MUST-55: a source quench is thrown away without a word', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
-  p.stack.setReports(p.flow, true);
+  p.stack.settings.setReports(p.flow, true);
   p.script(`
     write 5000
     > ...

@@ -475,7 +475,7 @@ t.test('RFC 9293 3.9.1: text written before and after shutdown() and release()',
   p.leftNothing();
 
   p.open();
-  p.stack.setNoDelay(p.flow, false);
+  p.stack.settings.setNoDelay(p.flow, false);
   const position = p.stack.tcb.at(p.flow).written;
   p.payload.put(p.flow, position, Buffer.from('with its end'));
   p.stack.write(p.flow, position + 12);

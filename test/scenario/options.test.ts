@@ -7,7 +7,7 @@ import { Trace } from './trace.js';
 t.test('MUST-20 (R2), MUST-21, RFC 5482 2: a user timeout ends retransmission when it has passed, on the very millisecond', async (t) => {
   const p = new Trace(t);
   p.accept();
-  p.stack.setUserTimeout(p.flow, 3000);
+  p.stack.settings.setUserTimeout(p.flow, 3000);
   p.write('hello');
   p.expect({ flags: 'PA', seq: 1 });
   const start = p.now;
@@ -30,7 +30,7 @@ t.test('MUST-20 (R2), MUST-21, RFC 5482 2: a user timeout ends retransmission wh
 t.test('RFC 5482 2: a user timeout ends the wait for a closed window too, though the peer answers every probe', async (t) => {
   const p = new Trace(t);
   p.accept({}, { win: 0 });
-  p.stack.setUserTimeout(p.flow, 2000);
+  p.stack.settings.setUserTimeout(p.flow, 2000);
   p.write('hello');
   let probes = 0;
   for (let i = 0; i < 9 && p.stack.pollAt() < Infinity; i++) {
@@ -49,8 +49,8 @@ t.test('RFC 5482 2: a user timeout ends the wait for a closed window too, though
 t.test('RFC 5482 2: with a user timeout keepalive gives up by it, not by the count of probes', async (t) => {
   const p = new Trace(t);
   p.accept();
-  p.stack.setKeepAlive(p.flow, true, 1000, 1000, 9);
-  p.stack.setUserTimeout(p.flow, 3000);
+  p.stack.settings.setKeepAlive(p.flow, true, 1000, 1000, 9);
+  p.stack.settings.setUserTimeout(p.flow, 3000);
   p.advance(2999);
   t.equal(p.discard().length, 2);
   p.advance(1);
@@ -63,7 +63,7 @@ t.test('RFC 5482 2: with a user timeout keepalive gives up by it, not by the cou
 t.test('RFC 9293 3.6: FIN-WAIT-2 of a released flow lasts as long as its owner said, and may be none at all', async (t) => {
   const p = new Trace(t);
   p.accept();
-  p.stack.setFinWait(p.flow, 2000);
+  p.stack.settings.setFinWait(p.flow, 2000);
   p.release();
   p.expect({ flags: 'FA', seq: 1 });
   p.inject({ flags: 'A', seq: 1, ack: 2 });
@@ -75,7 +75,7 @@ t.test('RFC 9293 3.6: FIN-WAIT-2 of a released flow lasts as long as its owner s
 
   p.peerPort++;
   p.accept();
-  p.stack.setFinWait(p.flow, -1);
+  p.stack.settings.setFinWait(p.flow, -1);
   p.release();
   p.expect({ flags: 'FA', seq: 1 });
   p.inject({ flags: 'A', seq: 1, ack: 2 });
@@ -99,7 +99,7 @@ t.test('RFC 6691 2: a bound of segments holds both ways, in what is announced an
   q.ts = [1, 0];
   const remote = new Int32Array([0, 0, 0xffff, (192 << 24) | (2 << 8) | 2]);
   q.flow = q.stack.connect(remote, 9, null, 0);
-  q.stack.setMaxSegment(q.flow, 700);
+  q.stack.settings.setMaxSegment(q.flow, 700);
   q.peerPort = 9;
   q.stackPort = q.stack.tcb.at(q.flow).localPort;
   q.turn();
@@ -128,7 +128,7 @@ t.test('MUST-48: the traffic class of a flow stands in each of its packets, the 
   p.inject({ flags: 'A', seq: 1, ack: 1 });
   p.write('x');
   t.equal(p.expect({ flags: 'PA' }).bytes[1], 0xb8);
-  p.stack.setTrafficClass(p.flow, 0x2f);
+  p.stack.settings.setTrafficClass(p.flow, 0x2f);
   p.write('y');
   p.inject({ flags: 'A', seq: 1, ack: 2 });
   t.equal(p.expect({ flags: 'PA' }).bytes[1], 0x2c, 'the bits of ECN are not the owner\'s');
@@ -161,7 +161,7 @@ t.test('MAY-16: what is written with more to come waits for it, for an acknowled
   p.expect({ flags: 'PA', seq: 2851, data: 10 }, 'pushed: nothing more has come');
 
   p.inject({ flags: 'A', seq: 1, ack: 2861 });
-  p.stack.setCork(p.flow, true);
+  p.stack.settings.setCork(p.flow, true);
   p.write(20);
   p.write(20);
   p.expectNothing('corked');

@@ -44,11 +44,11 @@ t.test('a paced flow above ssthresh sends 1.2 windows in a round trip', async (t
 
 t.test('a flow can be paced by itself, to a rate, and no more', async (t) => {
   const p = open(t, {});
-  p.stack.setPacing(p.flow, 100_000);
+  p.stack.settings.setPacing(p.flow, 100_000);
   p.write(6 * MSS);
   t.same(steps(p, 45), [[0, 2], [20, 2], [40, 2]]);
   p.inject({ flags: 'A', seq: 1, ack: 6 * MSS + 1, win: 4000 });
-  p.stack.setPacing(p.flow, -1);
+  p.stack.settings.setPacing(p.flow, -1);
   p.write(6 * MSS);
   t.same(steps(p, 10), [[0, 6]]);
 });

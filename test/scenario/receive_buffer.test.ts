@@ -150,7 +150,7 @@ t.test('a window may get smaller where that is asked for; what was offered once 
   p.accept({ mss: 1460, ws: 7 });
   p.inject({ flags: 'PA', seq: 1, ack: 1, data: 1000 });
   p.expect({ flags: 'A', ack: 1001, win: 63_000 >> 5 });
-  p.stack.setReceiveBuffer(p.flow, 16_000);
+  p.stack.settings.setReceiveBuffer(p.flow, 16_000);
   p.inject({ flags: 'PA', seq: 1001, ack: 1, data: 1000 });
   p.expect({ flags: 'A', ack: 2001, win: 14_000 >> 5 }, 'the buffer is a smaller one');
   p.inject({ flags: 'PA', seq: 2001, ack: 1, data: 14_500 });

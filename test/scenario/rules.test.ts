@@ -118,7 +118,7 @@ t.test('RFC 9293 3.10.5: ABORT resets the peer where it has a connection, and fr
 t.test('MUST-26: keepalive probes only where nothing is outstanding, and nothing was heard for the interval', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
-  p.stack.setKeepAlive(p.flow, true, 10_000, 1000, 3);
+  p.stack.settings.setKeepAlive(p.flow, true, 10_000, 1000, 3);
   p.script(`
     +9s
     < PA 1 ack 1 "x"
@@ -136,14 +136,14 @@ t.test('MUST-26: keepalive probes only where nothing is outstanding, and nothing
 t.test('MUST-28: an idle time of two hours is the default of keepalive', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
-  p.stack.setKeepAlive(p.flow, true, 0, 0, 0);
+  p.stack.settings.setKeepAlive(p.flow, true, 0, 0, 0);
   p.script('+7200s > A 0 ack 1');
 });
 
 t.test('MUST-29: a probe that is lost, or its answer, is no dead connection', async (t) => {
   const p = new Trace(t);
   p.accept({ mss: 1000 });
-  p.stack.setKeepAlive(p.flow, true, 10_000, 1000, 9);
+  p.stack.settings.setKeepAlive(p.flow, true, 10_000, 1000, 9);
   p.script('+10s > A 0 ack 1');
   for (let i = 0; i < 8; i++) p.script('+1s > A 0 ack 1');
   p.script(`

@@ -213,7 +213,7 @@ class Line {
 
   #noDelay(word: string | undefined): void {
     if (word !== 'on' && word !== 'off') this.#wrong('nodelay on, or off');
-    this.#p.stack.setNoDelay(this.#p.flow, word === 'on');
+    this.#p.stack.settings.setNoDelay(this.#p.flow, word === 'on');
     this.#p.turn();
   }
 

@@ -260,12 +260,12 @@ t.test('SHLD-7, MUST-17: Nagle holds a small segment while another is in flight,
   p.expect({ flags: 'PA', seq: 4, data: 1000 }, 'a full segment does not wait');
   p.write('tail');
   p.expectNothing();
-  p.stack.setNoDelay(p.flow, true);
+  p.stack.settings.setNoDelay(p.flow, true);
   p.turn();
   p.expect({ flags: 'PA', seq: 1004, data: 'tail' }, 'switched off: it goes at once');
   p.write('more');
   p.expect({ flags: 'PA', seq: 1008, data: 'more' });
-  p.stack.setNoDelay(p.flow, false);
+  p.stack.settings.setNoDelay(p.flow, false);
   p.write('end');
   p.expectNothing();
   p.shutdown();
@@ -395,7 +395,7 @@ t.test('ICMP errors', async (t) => {
 t.test('MAY-5, MUST-24, MUST-27, MUST-29, SHLD-12: keepalive probes carry no text; only when none of several is answered the connection is dead', async (t) => {
   const p = new Trace(t);
   p.accept();
-  p.stack.setKeepAlive(p.flow, true, 10_000, 1000, 3);
+  p.stack.settings.setKeepAlive(p.flow, true, 10_000, 1000, 3);
   t.equal(p.untilSent(60_000), 10_000);
   p.expect({ flags: 'A', seq: 0, ack: 1, data: 0 });
   p.inject({ flags: 'A', seq: 1, ack: 1 });
@@ -418,8 +418,8 @@ t.test('MAY-5, MUST-24, MUST-27, MUST-29, SHLD-12: keepalive probes carry no tex
     p.accept();
     p.advance(86_400_000);
     p.expectNothing();
-    p.stack.setKeepAlive(p.flow, true, 10_000, 1000, 3);
-    p.stack.setKeepAlive(p.flow, false, 10_000, 1000, 3);
+    p.stack.settings.setKeepAlive(p.flow, true, 10_000, 1000, 3);
+    p.stack.settings.setKeepAlive(p.flow, false, 10_000, 1000, 3);
     p.advance(100_000);
     p.expectNothing();
   });
@@ -438,7 +438,7 @@ t.test('a released flow that the peer does not answer is given up sooner', async
 t.test('RFC 9293 3.8.6.1: keepalive beside a closed window does not keep a dead peer alive', async (t) => {
   const p = new Trace(t);
   p.accept({}, { win: 0 });
-  p.stack.setKeepAlive(p.flow, true, 1000, 1000, 3);
+  p.stack.settings.setKeepAlive(p.flow, true, 1000, 1000, 3);
   p.write('waits');
   p.discard();
   p.advance(3_600_000);

@@ -180,7 +180,7 @@ class End {
       tcb.events = 0;
       if ((events & (EV_ACCEPTED | EV_CONNECTED)) !== 0) {
         this.flow = flow;
-        this.stack.setNoDelay(flow, this.#setting.noDelay);
+        this.stack.settings.setNoDelay(flow, this.#setting.noDelay);
         this.nextWrite = this.#later();
         this.nextRead = this.#later();
       }

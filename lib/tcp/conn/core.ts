@@ -17,6 +17,7 @@ import type { RangePool } from './ranges.js';
 import type { RunPool } from './runs.js';
 import { Tally } from './scoreboard.js';
 import { Segment } from './segment.js';
+import { CLOSED, RECYCLABLE, RELEASED } from './state.js';
 import { Tcb } from './tcb.js';
 
 /** Microseconds of one tick, the unit of deadlines: fine enough for any timer, and 29 h ahead fit in int32. */
@@ -136,6 +137,13 @@ export class Core {
     this.orphans = new FlowQueues(parts.words, parts.tcbBase, 1);
     this.epoch = parts.now;
     this.setNow(parts.now);
+  }
+
+  /** The flow, at hand from now on, where its owner may still act on it; null where not. */
+  take(flow: number): Tcb | null {
+    if (!this.flows.isUsed(flow)) return null;
+    const t = this.t.at(flow);
+    return t.has(RECYCLABLE) || (t.has(RELEASED) && t.state === CLOSED) ? null : t;
   }
 
   /** Moves the clock. Time does not run backwards: an earlier `now` counts as the last. */

@@ -4,3 +4,5 @@
 export const ECT0 = 2;
 /** Congestion experienced: a router has marked it. */
 export const CE = 3;
+/** The rest of the traffic class: DSCP (RFC 2474). */
+export const TRAFFIC_CLASS_MASK = 0xfc;

@@ -62,7 +62,7 @@ export class Side {
       tcb.events = 0;
       if ((events & (EV_ACCEPTED | EV_CONNECTED)) !== 0) {
         this.live.add(flow);
-        this.stack.setNoDelay(flow, flow % 2 === 0);
+        this.stack.settings.setNoDelay(flow, flow % 2 === 0);
       }
       if ((events & EV_EOF) !== 0) this.ended.add(flow);
       if ((events & EV_ERROR) !== 0) this.errors.push(this.stack.tcb.at(flow).error);
