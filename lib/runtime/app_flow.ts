@@ -1,27 +1,18 @@
 /** One connection at its app thread: the two streams, and what is to be told to the TCP server. */
 import type { AppFlow, FlowHandler } from './app_api.js';
 import type { AppChannel } from './app_channel.js';
+import { AppFile } from './app_file.js';
 import { readInfo } from './app_info.js';
+import { AppOptions } from './app_options.js';
 import { ReceiveStream, SendStream } from './app_streams.js';
-import { FilePart } from './file_part.js';
-import { FILE_BYTES_MOST, FILE_QUIET, FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER,
-  FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_OPTIONS } from './messages.js';
+import { FLOW_CLOSE, FLOW_CONNECTED, FLOW_CORK, FLOW_END, FLOW_EOF, FLOW_ERROR, FLOW_FILE_ERROR, FLOW_GONE, FLOW_KEEP_ALIVE, FLOW_NO_DELAY, FLOW_OVER,
+  FLOW_RESET, FLOW_TAKEN, FLOW_WAITING, SUBMIT_FLOW } from './messages.js';
 import { LOCAL_ADDRESS, LOCAL_PORT, REMOTE_ADDRESS, REMOTE_PORT } from '../tcp/conn/tcb_words.js';
 import type { TcpInfo } from '../tcp/conn/info.js';
 import { ADDRESS_WORDS, formatAddress, formatAsIPv6, isMapped } from '../tcp/wire/address.js';
 
 /** Bytes read before the TCP server is woken to open the window: well below the smallest buffer. Fewer it learns of when it looks next. */
 const CONSUMED_WORTH_WAKING = 4096;
-
-/** Places of options in words 3 to 7 of SUBMIT_OPTIONS. */
-const KEEP_IDLE = 0;
-const KEEP_INTERVAL = 1;
-const COUNT_AND_CLASS = 2;
-const USER_TIMEOUT = 3;
-const FIN_WAIT = 4;
-const OPTION_WORDS = 5;
-const MOST = 0x7fffffff;
-const KEEP_COUNT_MOST = 127;
 
 const DUE_CONNECT = 1;
 const DUE_READABLE = 2;
@@ -30,18 +21,7 @@ const DUE_SENT = 8;
 const DUE_ERROR = 16;
 const DUE_OVER = 32;
 
-const TWO_TO_32 = 2 ** 32;
-
 const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
-
-/** The file that the app thread has asked for last. */
-class AppFile extends FilePart {
-  descriptor = 0;
-  offset = 0;
-  quiet = false;
-  /** It is still to be submitted. */
-  changed = false;
-}
 
 export class ChannelFlow implements AppFlow {
   handler: FlowHandler = IGNORE;
@@ -64,10 +44,8 @@ export class ChannelFlow implements AppFlow {
   /** Flags of the next submission, and those of the last completion. */
   #submit = 0;
   #completed = 0;
-  /** Words 3 to 7 of SUBMIT_OPTIONS; null where the app has set none of them. */
-  #options: Int32Array | null = null;
-  /** They are still to be submitted. */
-  optionsChanged = false;
+  /** Null where the app has set none of them. */
+  #options: AppOptions | null = null;
   /** Position read up to when the TCP server was last woken for it. */
   #wokenAt = 0;
   #closed = false;
@@ -105,7 +83,8 @@ export class ChannelFlow implements AppFlow {
   get sendingFile(): boolean { return this.#file !== null && this.#file.pending; }
   /** What `onError` tells is what reading the file gave. */
   get fileFailed(): boolean { return (this.#completed & FLOW_FILE_ERROR) !== 0; }
-  /** The file is still to be submitted. */
+  /** Options, and a file, that are still to be submitted. */
+  get optionsChanged(): boolean { return this.#options !== null && this.#options.changed; }
   get fileChanged(): boolean { return this.#file !== null && this.#file.changed; }
   /** The app has let go of it, or it is over. */
   get closed(): boolean { return this.#closed; }
@@ -220,13 +199,7 @@ export class ChannelFlow implements AppFlow {
    */
   sendFile(descriptor: number, offset: number, length: number, quiet = false): boolean {
     if (this.writesNoMore || this.sendingFile) return false;
-    const file = (this.#file ??= new AppFile());
-    file.at = this.#written;
-    file.length = Math.min(length, FILE_BYTES_MOST);
-    file.descriptor = descriptor;
-    file.offset = offset;
-    file.quiet = quiet;
-    file.pending = file.changed = true;
+    (this.#file ??= new AppFile()).ask(this.#written, descriptor, offset, length, quiet);
     this.#channel.submitLater(this, true);
     return true;
   }
@@ -250,22 +223,26 @@ export class ChannelFlow implements AppFlow {
   }
 
   setKeepAlive(on: boolean, idleMs: number, intervalMs: number, count: number): void {
-    if (idleMs > 0) this.#setOption(KEEP_IDLE, Math.min(idleMs, MOST));
-    if (intervalMs > 0) this.#setOption(KEEP_INTERVAL, Math.min(intervalMs, MOST));
-    if (count > 0) this.#setOption(COUNT_AND_CLASS, this.#option(COUNT_AND_CLASS) & ~0xff | Math.min(count, KEEP_COUNT_MOST));
+    if (idleMs > 0 || intervalMs > 0 || count > 0) {
+      this.#optionsToSet.setKeepAlive(idleMs, intervalMs, count);
+      this.#optionsSet();
+    }
     this.#toggle(FLOW_KEEP_ALIVE, on);
   }
 
   setUserTimeout(ms: number): void {
-    this.#setOption(USER_TIMEOUT, Math.min(ms, MOST));
+    this.#optionsToSet.setUserTimeout(ms);
+    this.#optionsSet();
   }
 
   setFinWait(ms: number): void {
-    this.#setOption(FIN_WAIT, Math.min(ms, MOST));
+    this.#optionsToSet.setFinWait(ms);
+    this.#optionsSet();
   }
 
   setTrafficClass(octet: number): void {
-    this.#setOption(COUNT_AND_CLASS, this.#option(COUNT_AND_CLASS) & 0xff | (octet & 0xff) << 8);
+    this.#optionsToSet.setTrafficClass(octet);
+    this.#optionsSet();
   }
 
   setCork(on: boolean): void {
@@ -274,16 +251,12 @@ export class ChannelFlow implements AppFlow {
     if (!on) this.#channel.submitLater(this, true);
   }
 
-  #option(at: number): number {
-    return this.#options?.[at] ?? 0;
+  get #optionsToSet(): AppOptions {
+    return this.#options ??= new AppOptions();
   }
 
-  #setOption(at: number, value: number): void {
-    if (this.#option(at) === value) return;
-    this.#options ??= new Int32Array(OPTION_WORDS);
-    this.#options[at] = value;
-    this.optionsChanged = true;
-    this.#channel.submitLater(this, false);
+  #optionsSet(): void {
+    if (this.optionsChanged) this.#channel.submitLater(this, false);
   }
 
   // ---- for the channel
@@ -304,25 +277,12 @@ export class ChannelFlow implements AppFlow {
 
   /** Fills in the entry that comes before the other where options have changed. */
   writeOptions(words: Int32Array, at: number): void {
-    words[at] = SUBMIT_OPTIONS;
-    words[at + 1] = this.index;
-    words[at + 2] = this.generation;
-    for (let i = 0; i < OPTION_WORDS; i++) words[at + 3 + i] = this.#option(i);
-    this.optionsChanged = false;
+    this.#options?.write(words, at, this.index, this.generation);
   }
 
   /** Fills in the entry that comes before the other where there is a file to send. */
   writeFile(words: Int32Array, at: number): void {
-    const file = this.#file as AppFile;
-    words[at] = file.quiet ? SUBMIT_FILE | FILE_QUIET : SUBMIT_FILE;
-    words[at + 1] = this.index;
-    words[at + 2] = this.generation;
-    words[at + 3] = file.descriptor;
-    words[at + 4] = file.offset | 0;
-    words[at + 5] = Math.floor(file.offset / TWO_TO_32);
-    words[at + 6] = file.at;
-    words[at + 7] = file.length;
-    file.changed = false;
+    this.#file?.write(words, at, this.index, this.generation);
   }
 
   /** Fills in the submission entry at word `at`: the whole state of this side. */
