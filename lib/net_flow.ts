@@ -1,8 +1,8 @@
 /** Moves bytes between a socket's stream and its flow, and keeps the event loop alive while it may still do so. */
-import { AsyncResource } from 'node:async_hooks';
 import { addUser, removeUser } from './attachment.js';
 import type { Port, PortUser } from './attachment.js';
 import { serverEnded, transferError } from './errors.js';
+import { InContext } from './net_flow_context.js';
 import type { AppFlow, FlowHandler } from './runtime/app_api.js';
 import { ECONNRESET, EPIPE } from './tcp/errno.js';
 
@@ -48,23 +48,6 @@ export interface FlowOwner {
 }
 
 const NOBODY: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, onDrained() {}, onError() {}, onClose() {} };
-
-/** Has a flow's handler called in the asynchronous context in which its connection was asked for, as in Node. */
-class InContext implements FlowHandler {
-  private readonly handler: FlowHandler;
-  private readonly context = new AsyncResource('TCP_SERVER_SOCKET', { requireManualDestroy: true });
-
-  constructor(handler: FlowHandler) {
-    this.handler = handler;
-  }
-
-  onConnect(): void { this.context.runInAsyncScope(this.handler.onConnect, this.handler); }
-  onReadable(): void { this.context.runInAsyncScope(this.handler.onReadable, this.handler); }
-  onWritable(): void { this.context.runInAsyncScope(this.handler.onWritable, this.handler); }
-  onDrained(): void { this.context.runInAsyncScope(this.handler.onDrained, this.handler); }
-  onError(errno: number): void { this.context.runInAsyncScope(this.handler.onError, this.handler, errno); }
-  onClose(): void { this.context.runInAsyncScope(this.handler.onClose, this.handler); }
-}
 
 function pumpAgain(link: SocketFlow): void {
   link.onReadable();
