@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { Duplex } from 'node:stream';
 import { currentPort } from './attachment.js';
 import type { Port } from './attachment.js';
-import { closedBeforeConnection, connectError, endedByPeer, invalidType } from './errors.js';
+import { closedBeforeConnection, connectError, endedByPeer } from './errors.js';
 import { ConnectAttempts } from './net_attempts.js';
 import type { ConnectingSocket } from './net_attempts.js';
 import { checkPlaceGiven, connectPlan, netArguments } from './net_connect.js';
@@ -11,10 +11,8 @@ import type { ConnectOptions, SocketOptions } from './net_connect.js';
 import { SocketFlow } from './net_flow.js';
 import type { FlowOwner, OnRead, WriteCallback, WriteEntry } from './net_flow.js';
 import { carriesConnect } from './net_rules.js';
-import { SocketSettings } from './net_socket_settings.js';
+import { SocketIdle } from './net_socket_idle.js';
 import type { TcpOptions } from './net_socket_settings.js';
-import { IdleTimer, duration } from './net_timeout.js';
-import type { Idler } from './net_timeout.js';
 import { NodeSocket } from './node_own.js';
 import type { AppFlow } from './runtime/app_api.js';
 import { EALREADY, EISCONN } from './tcp/errno.js';
@@ -43,14 +41,12 @@ interface StreamInternals {
 /** Node's own methods, for sockets without a flow. */
 interface NodeMethods {
   connect(...args: unknown[]): unknown;
-  setTimeout(msecs: number, callback?: () => void): unknown;
   resetAndDestroy(): unknown;
   ref(): unknown;
   unref(): unknown;
   pause(): unknown;
   resume(): unknown;
   read(size?: number): unknown;
-  _unrefTimer(): void;
   _read(size: number): void;
   _write(chunk: unknown, encoding: BufferEncoding, callback: WriteCallback): void;
   _writev(entries: unknown, callback: WriteCallback): void;
@@ -92,11 +88,9 @@ function onEnd(this: SocketStream): void {
 }
 
 /** The part of `Socket` that moves bytes: all of it, but for its constructor. */
-export class SocketStream extends SocketSettings implements FlowOwner, Idler, ConnectingSocket {
+export class SocketStream extends SocketIdle implements FlowOwner, ConnectingSocket {
   /** The server that accepted the socket; null for one that connected. */
   declare server: SocketServer | null;
-  /** The time set by `setTimeout`, ms. */
-  declare timeout?: number;
   /** Of a name with several addresses, those that were tried, each with its port. */
   declare autoSelectFamilyAttemptedAddresses?: string[];
   /** @internal The name that was looked up. */
@@ -107,7 +101,6 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   declare _parent: SocketStream | null;
   /** @internal For the use of `node:http`. */
   declare _hadError: boolean;
-  private declare _timer: IdleTimer | null;
   private declare _onread: OnRead | null;
   private declare _resetting: boolean;
   private declare _carriesTls: boolean;
@@ -122,7 +115,7 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   _initialise(options: SocketOptions | AcceptOptions, onread: OnRead | null, seconds?: number): void {
     this._initialiseState();
     this._initialiseSettings(options, seconds);
-    this._timer = null;
+    this._initialiseIdle();
     this._onread = onread;
     this._resetting = false;
     this._carriesTls = false;
@@ -186,11 +179,7 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   private _connectNode(options: Record<string, unknown>, listener: (() => void) | null): this {
     this._finalRead = this._finalWritten = -1;
     this._peer = null;
-    if (this._timer !== null) {
-      this._timer.clear();
-      this._timer = null;
-      if (this.timeout) nodes.setTimeout.call(this, this.timeout);
-    }
+    this._idleByKernel();
     if (listener === null) nodes.connect.call(this, options);
     else nodes.connect.call(this, options, listener);
     return this;
@@ -336,7 +325,7 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this._timer?.clear();
+    this._idleEnds();
     this._attempts?.end();
     const link = this._link;
     if (link === null) {
@@ -378,51 +367,6 @@ export class SocketStream extends SocketSettings implements FlowOwner, Idler, Co
   private _resetNow(): void {
     this._resetting = true;
     this.destroy();
-  }
-
-  /**
-   * Emits 'timeout' after a time without activity on the socket; the connection stays. It does not keep the process alive.
-   *
-   * @param msecs ms; 0 turns it off.
-   * @param callback listener for the next 'timeout'; with 0 it is removed.
-   */
-  setTimeout(msecs: number, callback?: () => void): this {
-    if (this.destroyed) return this;
-    if (this._handle) {
-      nodes.setTimeout.call(this, msecs, callback);
-      return this;
-    }
-    this.timeout = msecs;
-    const time = duration(msecs, 'msecs');
-    if (callback !== undefined && typeof callback !== 'function') throw invalidType('callback', ['Function'], callback);
-    if (this._timer === null && time > 0) this._timer = new IdleTimer(this);
-    this._timer?.set(time);
-    if (callback === undefined) return this;
-    if (time === 0) this.removeListener('timeout', callback);
-    else this.once('timeout', callback);
-    return this;
-  }
-
-  /** @internal */
-  _idle(): void {
-    if (this._link !== null && this._link.advanced()) this._timer?.set(this.timeout ?? 0);
-    else this._onTimeout();
-  }
-
-  /** @internal As Node's code calls it. */
-  _onTimeout(): void {
-    this.emit('timeout');
-  }
-
-  /** @internal Bytes have moved. */
-  _touch(): void {
-    if (this._timer !== null) this._timer.touch();
-  }
-
-  /** @internal As Node's code calls it. */
-  _unrefTimer(): void {
-    if (this._handle) nodes._unrefTimer.call(this);
-    else this._touch();
   }
 
   /** Lets the socket keep the process alive: the default. */
