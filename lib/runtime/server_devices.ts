@@ -16,7 +16,7 @@ import type { PortClaims } from '../tcp/port_uses.js';
 import type { Share } from '../tcp/share.js';
 import { isMapped, parsePrefix } from '../tcp/wire/address.js';
 import { putWords } from '../tcp/wire/bytes.js';
-import type { InterfaceConfig } from '../tcp/ip/ip.js';
+import type { InterfaceConfig } from '../tcp/ip/interface_config.js';
 import { addressSecret } from './address_secret.js';
 import { DHCP, SLAAC, fixedAddresses } from './config.js';
 import type { FaultConfig, ServerConfig } from './config.js';

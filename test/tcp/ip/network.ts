@@ -2,7 +2,7 @@
 import { TX_ROOM } from '../../../lib/nic/device.js';
 import type { Device, DeviceCapabilities, DeviceStats, FrameSink, HostNetwork } from '../../../lib/nic/device.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
-import type { InterfaceConfig } from '../../../lib/tcp/ip/ip.js';
+import type { InterfaceConfig } from '../../../lib/tcp/ip/interface_config.js';
 import type { PortsInUse } from '../../../lib/tcp/ip/input.js';
 import type { Arrival, TransportSink } from '../../../lib/tcp/transport.js';
 import { formatAddress, parseAddress, parseDotted } from '../../../lib/tcp/wire/address.js';
