@@ -15,7 +15,7 @@ import { useDistribution } from './attachment.js';
 import type { Listener } from './net_listener.js';
 import type { ListenOptions } from './net_server.js';
 import type { Socket } from './net_socket.js';
-import { ownThreadId } from './runtime/app_port.js';
+import { ownThreadId } from './runtime/app_attach.js';
 import type { ServerHandle } from './runtime/config.js';
 import type { Distribution } from './runtime/messages.js';
 import { attach, leaveInherited } from './server.js';

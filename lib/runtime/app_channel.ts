@@ -6,8 +6,7 @@ import { alias } from '../nic/memory.js';
 import { Tcb } from '../tcp/conn/tcb.js';
 import { ChannelFlow } from './app_flow.js';
 import { AppMemory } from './app_streams.js';
-import { CHANNEL_CLAIMED, CHANNEL_FAILED, CHANNEL_FREE, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD,
-  CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CLAIM_SHIFT, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, STATE_DEAD } from './layout.js';
+import { CHANNEL_FAILED, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID, CH_VIOLATION, CTRL_CHANNELS, CTRL_STATE, CTRL_STOP, CTRL_TID, CTRL_TURNS, STATE_DEAD } from './layout.js';
 import type { Layout } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, OP_MASK, violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -292,23 +291,6 @@ export class AppChannel {
     this.#starved.length = 0;
     this.#waiting.length = 0;
   }
-}
-
-/**
- * Claims a channel for the thread `tid`, of the same number at each of the TCP servers.
- *
- * @returns its number, -1 where all are taken.
- */
-export function claimChannel(servers: readonly Int32Array[], layout: Layout, tid: number): number {
-  const claimed = CHANNEL_CLAIMED | (tid << CLAIM_SHIFT);
-  for (let number = 0; number < layout.sizes.maxApps; number++) {
-    const at = layout.channelBase(number) + CH_STATE;
-    const refused = servers.findIndex((words) => Atomics.compareExchange(words, at, CHANNEL_FREE, claimed) !== CHANNEL_FREE);
-    if (refused < 0) return number;
-    // One of them is not through with who had it before.
-    for (const words of servers.slice(0, refused)) Atomics.store(words, at, CHANNEL_FREE);
-  }
-  return -1;
 }
 
 function tellOfBlock(flow: ChannelFlow): void {

@@ -5,19 +5,20 @@
  * thread rings and hears of the TCP server is app_tie.ts's.
  */
 import { AsyncResource } from 'node:async_hooks';
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { ECONNREFUSED, ECONNRESET, EINVAL } from '../tcp/errno.js';
 import { shareOf } from '../tcp/share.js';
 import { isUnspecified, parseAddress } from '../tcp/wire/address.js';
 import type { AppListener, ConnectOptions, FlowHandler, ListenHandler, ListenOptions } from './app_api.js';
-import { AppChannel, claimChannel, forEach } from './app_channel.js';
+import { claimChannel, ownThreadId } from './app_attach.js';
+import { AppChannel, forEach } from './app_channel.js';
 import type { Called, ChannelOwner } from './app_channel.js';
 import { ChannelFlow } from './app_flow.js';
 import { NO_LISTENER, ThreadListener } from './app_listener.js';
 import { tieTo } from './app_tie.js';
 import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
-import { CHANNEL_ATTACHED, CHANNEL_LEFT, CH_SLEEP, CTRL_STATE, CTRL_STOP, CTRL_VERSION, LAYOUT_VERSION, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
+import { CHANNEL_ATTACHED, CHANNEL_LEFT, CH_SLEEP, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
 import { SUBMIT_BIND, SUBMIT_CONNECT } from './messages.js';
 
 /** What the pump runs in: else it would be the asynchronous context of whoever happened to submit something when it was planned. */
@@ -31,16 +32,6 @@ const ANSWER_MS = 100;
 const START_MS = 5000;
 /** How long a thread that leaves waits for room for what is still to be submitted: as long as a TCP server that stops goes on. */
 const DETACH_MS = 1000;
-
-/** Why a thread cannot be attached. */
-export class AttachError extends Error {
-  readonly reason: 'version' | 'ended' | 'full';
-
-  constructor(reason: AttachError['reason'], message: string) {
-    super(message);
-    this.reason = reason;
-  }
-}
 
 /** A listener, or a request that waits for its answer. */
 type Request = { readonly kind: 'listen'; readonly listener: ThreadListener } | { readonly kind: 'connect'; readonly flow: ChannelFlow };
@@ -84,13 +75,9 @@ export class AppPort implements ChannelOwner {
    */
   constructor(handle: ServerHandle) {
     const servers = [handle.memory, ...handle.others].map((memory) => new Int32Array(memory));
-    for (const words of servers) requireServer(words);
     const layout = new Layout(handle.sizes);
     const tid = ownThreadId();
     const number = claimChannel(servers, layout, tid);
-    if (number < 0) {
-      throw new AttachError('full', `All ${layout.sizes.maxApps} places for app threads of the TCP server are taken: start it with a larger maxApps`);
-    }
     this.sendBuffer = handle.sendBuffer;
     this.#key = handle.key;
     this.channels = servers.map((words, index) => new AppChannel(this, index, words, layout, number, tid));
@@ -423,23 +410,8 @@ export class AppPort implements ChannelOwner {
   }
 }
 
-/** @throws AttachError where the memory is not that of a TCP server that threads may be attached to. */
-function requireServer(words: Int32Array): void {
-  if (words[CTRL_VERSION] !== LAYOUT_VERSION) {
-    throw new AttachError('version', 'The TCP server was started by another version of tcp-offload: let all threads load the same one');
-  }
-  if (Atomics.load(words, CTRL_STATE) === STATE_DEAD || Atomics.load(words, CTRL_STOP) !== 0) {
-    throw new AttachError('ended', 'The TCP server has ended: call `await TcpServer.start()` again');
-  }
-}
-
 function call(one: Called): void {
   one.called();
-}
-
-/** Kernel's number of the calling thread, by which the TCP server finds out that it is no more. */
-export function ownThreadId(): number {
-  return Number(readlinkSync('/proc/thread-self').split('/').pop());
 }
 
 /** Reads an address. A zone, as in "fe80::1%eth0", says nothing new: a TCP server is on one link. */
