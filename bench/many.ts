@@ -1,12 +1,14 @@
-/** The load of many connections: as many processes as it takes, each with a source address of its own (many_load.ts). */
+/** The load of many connections: as many processes as it takes, each with source addresses of its own (many_load.ts). */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Network } from '../examples/support/network.js';
 import type { ManyOrder, ManyReport, ManySetting } from './many_load.js';
 import { PORT, Program } from './programs.js';
 
-/** Connections of one process: the ephemeral ports of one source address allow for 28,000. */
+/** Connections of one process. */
 const MOST = 20_000;
+/** Connections of one source address. It has 28,000 ephemeral ports, but the kernel looks through those in use for each one that is bound. */
+const FROM_ONE_ADDRESS = 2000;
 /** Descriptors that a process has besides. */
 const OTHER_DESCRIPTORS = 200;
 
@@ -26,10 +28,11 @@ export class ManyLoad {
   /** Opens the connections to the server of the network. @throws Error where one cannot be opened. */
   static async open(network: Network, connections: number, cpus: string): Promise<ManyLoad> {
     const count = Math.ceil(connections / Math.min(MOST, kernelMost()));
-    const addresses = await network.hostAddresses(count);
-    const load = new ManyLoad(addresses.map((localAddress, i) => {
+    const each = Math.ceil(connections / count / FROM_ONE_ADDRESS);
+    const addresses = await network.hostAddresses(count * each);
+    const load = new ManyLoad(Array.from({ length: count }, (_, i) => {
       const own = Math.floor((connections * (i + 1)) / count) - Math.floor((connections * i) / count);
-      const setting: ManySetting = { host: network.serverAddress, port: PORT, localAddress, connections: own };
+      const setting: ManySetting = { host: network.serverAddress, port: PORT, localAddresses: addresses.slice(i * each, (i + 1) * each), connections: own };
       return new Program(['taskset', '-c', cpus, process.execPath, fileURLToPath(new URL('./many_load.js', import.meta.url)), JSON.stringify(setting)]);
     }));
     try {

@@ -14,7 +14,8 @@ import { createInterface } from 'node:readline';
 export interface ManySetting {
   readonly host: string;
   readonly port: number;
-  readonly localAddress: string;
+  /** Source addresses, which take turns. */
+  readonly localAddresses: readonly string[];
   readonly connections: number;
 }
 
@@ -62,6 +63,7 @@ const chunk = Buffer.alloc(64 * 1024);
 /** Connections without a request under way, in the order in which they came to be so. */
 const free: Connection[] = [];
 let freeFirst = 0;
+let opened = 0;
 let answerBytes = 0;
 let order: ManyOrder = { rate: 0, window: 0, seconds: 0, patience: 0 };
 let endAt = 0;
@@ -88,7 +90,8 @@ async function openAll(): Promise<void> {
 function open(): Promise<void> {
   return new Promise((resolve, reject) => {
     const connection = new Connection();
-    const { host, port, localAddress } = setting;
+    const { host, port, localAddresses } = setting;
+    const localAddress = localAddresses[opened++ % localAddresses.length];
     const take = (length: number): boolean => {
       received(connection, length);
       return true;

@@ -33,6 +33,8 @@ const FEW = 1000;
 const WINDOW = 64;
 const PATIENCE_MS = 10_000;
 const SPARE_FLOWS = 1024;
+/** What the opening of many connections leaves to be done is over by then: timers of the handshakes, garbage. */
+const SETTLING_MS = 3000;
 
 /** Rounds of each number of connections, by that number. */
 export async function measureScale(settings: Settings, network: Network, say: Say): Promise<Map<number, Round<ScaleSample>[]>> {
@@ -64,6 +66,7 @@ async function measure(settings: Settings, network: Network, side: Side, count: 
     const before = await server.residentBytes();
     const load = await ManyLoad.open(network, count, settings.placement.client);
     try {
+      await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
       const bytes = count < FEW ? NaN : (await server.residentBytes() - before) / count;
       const idleCpu = await server.idleCpu(settings.duration) * 100;
       const order = { rate: 0, window: WINDOW, patience: PATIENCE_MS };
