@@ -389,6 +389,30 @@ t.test('TLS lets go of the socket below it in the turn in which it ends it: what
   await memory.close();
 });
 
+t.test('TLS says in one turn of the event loop what it has to say: the peer cannot answer one half before the other is written', async (t) => {
+  await memory.open();
+  const host = new Host(memory);
+  const server = await host.serve(tls.createServer({ key: KEY, cert: CERTIFICATE }, (socket) => void socket.resume()));
+  const below = host.connect(server);
+  const secure = tls.connect({ socket: below as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+  await once(secure.resume(), 'secureConnect');
+  await new Promise((resolve) => setImmediate(resolve));
+  const said: string[] = [];
+  const write = below._write.bind(below);
+  below._write = (...args: Parameters<typeof write>) => {
+    said.push('write');
+    write(...args);
+  };
+  below._gather = () => void said.push('gather');
+  below.once('prefinish', () => said.push('end'));
+  secure.end('all of it');
+  setImmediate(() => said.push('next turn'));
+  await once(secure, 'close');
+  t.same(said, ['gather', 'write', 'gather', 'write', 'end', 'next turn'], 'the text, close_notify and the end');
+  await stop(server);
+  await memory.close();
+});
+
 async function compare(subject: Subject): Promise<void> {
   await t.test(subject.name, async (t) => {
     await subject.open();

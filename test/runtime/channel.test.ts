@@ -138,6 +138,40 @@ t.test('settings of a flow reach TCP whole, before and after it has a name', asy
   turns.end();
 });
 
+t.test('what is gathered leaves as one submission, when the ticks that followed from it are done', async (t) => {
+  const turns = new Turns();
+  const [near, far] = await pair(turns, turns.attach(), turns.attach());
+  const { ports: [, client] } = turns;
+  const headAt = turns.layout.channelBase(1) + CH_SUBMIT_HEAD;
+  const write = (text: string): void => {
+    client!.gather();
+    near.flow!.write(Buffer.from(text), 0, text.length);
+  };
+  await turns.until(() => false, 5);
+  // As with any submission, that it is due may be known before the first word is gathered.
+  near.flow!.setNoDelay(true);
+  const before = turns.words[headAt]!;
+  write('re');
+  process.nextTick(() => {
+    write('que');
+    process.nextTick(() => {
+      write('st');
+      void Promise.resolve().then(() => {
+        write('ed');
+        process.nextTick(() => near.flow!.end());
+      });
+    });
+  });
+  await new Promise(setImmediate);
+  t.equal(turns.words[headAt]! - before, 1);
+  turns.turn();
+  turns.turn();
+  await new Promise(setImmediate);
+  t.equal(Buffer.concat(far.chunks).toString(), 'requested');
+  t.ok(far.events.includes('end'), 'one segment has brought all of it');
+  turns.end();
+});
+
 t.test('refused, reset and twice asked for', async (t) => {
   const turns = new Turns();
   const [server, client] = [turns.attach(), turns.attach()];
