@@ -84,6 +84,33 @@ t.test('an app that does not read holds its peer back, and bounded memory', asyn
   turns.end();
 });
 
+t.test('an app that closes with bytes unread: the peer gets what was written, then hears of the reset; the unread bytes take no memory', async (t) => {
+  const turns = new Turns();
+  const [near, far] = await pair(turns, turns.attach(), turns.attach());
+  const free = turns.payload.receiveBlocksFree;
+  near.reading = far.reading = false;
+  near.flow!.write(Buffer.alloc(100_000), 0, 100_000);
+  await turns.until(() => far.flow!.readableLength === 100_000);
+  t.equal(far.flow!.write(Buffer.alloc(250_000), 0, 250_000), 250_000);
+  await turns.until(() => false, 50);
+  const held = near.flow!.readableLength;
+  t.ok(held < 250_000, 'the window is closed');
+  far.flow!.close();
+  await turns.until(() => false, 50);
+  t.strictSame([near.length, near.flow!.readableLength, near.events.includes(`error ${ECONNRESET}`)], [0, held, false]);
+  t.ok(turns.payload.receiveBlocksFree >= free - Math.ceil(held / 16_384) - 1, 'the blocks of what is unread are free');
+  near.reading = true;
+  near.readAll();
+  for (let i = 0; i < 200 && near.length < 250_000; i++) {
+    turns.pass(100_000);
+    await turns.until(() => near.length === 250_000, 20);
+  }
+  t.equal(near.length, 250_000);
+  t.ok(await turns.until(() => near.events.includes(`error ${ECONNRESET}`)), 'and then it is reset');
+  t.notOk(near.events.includes('end'));
+  turns.end();
+});
+
 t.test('a reader in small pieces wakes a TCP server that sleeps, so that the window opens', async (t) => {
   const turns = new Turns();
   const [near, far] = await pair(turns, turns.attach(), turns.attach());
