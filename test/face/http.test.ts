@@ -297,6 +297,19 @@ const scripts: Record<string, Script> = {
     return answer;
   },
 
+  'https: clients that end their half behind the request get all of a long answer': async (host) => {
+    const server = await host.serve(https.createServer({ key: KEY, cert: CERTIFICATE }, (_request, response) => void response.end(Buffer.alloc(200_000, 'x'))));
+    const ask = async (): Promise<number> => {
+      const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+      secure.end(`GET / HTTP/1.1\r\nHost: h\r\n${CLOSE}`);
+      return (await text(secure)).length;
+    };
+    const lengths = [];
+    for (let i = 0; i < 30; i++) lengths.push(await ask());
+    await stop(server);
+    return lengths;
+  },
+
   'TLS: the peer ends before everything is written': async (host) => {
     const server = await host.serve(tls.createServer({ key: KEY, cert: CERTIFICATE }));
     const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
