@@ -54,7 +54,7 @@ const PROBING = ['off', 'blackhole', 'always'];
 /** Values are texts or numbers; those not known, or that make no sense, are ignored. */
 export function settingsOf(given: Record<string, unknown>): Settings {
   const limits: Record<string, number | boolean | string> = {
-    synRetries: SYN_RETRIES, timestampsRequired: false, overrun: true, pushSteps: STEP_LEAST,
+    synRetries: SYN_RETRIES, timestampsRequired: false, overrun: true, resetsAtOnce: true, pushSteps: STEP_LEAST,
     ackPolicy: given.ack_policy === 'second' ? 'second' : 'linux',
   };
   for (const [name, value] of Object.entries(given)) {

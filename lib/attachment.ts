@@ -11,6 +11,8 @@ export interface Port {
   readonly failure?: Error | null;
   listen(options: ListenOptions, handler: ListenHandler): AppListener;
   connect(options: ConnectOptions, handler: FlowHandler): AppFlow;
+  /** More is to come in this tick: what flows are asked for leaves once nothing is left to do in it, as one. */
+  gather(): void;
   /** Counted: while more `ref` than `unref` were called, the thread's event loop stays alive. */
   ref(): void;
   unref(): void;

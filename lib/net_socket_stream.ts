@@ -131,6 +131,11 @@ export class SocketStream extends SocketIdle implements FlowOwner, ConnectingSoc
     this.allowHalfOpen = true;
   }
 
+  /** @internal What is written now and what follows in this tick are told to the TCP server as one. */
+  _gather(): void {
+    this._link?.port.gather();
+  }
+
   /** @internal Fills in what Node's constructor does for other sockets. */
   _initialiseAccepted(server: SocketServer): void {
     this.connecting = false;

@@ -5,6 +5,7 @@
 import tls from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { isIP } from 'node:net';
+import type { NetError } from './errors.js';
 import { netArguments } from './net_connect.js';
 import type { ConnectOptions } from './net_connect.js';
 import { carriesConnect } from './net_rules.js';
@@ -13,13 +14,26 @@ import { SocketStream } from './net_socket_stream.js';
 import { NodeSocket } from './node_own.js';
 import { EPIPE } from './tcp/errno.js';
 
-/** What wraps a stream for TLS and for HTTP/2, and what stands for a handle in it: null once it is closed. */
+/** What stands for a handle in a wrap. */
+type Handle = Record<string, unknown> & { finishWrite(request: object, status: number): void };
+
+/** What wraps a stream for TLS and for HTTP/2. Its handle is null once it is closed. */
 interface StreamWrap {
   readonly stream?: unknown;
-  _handle: Record<string, unknown> | null;
+  _handle: Handle | null;
   _read(size: number): void;
   doWrite(request: object, buffers: Uint8Array[]): number;
+  finishWrite(handle: Handle, status: number): void;
   doShutdown(request: object): number;
+}
+
+/** How far a wrap is with what it writes. */
+interface Writing {
+  /** The write in progress. */
+  request: object | null;
+  /** The shutdown that waits for it. */
+  shutdown: object | null;
+  isShutDown: boolean;
 }
 
 interface TlsInternals {
@@ -42,19 +56,63 @@ function lend(socket: SocketStream, handle: Record<string, unknown>): void {
   handle.unref = () => void socket.unref();
 }
 
+const writings = new WeakMap<StreamWrap, Writing>();
+
+function writingOf(wrap: StreamWrap): Writing {
+  let writing = writings.get(wrap);
+  if (writing === undefined) writings.set(wrap, writing = { request: null, shutdown: null, isShutDown: false });
+  return writing;
+}
+
 /**
- * Has wraps refuse what TLS and HTTP/2 write once they have shut them down, as the kernel's handles do. HTTP/2 writes as late where both sides end
- * at once, and Node's own wrap takes that for a fault and ends the process.
+ * Has wraps of sockets of the TCP server write as the kernel's handles do.
+ *
+ * A write is done in the tick in which the socket takes it. Node's own wraps let a turn of the event loop pass after each, in which the peer may
+ * answer the first part of what is to be said: it resets what comes behind that, or its reset, of which nobody would have heard, is an error.
+ *
+ * What is written behind a shutdown is refused. HTTP/2 does so where both sides end at once, and Node's own wraps take it for a fault and end the process.
  */
-function refuseLateWrites(wraps: StreamWrap): void {
-  const { doWrite, doShutdown } = wraps;
-  const shutDown = new WeakSet<StreamWrap>();
-  wraps.doShutdown = function (this: StreamWrap, request) {
-    if (this.stream instanceof SocketStream) shutDown.add(this);
-    return doShutdown.call(this, request);
-  };
+function writeAtOnce(wraps: StreamWrap): void {
+  const { doWrite, finishWrite, doShutdown } = wraps;
+
   wraps.doWrite = function (this: StreamWrap, request, buffers) {
-    return shutDown.has(this) ? -EPIPE : doWrite.call(this, request, buffers);
+    const { stream: socket, _handle: handle } = this;
+    if (!(socket instanceof SocketStream)) return doWrite.call(this, request, buffers);
+    const writing = writingOf(this);
+    if (writing.isShutDown) return -EPIPE;
+    if (socket.destroyed || handle === null) return doWrite.call(this, request, buffers);
+    let left = buffers.length;
+    const done = (error?: Error | null): void => {
+      left = error ? 0 : left - 1;
+      if (left === 0 && writing.request === request) this.finishWrite(handle, error ? (error as NetError).errno ?? -EPIPE : 0);
+    };
+    writing.request = request;
+    socket._gather();
+    socket.cork();
+    for (const buffer of buffers) socket.write(buffer, done);
+    socket.uncork();
+    return 0;
+  };
+
+  wraps.finishWrite = function (this: StreamWrap, handle, status) {
+    const writing = writings.get(this);
+    if (writing === undefined || writing.request === null) {
+      finishWrite.call(this, handle, status);
+      return;
+    }
+    const { request, shutdown } = writing;
+    writing.request = writing.shutdown = null;
+    handle.finishWrite(request, status);
+    if (shutdown !== null) this.doShutdown(shutdown);
+  };
+
+  wraps.doShutdown = function (this: StreamWrap, request) {
+    if (!(this.stream instanceof SocketStream)) return doShutdown.call(this, request);
+    const writing = writingOf(this);
+    writing.isShutDown = true;
+    if (writing.request === null) return doShutdown.call(this, request);
+    writing.shutdown = request;
+    return 0;
   };
 }
 
@@ -65,7 +123,7 @@ const { _read: nodeRead } = node;
 node._read = function _read(this: StreamWrap, size) {
   if (this.stream instanceof SocketStream) {
     node._read = nodeRead;
-    refuseLateWrites(Object.getPrototypeOf(this) as StreamWrap);
+    writeAtOnce(Object.getPrototypeOf(this) as StreamWrap);
   }
   return nodeRead.call(this, size);
 };

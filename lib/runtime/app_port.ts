@@ -56,6 +56,8 @@ export class AppPort implements ChannelOwner {
   #flushPlanned = false;
   /** The event loop has been asked to flush. Where the thread waits itself it never comes to that, so it is asked once. */
   #tickQueued = false;
+  /** Somebody has said that more is to come in this tick. */
+  #gathers = false;
   #refs = 0;
   /** Where the next connection goes that may go anywhere. */
   #nextChannel = 0;
@@ -64,8 +66,19 @@ export class AppPort implements ChannelOwner {
   readonly #watch: NodeJS.Timeout;
   readonly #onExit = (): void => this.detach();
   readonly #onTick = (): void => {
+    if (this.#gathers) {
+      this.#gathers = false;
+      // Microtasks come when the queue of ticks is empty.
+      queueMicrotask(this.#onTicksDone);
+      return;
+    }
     this.#tickQueued = false;
     if (this.#flushPlanned) this.#flush();
+  };
+  readonly #onTicksDone = (): void => {
+    // What microtasks before this one have begun goes on in ticks of its own.
+    if (this.#gathers) process.nextTick(this.#onTick);
+    else this.#onTick();
   };
 
   /**
@@ -218,6 +231,11 @@ export class AppPort implements ChannelOwner {
   }
 
   // ---- for the channels, and their flows
+
+  /** What is submitted in this tick leaves once nothing is left to do in it: the queue of ticks is empty, those that others of them have queued included. */
+  gather(): void {
+    this.#gathers = true;
+  }
 
   /** `onBatch` follows from the event loop. */
   batchLater(): void {

@@ -236,7 +236,11 @@ export class ServerSubmissions {
     const level = this.#flows.level;
     if ((level[flow] & LEVEL_RELEASED) !== 0) return;
     level[flow] |= LEVEL_RELEASED;
-    if ((level[flow] & LEVEL_FREED) === 0) this.#stack.release(flow, !this.#files.holds(flow));
+    if ((level[flow] & LEVEL_FREED) === 0) {
+      this.#stack.release(flow, !this.#files.holds(flow));
+      // Nobody reads any more.
+      this.#payload.consumed(flow, this.#tcb.at(flow).received);
+    }
     if ((level[flow] & (LEVEL_OVER | LEVEL_FREED)) !== 0) this.#completions.mark(channel, flow, false);
   }
 

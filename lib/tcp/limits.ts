@@ -88,6 +88,11 @@ export interface StackLimits {
   idleRestart: boolean;
   /** A reset does not end TIME-WAIT (RFC 1337 3, F1; Linux: tcp_rfc1337); RFC 9293 3.10.7.4 has it end. */
   resetsPassTimeWait: boolean;
+  /**
+   * A flow that is released with bytes unread, or that bytes come for after that, is reset at once, and what was written may be lost
+   * (Linux); else it is reset when the peer has what was written (RFC 1122 4.2.2.13 does not say when).
+   */
+  resetsAtOnce: boolean;
   /** SYN cookies (RFC 4987 3.6): where half-open flows have no more room, for every SYN, or not at all (Linux: tcp_syncookies 1, 2, 0). */
   synCookies: 'pressure' | 'always' | 'never';
   /** Every flow is paced from its beginning (Stack.setPacing). */
@@ -144,6 +149,7 @@ const DEFAULTS: StackLimits = {
   pushSteps: 0,
   idleRestart: true,
   resetsPassTimeWait: false,
+  resetsAtOnce: false,
   synCookies: 'pressure',
   pacing: false,
   ecn: 'accept',

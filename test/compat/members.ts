@@ -135,7 +135,7 @@ export const groups: readonly Group[] = [
       { name: 'socket.connect(path[, connectListener])', support: 'kernel', note: PATH },
       { name: 'socket.connect(port[, host][, connectListener])', support: 'yes' },
       { name: 'socket.connecting', support: 'yes' },
-      { name: 'socket.destroy([error])', support: 'yes', note: 'Unread bytes make it a reset (RFC 2525 2.17), as with Linux' },
+      { name: 'socket.destroy([error])', support: 'yes', note: 'Unread bytes make it a reset (RFC 2525 2.17), as with Linux, but not before the peer has what was written' },
       { name: 'socket.destroyed', support: 'yes' },
       { name: 'socket.destroySoon()', support: 'yes' },
       { name: 'socket.end([data[, encoding]][, callback])', support: 'yes' },

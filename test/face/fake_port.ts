@@ -50,6 +50,8 @@ export class FakePort implements Port {
     return here;
   }
 
+  gather(): void {}
+
   unlisten(listener: FakeListener): void {
     if (this.listeners.get(listener.number) === listener) this.listeners.delete(listener.number);
   }

@@ -297,6 +297,19 @@ const scripts: Record<string, Script> = {
     return answer;
   },
 
+  'https: clients that end their half behind the request get all of a long answer': async (host) => {
+    const server = await host.serve(https.createServer({ key: KEY, cert: CERTIFICATE }, (_request, response) => void response.end(Buffer.alloc(200_000, 'x'))));
+    const ask = async (): Promise<number> => {
+      const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+      secure.end(`GET / HTTP/1.1\r\nHost: h\r\n${CLOSE}`);
+      return (await text(secure)).length;
+    };
+    const lengths = [];
+    for (let i = 0; i < 30; i++) lengths.push(await ask());
+    await stop(server);
+    return lengths;
+  },
+
   'TLS: the peer ends before everything is written': async (host) => {
     const server = await host.serve(tls.createServer({ key: KEY, cert: CERTIFICATE }));
     const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
@@ -385,6 +398,30 @@ t.test('TLS lets go of the socket below it in the turn in which it ends it: what
   const secure = tls.connect({ socket: host.connect(server) as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
   t.equal(await text(secure), 'bye');
   t.equal(await gone, true);
+  await stop(server);
+  await memory.close();
+});
+
+t.test('TLS says in one turn of the event loop what it has to say: the peer cannot answer one half before the other is written', async (t) => {
+  await memory.open();
+  const host = new Host(memory);
+  const server = await host.serve(tls.createServer({ key: KEY, cert: CERTIFICATE }, (socket) => void socket.resume()));
+  const below = host.connect(server);
+  const secure = tls.connect({ socket: below as unknown as Duplex, ca: CERTIFICATE, servername: 'localhost' });
+  await once(secure.resume(), 'secureConnect');
+  await new Promise((resolve) => setImmediate(resolve));
+  const said: string[] = [];
+  const write = below._write.bind(below);
+  below._write = (...args: Parameters<typeof write>) => {
+    said.push('write');
+    write(...args);
+  };
+  below._gather = () => void said.push('gather');
+  below.once('prefinish', () => said.push('end'));
+  secure.end('all of it');
+  setImmediate(() => said.push('next turn'));
+  await once(secure, 'close');
+  t.same(said, ['gather', 'write', 'gather', 'write', 'end', 'next turn'], 'the text, close_notify and the end');
   await stop(server);
   await memory.close();
 });

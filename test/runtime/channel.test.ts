@@ -84,6 +84,33 @@ t.test('an app that does not read holds its peer back, and bounded memory', asyn
   turns.end();
 });
 
+t.test('an app that closes with bytes unread: the peer gets what was written, then hears of the reset; the unread bytes take no memory', async (t) => {
+  const turns = new Turns();
+  const [near, far] = await pair(turns, turns.attach(), turns.attach());
+  const free = turns.payload.receiveBlocksFree;
+  near.reading = far.reading = false;
+  near.flow!.write(Buffer.alloc(100_000), 0, 100_000);
+  await turns.until(() => far.flow!.readableLength === 100_000);
+  t.equal(far.flow!.write(Buffer.alloc(250_000), 0, 250_000), 250_000);
+  await turns.until(() => false, 50);
+  const held = near.flow!.readableLength;
+  t.ok(held < 250_000, 'the window is closed');
+  far.flow!.close();
+  await turns.until(() => false, 50);
+  t.strictSame([near.length, near.flow!.readableLength, near.events.includes(`error ${ECONNRESET}`)], [0, held, false]);
+  t.ok(turns.payload.receiveBlocksFree >= free - Math.ceil(held / 16_384) - 1, 'the blocks of what is unread are free');
+  near.reading = true;
+  near.readAll();
+  for (let i = 0; i < 200 && near.length < 250_000; i++) {
+    turns.pass(100_000);
+    await turns.until(() => near.length === 250_000, 20);
+  }
+  t.equal(near.length, 250_000);
+  t.ok(await turns.until(() => near.events.includes(`error ${ECONNRESET}`)), 'and then it is reset');
+  t.notOk(near.events.includes('end'));
+  turns.end();
+});
+
 t.test('a reader in small pieces wakes a TCP server that sleeps, so that the window opens', async (t) => {
   const turns = new Turns();
   const [near, far] = await pair(turns, turns.attach(), turns.attach());
@@ -135,6 +162,40 @@ t.test('settings of a flow reach TCP whole, before and after it has a name', asy
   t.equal(near.length, 0, 'a cork holds back what does not fill a segment');
   far.flow!.setCork(false);
   t.ok(await turns.until(() => near.length === 4));
+  turns.end();
+});
+
+t.test('what is gathered leaves as one submission, when the ticks that followed from it are done', async (t) => {
+  const turns = new Turns();
+  const [near, far] = await pair(turns, turns.attach(), turns.attach());
+  const { ports: [, client] } = turns;
+  const headAt = turns.layout.channelBase(1) + CH_SUBMIT_HEAD;
+  const write = (text: string): void => {
+    client!.gather();
+    near.flow!.write(Buffer.from(text), 0, text.length);
+  };
+  await turns.until(() => false, 5);
+  // As with any submission, that it is due may be known before the first word is gathered.
+  near.flow!.setNoDelay(true);
+  const before = turns.words[headAt]!;
+  write('re');
+  process.nextTick(() => {
+    write('que');
+    process.nextTick(() => {
+      write('st');
+      void Promise.resolve().then(() => {
+        write('ed');
+        process.nextTick(() => near.flow!.end());
+      });
+    });
+  });
+  await new Promise(setImmediate);
+  t.equal(turns.words[headAt]! - before, 1);
+  turns.turn();
+  turns.turn();
+  await new Promise(setImmediate);
+  t.equal(Buffer.concat(far.chunks).toString(), 'requested');
+  t.ok(far.events.includes('end'), 'one segment has brought all of it');
   turns.end();
 });
 

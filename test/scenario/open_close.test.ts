@@ -327,8 +327,96 @@ t.test('SHLD-3, MAY-1, RFC 2525 2.17, RFC 9293 3.6.1: a flow released with unrea
   p.leftNothing();
 });
 
-t.test('RFC 2525 2.17: what was written, and shut down, in the turn in which a flow with unread bytes is released goes before the reset', async (t) => {
-  const p = new Trace(t);
+t.test('RFC 2525 2.17: the peer has all that was written before it is reset: its window, and losses, hold the reset up', async (t) => {
+  t.test('bytes come for a flow that was released', async (t) => {
+    const p = new Trace(t);
+    p.accept({ win: 6 }, { win: 6 });
+    p.write('answer, and more');
+    t.equal(p.expect({ flags: 'A', seq: 1 }).text, 'answer');
+    p.release();
+    p.inject({ flags: 'PA', seq: 1, ack: 1, data: 'too', win: 6 });
+    p.expect({ flags: 'A', seq: 7, ack: 4 }, 'they are acknowledged, and thrown away');
+    p.inject({ flags: 'PA', seq: 6, ack: 1, data: 'te', win: 6 });
+    p.expect({ flags: 'A', seq: 7, ack: 4 });
+    p.inject({ flags: 'FPA', seq: 4, ack: 1, data: 'late', win: 6 });
+    p.expect({ flags: 'A', seq: 7, ack: 9 });
+    t.equal(p.state, 'CLOSING');
+    t.equal(p.untilSent(10_000) > 0, true);
+    t.equal(p.expect({ flags: 'A', seq: 1, ack: 9 }).text, 'answer', 'it was lost');
+    p.inject({ flags: 'A', seq: 9, ack: 7, win: 100 });
+    t.equal(p.expect({ flags: 'FPA', seq: 7, ack: 9 }).text, ', and more');
+    p.inject({ flags: 'A', seq: 9, ack: 17 });
+    p.expectNothing();
+    p.inject({ flags: 'A', seq: 9, ack: 18 });
+    p.expect({ flags: 'RA', seq: 18, ack: 9 });
+    t.equal(p.stat('TcpExtTCPAbortOnData'), 1);
+    p.leftNothing();
+  });
+  t.test('bytes are unread when it is released: the reset stands for the FIN', async (t) => {
+    const p = new Trace(t);
+    p.accept({ win: 6, sackOk: true }, { win: 6 });
+    p.write('answer, and more');
+    t.equal(p.expect({ flags: 'A', seq: 1 }).text, 'answer');
+    p.inject({ flags: 'A', seq: 1, ack: 1, data: 'unread', win: 6 });
+    p.inject({ flags: 'A', seq: 9, ack: 1, data: 'ahead', win: 6 });
+    p.discard();
+    p.release();
+    p.expectNothing();
+    p.inject({ flags: 'A', seq: 7, ack: 1, data: 'is', win: 6 });
+    p.expect({ flags: 'A', ack: 9, sack: [] }, 'what was ahead is thrown away as well');
+    p.inject({ flags: 'A', seq: 9, ack: 7, win: 100 });
+    t.equal(p.expect({ flags: 'PA', seq: 7, ack: 9 }).text, ', and more');
+    p.inject({ flags: 'A', seq: 9, ack: 17, win: 100 });
+    p.expect({ flags: 'RA', seq: 17, ack: 9 });
+    t.equal(p.stat('TcpExtTCPAbortOnClose'), 1);
+    p.leftNothing();
+  });
+  t.test('what is thrown away closes no window: the peer gets to its end, and need not ask again', async (t) => {
+    const p = new Trace(t, { limits: { receiveBuffer: 4380, receiveBufferInitial: 4380 } });
+    p.accept({ win: 6 }, { win: 6 });
+    p.write('answer, and more');
+    p.expect({ flags: 'A', seq: 1 });
+    for (let seq = 1; seq < 4381; seq += 1460) p.inject({ flags: 'A', seq, ack: 1, data: 1460, win: 6 });
+    p.discard();
+    p.release();
+    p.inject({ flags: 'A', seq: 4380, ack: 1, win: 6 });
+    p.expect({ flags: 'A', ack: 4381, win: 4380 });
+    let seq = 4381;
+    for (; seq < 20_000; seq += 1460) {
+      p.inject({ flags: 'A', seq, ack: 1, data: 1460, win: 6 });
+      p.expect({ flags: 'A', ack: seq + 1460, win: 4380 });
+    }
+    p.inject({ flags: 'FA', seq, ack: 1, win: 6 });
+    p.untilSent(100);
+    p.expect({ flags: 'A', ack: seq + 1 });
+    p.inject({ flags: 'A', seq: seq + 1, ack: 7 });
+    p.expect({ flags: 'PA', seq: 7, data: 10 });
+    p.inject({ flags: 'A', seq: seq + 1, ack: 17 });
+    p.expect({ flags: 'RA', seq: 17 });
+    p.leftNothing();
+  });
+  t.test('somebody still writes for the owner that has let go', async (t) => {
+    const p = new Trace(t);
+    p.accept();
+    p.inject({ flags: 'A', seq: 1, ack: 1, data: 'unread' });
+    p.discard();
+    p.stack.release(p.flow, false);
+    p.write('part');
+    p.expect({ flags: 'PA', seq: 1, ack: 7 });
+    p.inject({ flags: 'A', seq: 7, ack: 5 });
+    p.expectNothing();
+    p.write('rest');
+    p.shutdown();
+    p.expect({ flags: 'PA', seq: 5, ack: 7 });
+    p.expect({ flags: 'FA', seq: 9, ack: 7 });
+    p.inject({ flags: 'A', seq: 7, ack: 10 });
+    p.expect({ flags: 'RA', seq: 10, ack: 7 });
+    p.leftNothing();
+  });
+});
+
+t.test('RFC 2525 2.17: at once (Linux), what was written, and shut down, in the turn in which a flow with unread bytes is released goes before the reset', async (t) => {
+  const p = new Trace(t, { limits: { resetsAtOnce: true } });
   const answer = (ends: boolean, flags = 'A'): void => {
     p.peerPort++;
     p.accept();

@@ -6,18 +6,18 @@ import type { Arrival } from '../transport.js';
 import { FIN, SYN } from '../wire/tcp.js';
 import { ackAtOnce, ackNow, answerInvalid, challenge } from './ack.js';
 import { measure, takeAck } from './acknowledge.js';
-import { fail, finish, limitFinWait2 } from './close.js';
+import { fail, finish, isThrough, limitFinWait2 } from './close.js';
 import type { Core } from './core.js';
 import { noteMark } from './ecn.js';
 import { arriveInSynSent, establish } from './handshake.js';
 import { admits, arriveAtListener, countOverflow, hasRoom, openHalf } from './listen.js';
-import { refuse } from './output.js';
+import { refuse, sendReset } from './output.js';
 import { acceptText } from './receiver.js';
 import { noteDuplicate } from './sack.js';
 import { endOfText } from './sender.js';
 import { after, before, notAfter } from './seq.js';
 import {
-  ACTIVE, CLOSING, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, NONE, RELEASED, SYN_DUE, SYN_RECEIVED, SYN_SENT,
+  ACTIVE, CLOSING, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, NONE, RELEASED, RESET_DUE, SYN_DUE, SYN_RECEIVED, SYN_SENT,
   TIME_WAIT, TIMESTAMPS_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -208,8 +208,13 @@ function completeHandshake(core: Core, t: Tcb): boolean {
   return true;
 }
 
-/** Fifth, where our FIN was sent: what its acknowledgement changes. Returns false where the connection has ended. */
+/** Fifth, where all that was written, or our FIN, is acknowledged: what that changes. Returns false where the connection has ended. */
 function afterAck(core: Core, t: Tcb): boolean {
+  if ((t.asides & RESET_DUE) !== 0 && isThrough(t)) {
+    sendReset(core, t);
+    finish(core, t);
+    return false;
+  }
   if (!t.has(FIN_QUEUED)) return true;
   const state = t.state;
   if (state === TIME_WAIT) return true;

@@ -2,10 +2,12 @@
 import * as stat from '../stats.js';
 import type { Core } from './core.js';
 import { sendReset } from './output.js';
-import { send } from './sender.js';
+import { endOfText, send } from './sender.js';
+import { after } from './seq.js';
 import {
   CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, EV_CLOSED, EV_ERROR, EV_FREED, FIN_QUEUED, FIN_WAIT_1, FIN_WAIT_2, IN_DEMUX, IN_HALF_OPEN,
-  IN_TIME_WAIT, IS_ORPHAN, LAST_ACK, NONE, OWNED, RECYCLABLE, RELEASED, SYN_RECEIVED, SYN_SENT, TIMER_LIFE, TIME_WAIT,
+  IN_TIME_WAIT, IS_ORPHAN, LAST_ACK, NONE, OWNED, RECYCLABLE, RELEASED, RESET_DUE, SYN_RECEIVED, SYN_SENT, TIMER_LIFE,
+  TIME_WAIT, WRITES_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { armInMs, disarmAll } from './timers.js';
@@ -17,11 +19,7 @@ function detach(core: Core, t: Tcb): void {
   if (t.has(IN_TIME_WAIT)) core.timeWait.remove(0, t.flow);
   if (t.has(IS_ORPHAN)) core.orphans.remove(0, t.flow);
   t.unmark(IN_DEMUX | IN_HALF_OPEN | IN_TIME_WAIT | IS_ORPHAN);
-  if (t.rangeCount > 0) {
-    core.ranges.drop(t.ranges);
-    t.ranges = NONE;
-    t.rangeCount = 0;
-  }
+  dropRanges(core, t);
   core.runs.drop(t);
   disarmAll(core, t);
   t.state = CLOSED;
@@ -84,6 +82,7 @@ export function abort(core: Core, t: Tcb): void {
 
 /** FIN follows what was written (RFC 9293 3.10.4): the half of the connection that we send on is closed. */
 export function shutdown(core: Core, t: Tcb): void {
+  t.asides &= ~WRITES_ON;
   if (t.has(FIN_QUEUED) || t.state === CLOSED) return;
   t.mark(FIN_QUEUED);
   if (t.state === ESTABLISHED) t.state = FIN_WAIT_1;
@@ -93,7 +92,7 @@ export function shutdown(core: Core, t: Tcb): void {
 
 /**
  * The owner lets go. What it wrote is still sent, and the FIN; bytes that it has not read are lost, and the peer must
- * hear of that by a reset (RFC 2525 2.17), which follows at once on what the windows let go.
+ * hear of that by a reset (RFC 2525 2.17), which takes the place of a FIN that was not asked for before.
  *
  * @param ends false: more is still to be written, and `shutdown` follows.
  */
@@ -106,19 +105,51 @@ export function release(core: Core, t: Tcb, ends: boolean): void {
     finish(core, t);
   } else if (state === TIME_WAIT) {
     // Nothing is left to do but to wait.
-  } else if (((t.received - t.consumed) | 0) > 0) {
-    core.stats[stat.ABORT_ON_CLOSE]++;
-    // What was written in this turn, and a FIN asked for by itself, go before the reset as if they had been sent when they were written.
-    if (state >= ESTABLISHED) send(core, t);
-    sendReset(core, t);
-    finish(core, t);
   } else {
+    if (!ends) t.asides |= WRITES_ON;
+    const unread = ((t.received - t.consumed) | 0) > 0;
+    if (unread) {
+      core.stats[stat.ABORT_ON_CLOSE]++;
+      // What was written in this turn, and a FIN asked for by itself, go before the reset as if they had been sent when they were written.
+      if (state >= ESTABLISHED) send(core, t);
+      if (!resetLate(core, t)) {
+        sendReset(core, t);
+        finish(core, t);
+        return;
+      }
+    }
     if (core.orphans.total >= core.limits.orphans) resetOldestOrphan(core);
     t.mark(IS_ORPHAN);
     core.orphans.append(0, t.flow);
+    if (unread) return;
     if (ends) shutdown(core, t);
     if (t.state === FIN_WAIT_2) limitFinWait2(core, t);
   }
+}
+
+/**
+ * A released flow is to be reset because of bytes that nobody reads, which are thrown away. What was written may still wait for the peer's
+ * windows, or be lost on the way, and a reset now would lose it. Returns false where nothing speaks against that.
+ */
+export function resetLate(core: Core, t: Tcb): boolean {
+  if (core.limits.resetsAtOnce || t.state < ESTABLISHED || isThrough(t)) return false;
+  t.asides |= RESET_DUE;
+  t.consumed = t.received;
+  dropRanges(core, t);
+  return true;
+}
+
+/** The peer has all that was written, and the FIN where one was asked for. */
+export function isThrough(t: Tcb): boolean {
+  if ((t.asides & WRITES_ON) !== 0) return false;
+  return t.has(FIN_QUEUED) ? after(t.sndUna, endOfText(t)) : t.acknowledged === t.written;
+}
+
+function dropRanges(core: Core, t: Tcb): void {
+  if (t.rangeCount === 0) return;
+  core.ranges.drop(t.ranges);
+  t.ranges = NONE;
+  t.rangeCount = 0;
 }
 
 /**

@@ -2,7 +2,7 @@
 import * as stat from '../stats.js';
 import { FIN } from '../wire/tcp.js';
 import { ackAtOnce, ackNow, acknowledgeText } from './ack.js';
-import { finish } from './close.js';
+import { finish, resetLate } from './close.js';
 import type { Core } from './core.js';
 import { announcedMss, refuse } from './output.js';
 import { relieve, timeTrip } from './receive_buffer.js';
@@ -10,7 +10,7 @@ import { noteDuplicate, noteOutOfOrder } from './sack.js';
 import { after, before, earlier, notAfter } from './seq.js';
 import {
   CLOSE_WAIT, CLOSING, DSACK_DUE, ESTABLISHED, EV_EOF, EV_READABLE, FIN_KNOWN, FIN_RECEIVED, FIN_WAIT_1, FIN_WAIT_2, INTERACTIVE, NONE,
-  RELEASED, SACK_ON,
+  RELEASED, RESET_DUE, SACK_ON,
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { enterTimeWait } from './time_wait.js';
@@ -23,17 +23,38 @@ export function acceptText(core: Core, t: Tcb): boolean {
   if (segment.textLength === 0 && !segment.isFin) return true;
   if (!trim(core, t)) return true;
   if (segment.textLength > 0 && t.has(RELEASED)) {
-    // RFC 2525 2.17: nobody will read it, and the peer must not think otherwise.
-    core.stats[stat.ABORT_ON_DATA]++;
-    refuse(core);
-    finish(core, t);
-    return false;
-  }
-  if (segment.textLength > 0) {
+    if (!throwAway(core, t)) return false;
+  } else if (segment.textLength > 0) {
     if (segment.seq === t.rcvNxt) acceptInOrder(core, t);
     else acceptOutOfOrder(core, t);
   }
   noteFin(core, t);
+  if ((t.asides & RESET_DUE) !== 0) t.consumed = t.received;
+  return true;
+}
+
+/**
+ * RFC 2525 2.17: nobody will read the text at hand, and the peer must not think otherwise. Returns false where the connection has ended by
+ * it; else it is acknowledged, so that the peer need not send it again, and the reset follows.
+ */
+function throwAway(core: Core, t: Tcb): boolean {
+  const segment = core.segment;
+  if ((t.asides & RESET_DUE) === 0) {
+    core.stats[stat.ABORT_ON_DATA]++;
+    if (!resetLate(core, t)) {
+      refuse(core);
+      finish(core, t);
+      return false;
+    }
+  }
+  if (segment.seq === t.rcvNxt) {
+    t.rcvNxt = (t.rcvNxt + segment.textLength) | 0;
+    t.received = (t.rcvNxt - t.irs - 1) | 0;
+    ackNow(core, t);
+  } else {
+    segment.flags &= ~FIN;
+    ackAtOnce(core, t);
+  }
   return true;
 }
 

@@ -157,6 +157,10 @@ export const URGENT_OUT = 1;
 export const URGENT_IN = 2;
 /** The owner wants to hear of soft errors by EV_REPORT. */
 export const REPORTS_ON = 4;
+/** The owner has let go, and there are bytes that it has not read: a reset follows once the peer has what was written. */
+export const RESET_DUE = 8;
+/** The owner has let go, and somebody still writes for it. */
+export const WRITES_ON = 16;
 
 /** Values of `Tcb.mtuState`: how `sndMss` has come about (mtu.ts). */
 /** By the handshake. */
