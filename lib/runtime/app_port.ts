@@ -225,9 +225,15 @@ export class AppPort implements ChannelOwner {
 
   /** Only the event loop hears why the TCP server did not come up, and it may not have its turn for long. */
   #checkStart(): void {
-    if (!this.#alive || !this.channels.some(({ serverState }) => serverState === STATE_FAILED)) return;
+    if (!this.#alive || !this.#hasFailed()) return;
     this.failure ??= new Error('it ended before it was up; `await TcpServer.start()`, in the thread that has started it, says why');
     this.#die(this.failure);
+  }
+
+  /** One of the TCP servers has not come up. */
+  #hasFailed(): boolean {
+    for (let i = 0; i < this.channels.length; i++) if (this.channels[i].serverState === STATE_FAILED) return true;
+    return false;
   }
 
   // ---- for the channels, and their flows
