@@ -20,7 +20,7 @@ const LINE = 16;
 const PAGE_BYTES = 4096;
 
 /** First word: layout version, so that a handle of another build is refused. Writer: the thread that makes the memory. */
-export const LAYOUT_VERSION = 0x74630001;
+export const LAYOUT_VERSION = 0x74630002;
 
 // Control words.
 export const CTRL_VERSION = 0;
