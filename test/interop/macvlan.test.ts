@@ -109,7 +109,7 @@ t.test('what keeps it from starting is named, and leaves nothing behind', { skip
   await t.rejects(TcpServer.start({ ...options, device: 'macvlan:s9' }), { code: 'ENODEV', message: /no interface "s9"/ });
   await t.rejects(TcpServer.start({ ...options, device: 'macvlan:lo' }), { code: 'EINVAL', message: /"lo" takes no interfaces of the kind macvlan on it: it must speak Ethernet/ });
   await t.rejects(TcpServer.start({ ...options, address: `${KERNEL}/24` }), { code: 'EADDRINUSE', message: /the kernel has the address/ });
-  await t.rejects(TcpServer.start({ ...options, address: 'shared' }), { code: 'ERR_INVALID_ARG_VALUE', message: /packet device, not with 'macvlan:s0'/ });
+  await t.rejects(TcpServer.start({ ...options, address: 'shared' }), { code: 'ERR_INVALID_ARG_VALUE', message: /packet or AF_XDP device, not with 'macvlan:s0'/ });
   await link.inServer('ip', 'link', 'set', 's0', 'down');
   await t.rejects(TcpServer.start(options), { code: 'ENETDOWN', message: /"s0" is down; bring it up/ });
   await link.inServer('ip', 'link', 'set', 's0', 'up');
