@@ -1,5 +1,6 @@
 /** Several TCP servers with one address against the kernel's TCP, over a veth pair. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import * as kernelNet from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -28,6 +29,7 @@ t.test('the kernel sees one host', { skip: missing('ip', 'curl', 'wrk', 'nc') },
   t.equal(server.statuses.length, SERVERS);
   t.equal(new Set(server.statuses.map(({ threadId }) => threadId)).size, SERVERS, 'each has a thread');
   const http = listen(createHttpServer(app), { port: 80 });
+  await once(http, 'listening');
 
   await t.test('wrk with 64 connections meets no error, and each TCP server has its share of them', async (t) => {
     const said = await shell(`wrk -t1 -c64 -d3s http://${host}/`);
@@ -80,6 +82,7 @@ t.test('IPv6, and a CPU for each where the load asks for it', { skip: missing('i
 }), async (network, server) => {
   await shell(`ip address add 2001:db8:77::1/64 dev ${network.hostInterface} nodad`);
   const http = listen(createHttpServer(app), { port: 80 });
+  await once(http, 'listening');
   const cpus = (): number => new Set(server.statuses.map(({ cpu }) => cpu)).size;
   for (let i = 0; i < 100 && cpus() !== 1; i++) await new Promise((resolve) => setTimeout(resolve, 50));
   t.equal(cpus(), 1, 'they share a CPU while little happens');
