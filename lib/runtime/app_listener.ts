@@ -40,6 +40,11 @@ export class ThreadListener {
     this.#options = options;
   }
 
+  /** Not all of them have answered yet. */
+  get isOpening(): boolean {
+    return this.#state === 'opening';
+  }
+
   open(): void {
     this.#ask(this.#channels[0], this.#options.port);
   }

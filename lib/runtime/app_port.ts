@@ -59,6 +59,8 @@ export class AppPort implements ChannelOwner {
   /** Somebody has said that more is to come in this tick. */
   #gathers = false;
   #refs = 0;
+  /** Connections that wait for listeners to be open. */
+  readonly #held: (() => void)[] = [];
   /** Where the next connection goes that may go anywhere. */
   #nextChannel = 0;
   readonly #tie: ServerTie;
@@ -153,9 +155,21 @@ export class AppPort implements ChannelOwner {
     }
     // As with the kernel, no address at all is this host's own.
     if (isUnspecified(address, 0)) readAddress(flow.asIPv6 ? '::1' : '127.0.0.1', address);
-    if (!isUnspecified(local, 0)) channel.submit(SUBMIT_BIND, 0, local, 0, 0);
-    channel.submit(SUBMIT_CONNECT, number, address, (port << 16) | localPort, 0);
+    const submit = (): void => {
+      if (!isUnspecified(local, 0)) channel.submit(SUBMIT_BIND, 0, local, 0, 0);
+      channel.submit(SUBMIT_CONNECT, number, address, (port << 16) | localPort, 0);
+    };
+    // It may be meant for a listener of this thread, which listens at once where Node's own do.
+    if (this.#isOpening) this.#held.push(submit);
+    else submit();
     return flow;
+  }
+
+  /** A listener of the thread is open at some of the TCP servers and not at all of them yet. */
+  get #isOpening(): boolean {
+    if (this.channels.length === 1) return false;
+    for (const request of this.#requests.values()) if (request.kind === 'listen' && request.listener.isOpening) return true;
+    return false;
   }
 
   /** The TCP server that has a connection between these ports; where the local one is not chosen yet, they take turns. */
@@ -359,10 +373,16 @@ export class AppPort implements ChannelOwner {
       this.#requests.delete(number);
       if (result < 0) request.flow.fail(-result);
       else channel.opened(request.flow, result, detail);
-    } else if (request.listener.answered(channel, result)) {
-      this.#requests.delete(number);
-      request.listener.over();
+      return;
     }
+    let isOver = false;
+    try {
+      isOver = request.listener.answered(channel, result);
+    } finally {
+      if (isOver) this.#requests.delete(number);
+      if (this.#held.length > 0 && !this.#isOpening) for (const submit of this.#held.splice(0)) submit();
+    }
+    if (isOver) request.listener.over();
   }
 
   #callCalled(): number {
@@ -431,6 +451,7 @@ export class AppPort implements ChannelOwner {
     process.removeListener('exit', this.#onExit);
     for (const channel of this.channels) channel.clear();
     this.#requests.clear();
+    this.#held.length = 0;
   }
 }
 

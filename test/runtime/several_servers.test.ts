@@ -174,6 +174,22 @@ t.test('a connection that comes before all of them listen waits until the app kn
   servers.end();
 });
 
+t.test('an app may connect to where it has just begun to listen', async (t) => {
+  const servers = new Servers(3);
+  const app = servers.attach();
+  const accepting = new Accepting();
+  app.listen({ host: null, port: 7000, backlog: 511 }, accepting);
+  const near = Array.from({ length: 9 }, () => connect(app, 7000));
+  t.ok(await servers.until(() => near.every(({ events }) => events.length > 0) && accepting.accepted.length === 9));
+  for (const { events } of near) t.strictSame(events, ['connect']);
+  const refused = new Accepting();
+  app.listen({ host: null, port: 7000, backlog: 511, distribution: 'round-robin' }, refused);
+  const last = connect(app, 7000);
+  t.ok(await servers.until(() => last.events.length > 0));
+  t.strictSame(last.events, ['connect'], 'also where it may not listen there once more');
+  servers.end();
+});
+
 t.test('whichever of them wakes an app thread, it sleeps in the memory of the first', async (t) => {
   const servers = new Servers(2);
   const [first, second] = servers.each as [Turns, Turns];
