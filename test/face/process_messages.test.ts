@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import * as kernel from 'node:net';
-import { join } from 'node:path';
 import t from 'tap';
 import { TcpServer, listen, net } from '../../lib/index.js';
+import { socketPath } from '../support/socket_path.js';
 import { INDEX } from './program.js';
 
 /** A process that is told messages and executes `program`. */
@@ -34,7 +34,7 @@ t.test('what is sent to a child', { timeout: 60_000 }, async (t) => {
     return (await once(worker, 'message') as [unknown])[0];
   };
   const onKernel = kernel.createServer().listen(0, '127.0.0.1');
-  const onPath = net.createServer().listen(join(t.testdir(), 'socket'));
+  const onPath = net.createServer().listen(socketPath(t));
   await Promise.all([once(onKernel, 'listening'), once(onPath, 'listening')]);
   t.strictSame(await answered('alone'), { message: 'alone' });
   t.strictSame(await answered('of the kernel', onKernel), { message: 'of the kernel', handle: 'Server' });

@@ -1,9 +1,6 @@
 /** What a socket asks of its flow, which node:net has no word for: back-pressure into shared memory, references, the end of the TCP server. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import * as http from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import t from 'tap';
 import { dismissUsers, usePort } from '../../lib/attachment.js';
 import { listen } from '../../lib/http.js';
@@ -11,6 +8,7 @@ import * as net from '../../lib/net.js';
 import type { Socket } from '../../lib/net.js';
 import { IdleTimer } from '../../lib/net_timeout.js';
 import { ECONNRESET } from '../../lib/tcp/errno.js';
+import { socketPath } from '../support/socket_path.js';
 import { FakePort } from './fake_port.js';
 import type { FakeFlow } from './fake_port.js';
 import { Trace, next, portOf } from './subjects.js';
@@ -238,10 +236,7 @@ t.test('forms of listen and connect', async (t) => {
 });
 
 t.test('a path is the kernel\'s, with all that a socket can do', async (t) => {
-  // Not below the test's own folder: a path of a socket has 107 bytes.
-  const folder = mkdtempSync(join(tmpdir(), 'tcp-offload-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'socket');
+  const path = socketPath(t);
   const server = net.createServer((socket) => socket.pipe(socket));
   await new Promise<void>((resolve) => void server.listen({ path }, resolve));
   t.equal(server.address() as unknown, path);
