@@ -6,6 +6,7 @@ import {
   ACK_NOW, CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_KNOWN, FIN_QUEUED, FIN_RECEIVED, FIN_WAIT_2, FREE, IN_DEMUX,
   IN_HALF_OPEN, IN_TIME_WAIT, IN_TOUCHED, IS_ORPHAN, LAST_ACK, NONE, OWNED, PERSISTING, PROBING, RECOVERY_CWR, RECOVERY_FAST, RECOVERY_LOSS, RECOVERY_OPEN,
   RECYCLABLE, RELEASED, RESET_DUE, SACK_ON, STATE_NAMES, SYN_RECEIVED, SYN_SENT, TIMER_ACK, TIMER_LIFE, TIMER_REORDER, TIMER_RETRANSMIT, TIME_WAIT,
+  WRITES_ON,
 } from '../../lib/tcp/conn/state.js';
 import type { Core } from '../../lib/tcp/conn/core.js';
 import type { Tcb } from '../../lib/tcp/conn/tcb.js';
@@ -204,7 +205,7 @@ function checkAlive(t: Tcb): void {
   if (flight > 0 && !armed(TIMER_RETRANSMIT)) bad(t, `${flight} in flight and no timer is armed`);
   if (flight === 0 && hasUnsent(t) && !armed(TIMER_RETRANSMIT)) bad(t, 'text or FIN waits, nothing is in flight, and no timer is armed');
   if (state === FIN_WAIT_2 && t.has(RELEASED) && !armed(TIMER_LIFE)) bad(t, 'nothing ends FIN-WAIT-2');
-  if (t.has(RELEASED) && (t.asides & RESET_DUE) === 0 && (state === ESTABLISHED || state === CLOSE_WAIT)) bad(t, 'released, and it does not close');
+  if (t.has(RELEASED) && (t.asides & (RESET_DUE | WRITES_ON)) === 0 && (state === ESTABLISHED || state === CLOSE_WAIT)) bad(t, 'released, and it does not close');
   if ((t.asides & RESET_DUE) !== 0 && isThrough(t)) bad(t, 'a reset is due, and nothing holds it up');
   if ((state === CLOSING || state === LAST_ACK) && !t.has(FIN_QUEUED)) bad(t, 'closing without a FIN');
 }
