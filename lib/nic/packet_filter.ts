@@ -147,13 +147,13 @@ export function shareFilter(addresses: readonly Uint8Array[], share: FilterShare
   const first = share.index === 0;
   const program = new Program();
   program.load(LOAD_HALF, TYPE_AT).jump(JUMP_EQUAL, ETHERTYPE_ARP, first ? TAKE : 'ARP').jump(JUMP_EQUAL, ETHERTYPE_IPV4, 'IPv4').jump(JUMP_EQUAL, ETHERTYPE_IPV6, 'IPv6', REFUSE);
-  program.at('ARP').load(LOAD_HALF, ARP_OPERATION_AT).jump(JUMP_EQUAL, ARP_REPLY, TAKE, REFUSE);
+  if (!first) program.at('ARP').load(LOAD_HALF, ARP_OPERATION_AT).jump(JUMP_EQUAL, ARP_REPLY, TAKE, REFUSE);
 
   ofIPv4(program.at('IPv4'), four, 'protocol');
   program.at('protocol').load(LOAD_BYTE, IPV4_PROTOCOL_AT).jump(JUMP_EQUAL, TCP, null, first ? TAKE : 'other IPv4').load(LOAD_HALF, IPV4_FRAGMENT_AT).jump(JUMP_ANY_BIT, FRAGMENTED, TAKE);
   program.load(INDEX_HEADER_LENGTH, ETHERNET_HEADER).load(LOAD_HALF_BEYOND, ETHERNET_HEADER).load(STORE, 0).load(LOAD_HALF_BEYOND, ETHERNET_HEADER + 2);
   ofShare(program, share);
-  icmpErrors(program.at('other IPv4'));
+  if (!first) icmpErrors(program.at('other IPv4'));
 
   toOwnIPv6(program.at('IPv6'), six, 'next header');
   program.at('next header').load(LOAD_BYTE, IPV6_NEXT_AT).jump(JUMP_EQUAL, TCP, 'ports');

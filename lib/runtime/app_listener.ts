@@ -25,7 +25,7 @@ export class ThreadListener {
   #unanswered = 0;
   /** Why it cannot be, errno; 0: nothing is against it. */
   #refusal = 0;
-  /** The app has closed it while it was being opened. */
+  /** The app has closed it, maybe while it was being opened. */
   #closed = false;
   /** Connections that came before all TCP servers had answered. */
   #early: ChannelFlow[] = [];
