@@ -11,20 +11,10 @@ import { tcpFilter } from '../../lib/nic/packet_filter.js';
 import type { SharedPacketDevice } from '../../lib/nic/shared_packet.js';
 import { Poller } from '../../lib/nic/syscalls.js';
 import { IPV4, fromPeer } from '../scenario/packet.js';
-import { drainDevice, KERNEL_ADDRESS, needsRoot, newMemory, OWN, OWN_ADDRESS, PEER, sendFrame, vethNetwork } from './support.js';
-import type { VethNetwork } from './support.js';
-
-interface Teardown {
-  teardown(task: () => void): unknown;
-}
+import { drainDevice, KERNEL_ADDRESS, macBytes, needsRoot, network, newMemory, openEnd, OWN, OWN_ADDRESS, PEER, sendFrame } from './support.js';
+import type { Teardown, VethNetwork } from './support.js';
 
 const EADDRINUSE = -98;
-
-function network(test: Teardown): VethNetwork {
-  const net = vethNetwork();
-  test.teardown(net.remove);
-  return net;
-}
 
 /** The device beside the kernel, at the end that has an address. */
 function openShared(test: Teardown, net: VethNetwork): SharedPacketDevice {
@@ -34,19 +24,9 @@ function openShared(test: Teardown, net: VethNetwork): SharedPacketDevice {
   return device;
 }
 
-/** A device at the other end, which plays a whole host. */
-function openOther(test: Teardown, net: VethNetwork): AfPacketDevice {
-  const { shared, memory } = newMemory();
-  const device = inNamespace(net.left, () => new AfPacketDevice(OWN, memory, shared));
-  test.teardown(() => device.close());
-  return device;
-}
-
-const macOf = (text: string): number[] => text.split(':').map((byte) => Number.parseInt(byte, 16));
-
 function ethernet(net: VethNetwork, type: number, content: Uint8Array): Buffer {
   const frame = Buffer.alloc(Math.max(60, 14 + content.length));
-  frame.set([...macOf(net.rightMac), ...macOf(net.leftMac)]);
+  frame.set([...macBytes(net.rightMac), ...macBytes(net.leftMac)]);
   frame.writeUInt16BE(type, 12);
   frame.set(content, 14);
   return frame;
@@ -69,7 +49,7 @@ const portOf = ({ bytes }: { bytes: Buffer }, at: number): number => bytes.readU
 
 t.test('segments to the ports in use stay from the kernel, which answers the others; the device gets them all', needsRoot, async (t) => {
   const net = network(t);
-  const other = openOther(t, net);
+  const other = openEnd(t, net.left, OWN).device;
   const device = openShared(t, net);
   /** Sends a SYN to each port; the ports that the kernel's reset comes back from. */
   const refused = (): number[] => {
@@ -120,7 +100,7 @@ t.test('a port is the kernel\'s or ours', needsRoot, async (t) => {
 
 t.test('of the addresses the packet filter lets TCP and errors of ICMP through', needsRoot, async (t) => {
   const net = network(t);
-  const other = openOther(t, net);
+  const other = openEnd(t, net.left, OWN).device;
   const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
   const own6 = hex('20010db8000000000000000000000001');
   const { shared, memory } = newMemory();

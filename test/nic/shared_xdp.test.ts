@@ -2,26 +2,17 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { AfPacketDevice } from '../../lib/nic/af_packet.js';
-import { inNamespace } from '../../lib/nic/netns.js';
+import type { AfPacketDevice } from '../../lib/nic/af_packet.js';
 import { openDevice } from '../../lib/nic/open.js';
 import type { SharedPacketDevice } from '../../lib/nic/shared_packet.js';
 import type { SharedXdpDevice } from '../../lib/nic/shared_xdp.js';
 import { IPV4, fromPeer } from '../scenario/packet.js';
-import { drainDevice, KERNEL_ADDRESS, needsRoot, newMemory, OWN, OWN_ADDRESS, PEER, sendFrame, until, type VethNetwork, vethNetwork } from './support.js';
-
-interface Teardown {
-  teardown(task: () => void): unknown;
-}
+import {
+  drainDevice, KERNEL_ADDRESS, macBytes, needsRoot, network, newMemory, openEnd, OWN, OWN_ADDRESS, PEER, sendFrame, type Teardown, until, type VethNetwork,
+} from './support.js';
 
 const EADDRINUSE = -98;
 const PORTS = [80, 443, 8080];
-
-function network(test: Teardown, queues = 1): VethNetwork {
-  const net = vethNetwork(queues);
-  test.teardown(net.remove);
-  return net;
-}
 
 /** The device beside the kernel, at the end that has an address. */
 function openShared<T extends SharedXdpDevice | SharedPacketDevice = SharedXdpDevice>(test: Teardown, net: VethNetwork, kind = 'xdp'): T {
@@ -31,22 +22,13 @@ function openShared<T extends SharedXdpDevice | SharedPacketDevice = SharedXdpDe
   return device;
 }
 
-/** A device at the other end, which plays a whole host. */
-function openOther(test: Teardown, net: VethNetwork): AfPacketDevice {
-  const { shared, memory } = newMemory();
-  const device = inNamespace(net.left, () => new AfPacketDevice(OWN, memory, shared));
-  test.teardown(() => device.close());
-  return device;
-}
-
 /** A SYN to a port of the kernel's address. */
 function syn(net: VethNetwork, port: number, from: number): Buffer {
-  const macOf = (text: string): number[] => text.split(':').map((byte) => Number.parseInt(byte, 16));
   const segment = Buffer.from('9c400000000000010000000050021000' + '00000000', 'hex');
   segment.writeUInt16BE(from, 0);
   segment.writeUInt16BE(port, 2);
   const packet = fromPeer({ ...IPV4, stack: KERNEL_ADDRESS, peer: OWN_ADDRESS }, segment, 0);
-  return Buffer.concat([Buffer.from([...macOf(net.rightMac), ...macOf(net.leftMac), 8, 0]), packet, Buffer.alloc(6)]);
+  return Buffer.concat([Buffer.from([...macBytes(net.rightMac), ...macBytes(net.leftMac), 8, 0]), packet, Buffer.alloc(6)]);
 }
 
 /** Sends a SYN to each port, and waits until each has come to the device or been reset by the kernel: the ports of the two. */
@@ -65,7 +47,7 @@ async function sent(net: VethNetwork, other: AfPacketDevice, device: SharedXdpDe
 
 t.test('segments to the ports in use come to the device alone, all others to the kernel', needsRoot, async (t) => {
   const net = network(t);
-  const other = openOther(t, net);
+  const other = openEnd(t, net.left, OWN).device;
   const device = openShared(t, net);
   t.match(device.description, /^native mode, copied, 1 receive queue$/);
   t.same(device.kernel.addresses.map(({ address, prefix }) => [[...address].join('.'), prefix]), [[KERNEL_ADDRESS, 24]]);
@@ -87,7 +69,7 @@ t.test('segments to the ports in use come to the device alone, all others to the
 
 t.test('with several queues, whichever a segment comes by', needsRoot, async (t) => {
   const net = network(t, 4);
-  const other = openOther(t, net);
+  const other = openEnd(t, net.left, OWN).device;
   const device = openShared(t, net);
   t.match(device.description, /4 receive queues$/);
   t.equal(device.kernel.claim(443), 0);

@@ -170,8 +170,8 @@ export function openEnd(test: Teardown, namespace: string, name: string, options
 }
 
 /** As `vethNetwork`, for as long as the test runs. */
-export function network(test: Teardown): VethNetwork {
-  const made = vethNetwork();
+export function network(test: Teardown, queues = 1): VethNetwork {
+  const made = vethNetwork(queues);
   test.teardown(made.remove);
   return made;
 }
