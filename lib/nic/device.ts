@@ -157,8 +157,12 @@ export interface HostNetwork {
    * @param doubted what was told last may not hold any more: the kernel is to ask the neighbour.
    */
   resolve(address: Uint8Array, doubted: boolean): void;
-  /** Tells what is new, all of the routes the first time. Cheap where it is called often. @param now in µs. */
-  poll(now: number, events: HostEvents): void;
+  /**
+   * Tells what is new, all of the routes the first time.
+   *
+   * @param now in µs. @param fresh look now, though it may be only a moment since the last look; without it a call costs next to nothing.
+   */
+  poll(now: number, events: HostEvents, fresh: boolean): void;
   /** When it wants `poll` called although it has not polled readable, in µs; Infinity: not at all. */
   pollAt(): number;
 }

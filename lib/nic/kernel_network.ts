@@ -93,12 +93,12 @@ export class KernelNetwork implements HostNetwork {
     return concat([head, ...attributes]);
   }
 
-  poll(now: number, events: HostEvents): void {
-    if (now < this.#lookAt) return;
+  poll(now: number, events: HostEvents, fresh: boolean): void {
+    if (now < this.#lookAt && !fresh) return;
     this.#lookAt = now + LOOK_INTERVAL;
     this.#events = events;
     if (this.#news.receive(this.#take)) this.#countLosses();
-    if (this.#routesChanged && now >= this.#routesAt) this.#readRoutes(now, events);
+    if (this.#routesChanged && (fresh || now >= this.#routesAt)) this.#readRoutes(now, events);
   }
 
   #readRoutes(now: number, events: HostEvents): void {

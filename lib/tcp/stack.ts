@@ -253,6 +253,8 @@ export class Stack implements TransportSink, TimerSink {
    * @returns the flow, or -errno: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE, ENOBUFS.
    */
   connect(remote: Int32Array, remotePort: number, local: Int32Array | null, localPort: number): number {
+    // Whoever has just changed the kernel's routes may count on them.
+    this.ip.followHosts();
     return connect(this.#core, remote, remotePort, local, localPort);
   }
 

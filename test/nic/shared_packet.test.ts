@@ -151,8 +151,8 @@ t.test('routes are told in the order of preference, and again when they have cha
   const { network: kernel } = openShared(t, net).kernel;
   const notes = new Notes();
   let now = 0;
-  const poll = (): string[] => {
-    kernel.poll(now += 1e6, notes);
+  const poll = (later = 1e6, fresh = false): string[] => {
+    kernel.poll(now += later, notes, fresh);
     return notes.table;
   };
   const first = ['203.0.113.128/25 198.18.77.7', '203.0.113.0/24 elsewhere', '198.18.77.0/24 link', '0.0.0.0/0 198.18.77.253', '0.0.0.0/0 198.18.77.254', '0.0.0.0/0 elsewhere'];
@@ -162,6 +162,9 @@ t.test('routes are told in the order of preference, and again when they have cha
   net.ip(net.right, 'route', 'add', '192.0.2.0/24', 'via', '198.18.77.8');
   t.equal(new Poller([kernel.fd]).wait(5e6), 1);
   t.ok(poll().includes('192.0.2.0/24 198.18.77.8'));
+  net.ip(net.right, 'route', 'del', '192.0.2.0/24');
+  t.ok(poll(0).includes('192.0.2.0/24 198.18.77.8'), 'it has just looked');
+  t.notOk(poll(0, true).includes('192.0.2.0/24 198.18.77.8'), 'asked for what is new at this moment');
   net.ip(net.right, 'link', 'set', PEER, 'down');
   t.notMatch(poll().join(), /198\.18\.77/);
 });
@@ -177,7 +180,7 @@ t.test('a neighbour that is asked for is told of, and what becomes of it', needs
   /** What is told next; unless said otherwise, of what is certain. */
   const next = (address: string, certain = true): string | null => {
     for (;;) {
-      kernel.poll(now += 1e6, notes);
+      kernel.poll(now += 1e6, notes, false);
       const found = notes.neighbours.splice(0).find(([of, mac, confirmed]) => of === address && (mac === null || confirmed === certain));
       if (found !== undefined) return found[1];
       if (poller.wait(20e6) === 0) throw new Error('nothing is told');

@@ -37,10 +37,10 @@ export class HostLink implements HostEvents {
     this.six = new HostNeighbours(network, device, mac, TYPE_IPV6, transport, stats, random());
   }
 
-  /** Takes what is new in the kernel's network. */
-  poll(now: number): void {
+  /** Takes what is new in the kernel's network. @param fresh as `HostNetwork.poll` has it. */
+  poll(now: number, fresh: boolean): void {
     this.now = now;
-    this.network.poll(now, this);
+    this.network.poll(now, this, fresh);
   }
 
   pollAt(): number {

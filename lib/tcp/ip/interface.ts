@@ -96,7 +96,7 @@ export class Interface implements FrameSink {
   /** Takes at most `budget` frames. Returns how many there were. @param now in µs. */
   receive(now: number, budget: number): number {
     this.now = now;
-    if (this.host !== null) this.host.poll(now);
+    if (this.host !== null) this.host.poll(now, false);
     return this.device.receive(this, budget);
   }
 

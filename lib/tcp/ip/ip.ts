@@ -230,6 +230,14 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     return taken;
   }
 
+  /** Learns what the kernels beside this host have for routes at this moment. */
+  followHosts(): void {
+    for (let i = 0; i < this.interfaces.length; i++) {
+      const { host } = this.interfaces[i]!;
+      if (host !== null) host.poll(this.now, true);
+    }
+  }
+
   /** Does what is due at `now`. */
   advance(now: number): void {
     this.now = now;

@@ -1,11 +1,15 @@
 /** An interface that is shared with a kernel: its neighbours and routes hold, and nobody hears from here what is the kernel's to say. */
 import t from 'tap';
 import type { HostEvents, HostNetwork, HostRoute } from '../../../lib/nic/device.js';
-import { EHOSTUNREACH } from '../../../lib/tcp/errno.js';
+import { TCB_WORDS } from '../../../lib/tcp/conn/tcb_words.js';
+import { EHOSTUNREACH, ENETUNREACH } from '../../../lib/tcp/errno.js';
+import { Stack } from '../../../lib/tcp/stack.js';
 import { NO_ROUTE } from '../../../lib/tcp/transport.js';
 import { formatAddress } from '../../../lib/tcp/wire/address.js';
 import { emitIcmp, finishIcmp } from '../../../lib/tcp/wire/icmp.js';
-import { ALL_MAC, FAR, GATEWAY, Host, OTHER_MAC, OWN, PEER, PEER_MAC, arp, ethernet, packet, segment, wordsOf } from './network.js';
+import { MemoryPayload } from '../../support/memory_payload.js';
+import { randomOf } from '../../support/random.js';
+import { ALL_MAC, FAR, FakeDevice, GATEWAY, Host, OTHER_MAC, OWN, PEER, PEER_MAC, arp, ethernet, packet, segment, wordsOf } from './network.js';
 import { FAR6, OWN6, PEER6, ROUTER6, packet6, segment6, solicitation, solicitedNode } from './network6.js';
 
 const bytesOf = (address: string): Uint8Array => {
@@ -23,6 +27,7 @@ class FakeNetwork implements HostNetwork {
   readonly asked: string[] = [];
   news: ((events: HostEvents) => void)[] = [(events) => events.routes(this.table)];
   dueAt = Infinity;
+  nextLook = 0;
   table: HostRoute[] = [
     route('203.0.113.128', 25, null, false), route('198.18.0.0', 24), route('203.0.113.0', 24, '198.18.0.9'), route('0.0.0.0', 0, GATEWAY),
     route('2001:db8::', 64), route('fe80::', 64), route('2001:db8:8::', 48, null, false), route('::', 0, ROUTER6),
@@ -33,7 +38,8 @@ class FakeNetwork implements HostNetwork {
     this.asked.push(`${formatAddress(words, 0)}${doubted ? '?' : ''}`);
   }
 
-  poll(_now: number, events: HostEvents): void {
+  poll(now: number, events: HostEvents, fresh: boolean): void {
+    if (now < this.nextLook && !fresh) return;
     for (const tell of this.news.splice(0)) tell(events);
   }
 
@@ -197,6 +203,25 @@ t.test('routes are the kernel\'s', async (t) => {
   t.equal(next('198.18.0.56'), '198.18.0.56');
   host.send(OWN);
   t.equal(host.flush().length, 1, 'to itself it needs none');
+});
+
+t.test('a connection is opened by the routes of that moment, however short a time ago they were looked at', async (t) => {
+  const network = new FakeNetwork();
+  const payload = new MemoryPayload(4, 1 << 12);
+  const stack = new Stack({
+    words: new Int32Array(4 * TCB_WORDS), tcbBase: 0, maxFlows: 4, payload, random: randomOf(1), now: 0, secret: new Uint8Array(16),
+    interfaces: [{ device: new FakeDevice(), memory: payload.memory, addresses: [`${OWN}/24`], host: network }],
+    claims: { claim: () => 0, release: () => undefined },
+  });
+  stack.receive(0, 1);
+  network.nextLook = 1;
+  const change = (table: HostRoute[]): void => { network.news.push((events) => events.routes(table)); };
+  const connect = (): number => stack.connect(wordsOf(FAR), 80, null, 0);
+  t.ok(connect() >= 0);
+  change([route('198.18.0.0', 24)]);
+  t.equal(connect(), -ENETUNREACH);
+  change(network.table);
+  t.ok(connect() >= 0);
 });
 
 t.test('of several addresses the one on the way to the next hop is the source', async (t) => {
