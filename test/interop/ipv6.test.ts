@@ -164,8 +164,8 @@ t.test('a switch that forwards groups only to who has asked for them: it hears w
   });
   ip('netns', 'add', id);
   ip('netns', 'add', far);
-  // It asks at once, and believes after a second that it knows everybody who listens.
-  ip('-n', id, 'link', 'add', 'switch', 'type', 'bridge', 'mcast_snooping', '1', 'mcast_querier', '1', 'mcast_query_response_interval', '100', 'mcast_startup_query_interval', '100');
+  // It asks every second, as soon as it has an address of its own to ask from, and believes a second later that it knows everybody who listens.
+  ip('-n', id, 'link', 'add', 'switch', 'type', 'bridge', 'mcast_snooping', '1', 'mcast_querier', '1', 'mcast_query_response_interval', '100', 'mcast_startup_query_interval', '100', 'mcast_startup_query_count', '30');
   ip('-n', id, 'link', 'set', 'switch', 'up');
   ip('link', 'set', network.hostInterface, 'netns', id);
   ip('-n', id, 'link', 'add', 'far0', 'type', 'veth', 'peer', 'name', 'near0', 'netns', far);
