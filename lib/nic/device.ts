@@ -37,6 +37,24 @@ export interface FrameSink {
    * @param segmentSize for a coalesced frame the payload size of each segment in it, else 0.
    */
   frame(bytes: Uint8Array, offset: number, length: number, flags: number, segmentSize: number): void;
+  /**
+   * As `frame`, for a long frame of which only the first `present` bytes are in memory yet. A sink without it is handed whole frames alone.
+   *
+   * @param rest what the others can be had from, once, until this returns.
+   */
+  longFrame?(bytes: Uint8Array, offset: number, present: number, length: number, flags: number, segmentSize: number, rest: FrameRest): void;
+}
+
+/** Where the bytes of a long frame are to go: all of them to one place of the device's, or some of them to places of the memory that it was opened with. */
+export interface FrameRest {
+  /** Brings the whole frame. Returns its offset in the memory, or -1 where it was lost. */
+  whole(): number;
+  /** Begins to say where bytes are to go: those from `offset` on, which is where they would lie if the frame were whole. */
+  from(offset: number): void;
+  /** The next `length` of them go to `offset` of the memory. At most `MAX_SPANS` times. */
+  into(offset: number, length: number): void;
+  /** Brings what was asked for. False where it was lost; the places may hold anything then. */
+  fetch(): boolean;
 }
 
 /** Counters of a device since it was opened, in frames unless said otherwise. */

@@ -22,6 +22,7 @@ const native = {
   getsockopt: bindCall('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
   ioctl: bindCall('ioctl', 'int', ['int', 'ulong', 'void *']),
   recv: bindCall('recv', 'long', ['int', 'void *', 'size_t', 'int']),
+  recvmsg: bindCall('recvmsg', 'long', ['int', 'void *', 'int']),
   sendmmsg: bindCall('sendmmsg', 'int', ['int', 'void *', 'uint32_t', 'int']),
   ppoll: bindCall('ppoll', 'int', ['void *', 'ulong', 'void *', 'void *']),
   mmap: bindCall('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']),
@@ -95,6 +96,7 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_DONTWAIT = 0x40;
+const MSG_TRUNC = 0x20;
 export const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_SNDBUF = 7;
@@ -153,6 +155,12 @@ export function ioctl(fd: number, request: number, argument: Pointer): number {
 /** Reads one frame without waiting. Returns its length or -errno. */
 export function recv(fd: number, address: number, length: number): number {
   const result = native.recv(fd, address, length, MSG_DONTWAIT);
+  return result < 0 ? -errno() : result;
+}
+
+/** Reads one frame to where the `msghdr` at `address` says, without waiting. Returns the frame's length, however much of it there was room for, or -errno. */
+export function recvmsg(fd: number, address: number): number {
+  const result = native.recvmsg(fd, address, MSG_DONTWAIT | MSG_TRUNC);
   return result < 0 ? -errno() : result;
 }
 

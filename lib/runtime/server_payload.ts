@@ -14,7 +14,7 @@
  *            └───────────┘   └───────────┘   └───────────┘
  * ```
  */
-import { MAX_SPANS } from '../nic/device.js';
+import { MAX_SPANS, type FrameRest } from '../nic/device.js';
 import { Tcb } from '../tcp/conn/tcb.js';
 import type { Payload, PayloadOutput } from '../tcp/payload.js';
 import { BlockPool } from './block_pool.js';
@@ -100,7 +100,7 @@ export class ServerPayload implements Payload {
 
   // ---- the receive stream: written here, read by the app thread
 
-  store(flow: number, position: number, source: Uint8Array, offset: number, length: number): boolean {
+  store(flow: number, position: number, source: Uint8Array, offset: number, length: number, rest: FrameRest | null): boolean {
     const flows = this.#flows;
     const r = flow * FLOW_WORDS;
     if (flows[r + RX_FIRST] === NONE && !this.#beginChain(r, flow)) return false;
@@ -110,14 +110,18 @@ export class ServerPayload implements Payload {
     let block = flows[r + (fromTail ? RX_TAIL : RX_FIRST)];
     let at = (position - flows[r + (fromTail ? RX_TAIL_AT : RX_FIRST_AT)]) | 0;
     for (; at >= BLOCK_BYTES; at -= BLOCK_BYTES) block = this.#chains[block];
+    if (rest !== null) rest.from(offset);
     while (length > 0) {
       const count = Math.min(length, BLOCK_BYTES - at);
-      copy(this.#bytes, this.#blockBase + (block << BLOCK_SHIFT) + at, source, offset, count);
+      const to = this.#blockBase + (block << BLOCK_SHIFT) + at;
+      if (rest === null) copy(this.#bytes, to, source, offset, count);
+      else rest.into(to, count);
       offset += count;
       length -= count;
       at = 0;
       if (length > 0) block = this.#chains[block];
     }
+    if (rest !== null && !rest.fetch()) return false;
     if (((end - flows[r + RX_HIGH]) | 0) > 0) flows[r + RX_HIGH] = end;
     return true;
   }

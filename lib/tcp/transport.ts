@@ -5,6 +5,8 @@
  * state have one form for both families.
  */
 
+import type { FrameRest } from '../nic/device.js';
+
 /** Word 2 of an IPv4-mapped address; words 0 and 1 are 0. */
 export const IPV4_MAPPED = 0x0000ffff;
 
@@ -23,6 +25,8 @@ export class Arrival {
   ecn = 0;
   /** Payload bytes of each segment where several were coalesced into this one, else 0. */
   segmentSize = 0;
+  /** Of a long segment the payload may not be in `bytes` yet: where it is to be had from, else null. */
+  rest: FrameRest | null = null;
 }
 
 /** Takes the TCP segments that are for this host, checksum good, in order of arrival. */

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { addressFilter } from '../../lib/nic/packet_filter.js';
 import type { AfPacketDevice } from '../../lib/nic/af_packet.js';
-import { type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
+import { type FrameRest, type FrameSink, MAX_SPANS, RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
 import { openDevice } from '../../lib/nic/open.js';
 import { Poller } from '../../lib/nic/syscalls.js';
 import {
@@ -178,6 +178,78 @@ t.test('a super-segment with 18 spans reaches the peer as one coalesced frame', 
   const [frame] = drainDevice(right.device);
   t.same([frame!.bytes.length, frame!.segmentSize, frame!.flags], [54 + 64_800, 1460, RX_CHECKSUM_VALID]);
   t.ok(frame!.bytes.subarray(54).equals(Buffer.from(left.memory.bytes.subarray(0, 64_800))));
+});
+
+/** What `LongSink` does with a frame. */
+type Wish = 'whole' | 'parts' | 'nothing' | 'too much' | 'twice';
+
+/** Has the bytes of long frames put where its wishes say, one a frame. */
+class LongSink implements FrameSink {
+  readonly got: (Buffer | null)[] = [];
+  readonly #memory: Uint8Array;
+  readonly #wishes: Wish[];
+
+  constructor(memory: Uint8Array, wishes: readonly Wish[]) {
+    this.#memory = memory;
+    this.#wishes = [...wishes];
+  }
+
+  frame(bytes: Uint8Array, offset: number, length: number): void {
+    this.got.push(Buffer.from(bytes.subarray(offset, offset + length)));
+  }
+
+  longFrame(bytes: Uint8Array, offset: number, present: number, length: number, _flags: number, _segmentSize: number, rest: FrameRest): void {
+    const head = bytes.slice(offset, offset + 1000);
+    const wish = this.#wishes.shift();
+    if (wish === 'whole' || wish === 'twice') {
+      const at = rest.whole();
+      this.got.push(at < 0 ? null : Buffer.from(bytes.subarray(at, at + length)));
+      if (wish === 'twice' && rest.whole() >= 0) throw new Error('it comes once');
+    } else if (wish === 'nothing') {
+      this.got.push(null);
+    } else {
+      // The parts behind the first 1000 bytes, in an order of places that is not theirs.
+      const behind = length - 1000 + (wish === 'too much' ? 1 : 0);
+      const middle = present >> 1;
+      rest.from(offset + 1000);
+      rest.into(500_000, middle);
+      rest.into(400_000, behind - middle);
+      const parts = [head, this.#memory.subarray(500_000, 500_000 + middle), this.#memory.subarray(400_000, 400_000 + behind - middle)];
+      this.got.push(rest.fetch() ? Buffer.concat(parts) : null);
+    }
+  }
+}
+
+t.test('of a frame that is longer than its slot the bytes go where they are wanted, or nowhere, and the next ones stay in step', needsRoot, async (t) => {
+  const net = network(t);
+  const { device, memory } = openEnd(t, net.left, OWN, { slotPacket: 2048 });
+  const right = openEnd(t, net.right, PEER);
+  const wishes: Wish[] = ['parts', 'whole', 'nothing', 'parts', 'too much', 'twice', 'parts'];
+  const sent: Buffer[] = [];
+  for (const [i] of wishes.entries()) {
+    // Every second one is a short one, which comes by the ring alone.
+    right.memory.bytes.set(pattern(60_000, i), 0);
+    const header = Buffer.alloc(54);
+    header.set(macBytes(net.leftMac), 0);
+    header.set([0x08, 0x00, 0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 6], 12);
+    header.writeUInt16BE(40 + 60_000 - i, 16);
+    header[46] = 0x50;
+    sendFrame(right.device, header, [[0, 60_000 - i]], 34, 1460);
+    right.device.flush();
+    sent.push(Buffer.concat([header, right.memory.bytes.subarray(0, 60_000 - i)]));
+    const short = testFrame(net.leftMac, i);
+    sendFrame(right.device, short);
+    right.device.flush();
+    sent.push(Buffer.from(short));
+  }
+  const sink = new LongSink(memory.bytes, wishes);
+  while (device.receive(sink, 3) > 0);
+  const lost = (i: number): boolean => i % 2 === 0 && ['nothing', 'too much'].includes(wishes[i / 2]!);
+  t.same(sink.got.map((frame) => frame?.length), sent.map((frame, i) => lost(i) ? undefined : frame.length));
+  // What the sender's kernel has put into the TCP checksum is its own affair.
+  const withoutChecksum = (frame: Buffer): Buffer => Buffer.concat([frame.subarray(0, 50), frame.subarray(52)]);
+  t.ok(sink.got.every((frame, i) => frame === null || withoutChecksum(frame).equals(withoutChecksum(sent[i]!))), 'byte for byte');
+  t.match(device.stats, { rxFrames: sent.length, rxDropped: 0 });
 });
 
 t.test('frames for other hosts and of other VLANs are passed over, an own link address is not', needsRoot, async (t) => {

@@ -95,7 +95,7 @@ function trim(core: Core, t: Tcb): boolean {
 function acceptInOrder(core: Core, t: Tcb): void {
   const segment = core.segment;
   const length = segment.textLength;
-  if (!core.payload.store(t.flow, t.received, segment.bytes, segment.textAt, length)) {
+  if (!core.payload.store(t.flow, t.received, segment.bytes, segment.textAt, length, segment.rest)) {
     core.stats[stat.RCV_DROP]++;
     segment.flags &= ~FIN;
     relieve(core, t);
@@ -137,7 +137,7 @@ function acceptOutOfOrder(core: Core, t: Tcb): void {
   const known = ranges.covers(t.ranges, start, end);
   if (!known && (roomForOne || ranges.touches(t.ranges, start, end))) {
     const position = (start - t.irs - 1) | 0;
-    if (core.payload.store(t.flow, position, segment.bytes, segment.textAt, segment.textLength)) {
+    if (core.payload.store(t.flow, position, segment.bytes, segment.textAt, segment.textLength, segment.rest)) {
       t.ranges = ranges.insert(t.ranges, start, end);
       t.rangeCount += ranges.change;
       core.stats[stat.OFO_QUEUE]++;

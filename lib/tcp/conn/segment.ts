@@ -24,6 +24,8 @@ export class Segment {
   /** Place of the text in `bytes`, and its length. */
   textAt = 0;
   textLength = 0;
+  /** As `Arrival.rest`. */
+  rest: Arrival['rest'] = null;
   /** ECN field of the IP header. */
   ecn = 0;
   /** Payload of one segment on the wire, where several were coalesced; else `textLength`. */
@@ -59,6 +61,7 @@ export class Segment {
     this.window = tcpWindow(bytes, at);
     this.textAt = at + header;
     this.textLength = arrival.length - header;
+    this.rest = arrival.rest;
     this.ecn = arrival.ecn;
     this.wireLength = arrival.segmentSize > 0 ? arrival.segmentSize : this.textLength;
     parseOptions(bytes, at, this.options);

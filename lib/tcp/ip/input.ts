@@ -191,6 +191,7 @@ export class Input {
     arrival.interfaceIndex = from.index;
     arrival.ecn = ipv4Tos(bytes, at) & 3;
     arrival.segmentSize = segmentSize;
+    arrival.rest = from.rest;
     this.transport.segment(arrival);
   }
 }

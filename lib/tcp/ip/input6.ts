@@ -2,7 +2,7 @@
  * Received IPv6 packets: the header, the extension headers as far as a host looks at them, fragments, and the protocol
  * above (RFC 8200).
  */
-import { RX_CHECKSUM_VALID } from '../../nic/device.js';
+import { RX_CHECKSUM_VALID, type FrameRest } from '../../nic/device.js';
 import { Arrival } from '../transport.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, isLinkLocal6, isMulticast6, isUnspecified6 } from '../wire/address.js';
@@ -37,6 +37,8 @@ export class Packet6 {
   at = 0;
   end = 0;
   interfaceIndex = 0;
+  /** As `Arrival.rest`. */
+  rest: FrameRest | null = null;
   /** The destination is a group. */
   toGroup = false;
   /** It came by a link from an address of this host's own: of what another station sends so only its claim to it counts. */
@@ -104,6 +106,7 @@ export class Input6 {
     packet6.at = at;
     packet6.end = at + IPV6_HEADER + ipv6PayloadLength(bytes, at);
     packet6.interfaceIndex = from.index;
+    packet6.rest = from.rest;
     packet6.toGroup = isMulticast6(words, ADDRESS_WORDS);
     packet6.fragmented = false;
     packet6.answerable = from.answers;
@@ -295,6 +298,7 @@ export class Input6 {
     arrival.interfaceIndex = packet6.interfaceIndex;
     arrival.ecn = ipv6TrafficClass(bytes, packet6.at) & 3;
     arrival.segmentSize = this.segmentSize;
+    arrival.rest = packet6.rest;
     this.transport.segment(arrival);
   }
 }

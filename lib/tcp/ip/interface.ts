@@ -1,11 +1,12 @@
 /**
  * One interface: a device, and the link layer on it. Takes the frames of the device apart as far as the IP packet.
  */
-import type { Device, FrameSink } from '../../nic/device.js';
+import { RX_CHECKSUM_VALID, type Device, type FrameRest, type FrameSink } from '../../nic/device.js';
 import {
   ETHERNET_DESTINATION, ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, ethernetType, isGroupMac, sameMac,
 } from '../wire/ethernet.js';
-import { IPV4_MAX } from '../wire/ipv4.js';
+import { FRAGMENT_OFFSET, IPV4_MAX, MORE_FRAGMENTS, PROTOCOL_TCP, ipv4Fragment, ipv4Protocol } from '../wire/ipv4.js';
+import { IPV6_MTU_MIN, ipv6NextHeader } from '../wire/ipv6.js';
 import type { Arp } from './arp.js';
 import type { HostLink } from './host_link.js';
 import type { Input } from './input.js';
@@ -23,6 +24,9 @@ export interface Links {
   /** Its IPv4 address, where there is ARP. */
   readonly own: OwnAddress | null;
 }
+
+/** Bytes of a frame within which all headers lie, and what an ICMP error would quote of it. */
+const LOOKED_AT = ETHERNET_HEADER + IPV6_MTU_MIN;
 
 export class Interface implements FrameSink {
   readonly index: number;
@@ -62,6 +66,8 @@ export class Interface implements FrameSink {
   private readonly input: Input;
   private readonly input6: Input6;
   private readonly stats: IpStats;
+  /** Where the payload of the frame at hand is to be had from, where it is not in memory yet; else null. */
+  rest: FrameRest | null = null;
   /** The time of the turn, in µs. */
   private now = 0;
 
@@ -100,6 +106,18 @@ export class Interface implements FrameSink {
     return this.device.receive(this, budget);
   }
 
+  /** A long frame: its payload is left where it is for TCP to fetch, where nothing else has to look at it. */
+  longFrame(bytes: Uint8Array, offset: number, present: number, length: number, flags: number, segmentSize: number, rest: FrameRest): void {
+    if (present >= LOOKED_AT && (flags & RX_CHECKSUM_VALID) !== 0 && isTcp(bytes, offset, this.ethernet)) {
+      this.rest = rest;
+      this.frame(bytes, offset, length, flags, segmentSize);
+      this.rest = null;
+      return;
+    }
+    const at = rest.whole();
+    if (at >= 0) this.frame(bytes, at, length, flags, segmentSize);
+  }
+
   frame(bytes: Uint8Array, offset: number, length: number, flags: number, segmentSize: number): void {
     if (!this.ethernet) {
       if (length > 0 && bytes[offset]! >>> 4 === 6) this.input6.packet(this, bytes, offset, length, flags, segmentSize, false, this.now);
@@ -127,4 +145,11 @@ export class Interface implements FrameSink {
     else if (type === TYPE_ARP && this.arp !== null) this.arp.receive(bytes, at, left, toGroup, this.now);
     else this.stats.LinkInUnknownTypes++;
   }
+}
+
+/** True where a frame carries TCP right behind its IP header, and all of an IP packet. */
+function isTcp(bytes: Uint8Array, offset: number, ethernet: boolean): boolean {
+  const at = ethernet ? offset + ETHERNET_HEADER : offset;
+  if (bytes[at]! >>> 4 === 4) return ipv4Protocol(bytes, at) === PROTOCOL_TCP && (ipv4Fragment(bytes, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) === 0;
+  return bytes[at]! >>> 4 === 6 && ipv6NextHeader(bytes, at) === PROTOCOL_TCP;
 }

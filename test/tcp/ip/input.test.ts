@@ -9,7 +9,8 @@ import { checkIcmp, emitIcmp, finishIcmp } from '../../../lib/tcp/wire/icmp.js';
 import { checkIPv4, emitIPv4, ipv4Destination, ipv4Source } from '../../../lib/tcp/wire/ipv4.js';
 import { emitTcp } from '../../../lib/tcp/wire/tcp.js';
 import { randomOf } from '../../support/random.js';
-import { ALL_MAC, FAR, Host, OTHER_MAC, OWN, PEER, PEER_MAC, arp, ethernet, packet, segment, wordsOf } from './network.js';
+import { ALL_MAC, FAR, FakeRest, Host, OTHER_MAC, OWN, PEER, PEER_MAC, arp, ethernet, packet, segment, wordsOf } from './network.js';
+import { packet6, ready6, segment6, tcp6 } from './network6.js';
 
 const IP = 14;
 
@@ -55,6 +56,37 @@ t.test('a coalesced frame of 64 KB passes whole, its checksum not looked at wher
   t.match(host.transport.segments[0], { segmentSize: 1448 });
   t.equal(host.transport.segments[0]!.bytes.length, 65515);
   t.match(counted(host), { TcpInErrs: 1, TcpInCsumErrors: 1 });
+});
+
+t.test('of a long frame the payload of TCP is left to TCP, and anything else is brought at once', async (t) => {
+  const host = ready6({ capabilities: { rxCoalescing: true } });
+  const receive = (bytes: Uint8Array, { present = 2000, flags = RX_CHECKSUM_VALID, lost = false } = {}): FakeRest => {
+    const rest = new FakeRest(present, lost);
+    host.transport.segments.length = 0;
+    host.device.waiting.push({ bytes, flags, segmentSize: 1448, rest });
+    host.ip.receive(host.now, 1);
+    return rest;
+  };
+  for (const [frame, length] of [[segment(30_000), 30_020], [segment6(30_000), 30_020]] as const) {
+    const rest = receive(frame);
+    t.notOk(rest.brought);
+    t.equal(host.transport.segments[0]!.rest, rest);
+    t.equal(host.transport.segments[0]!.bytes.length, length);
+    t.same(host.transport.segments[0]!.bytes.subarray(0, 16), frame.slice(frame.length - length).subarray(0, 16));
+    t.ok(receive(frame, { flags: 0 }).brought, 'its checksum is to be looked at');
+    t.match(host.transport.segments, [{ rest: null }]);
+    t.ok(receive(frame, { present: 200 }).brought, 'too little of it is there');
+    t.match(host.transport.segments, [{ rest: null }]);
+    t.ok(receive(frame, { flags: 0, lost: true }).brought);
+    t.same(host.transport.segments, []);
+  }
+  host.receive(segment(5));
+  t.match(host.transport.segments, [{ rest: null }], 'the next frame is another one');
+  const fragment = segment(30_000);
+  fragment[IP + 6] = 0x20;
+  const extended = packet6(60, Uint8Array.from([6, 0, 1, 4, 0, 0, 0, 0, ...tcp6(3000)]));
+  for (const frame of [mend(fragment), ethernet(TYPE_IPV4, packet(17, new Uint8Array(3000))), extended]) t.ok(receive(frame).brought);
+  t.match(host.transport.segments, [{ rest: null }], 'TCP behind an extension header');
 });
 
 t.test('frames that are not for this station, or not of a type that it knows', async (t) => {

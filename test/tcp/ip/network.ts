@@ -1,6 +1,6 @@
 /** What the tests of IP share: a device that the test plays the link of, a transport that notes what it is told, frames. */
 import { TX_ROOM } from '../../../lib/nic/device.js';
-import type { Device, DeviceCapabilities, DeviceStats, FrameSink, HostNetwork } from '../../../lib/nic/device.js';
+import type { Device, DeviceCapabilities, DeviceStats, FrameRest, FrameSink, HostNetwork } from '../../../lib/nic/device.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
 import type { InterfaceConfig } from '../../../lib/tcp/ip/interface_config.js';
 import type { PortsInUse } from '../../../lib/tcp/ip/input.js';
@@ -31,13 +31,44 @@ export interface Sent {
   segmentSize: number;
 }
 
+/** The rest of a frame of which only so many bytes are there at first. */
+export class FakeRest implements FrameRest {
+  /** Somebody had the whole frame brought. */
+  brought = false;
+  readonly present: number;
+  readonly #lost: boolean;
+  #ring: Uint8Array = new Uint8Array(0);
+  #frame: Uint8Array = new Uint8Array(0);
+
+  constructor(present: number, lost = false) {
+    this.present = present;
+    this.#lost = lost;
+  }
+
+  begin(ring: Uint8Array, frame: Uint8Array): void {
+    this.#ring = ring;
+    this.#frame = frame;
+  }
+
+  whole(): number {
+    this.brought = true;
+    if (this.#lost) return -1;
+    this.#ring.set(this.#frame, 3);
+    return 3;
+  }
+
+  from(): void {}
+  into(): void {}
+  fetch(): boolean { return false; }
+}
+
 /** A device whose link is two lists: what waits to be received, and what was sent. */
 export class FakeDevice implements Device {
   readonly capabilities: DeviceCapabilities;
   readonly stats: DeviceStats = { rxFrames: 0, rxBytes: 0, rxDropped: 0, txFrames: 0, txBytes: 0, txDropped: 0 };
   readonly fd = -1;
   readonly tx: Uint8Array;
-  readonly waiting: { bytes: Uint8Array; flags: number; segmentSize: number }[] = [];
+  readonly waiting: { bytes: Uint8Array; flags: number; segmentSize: number; rest?: FakeRest }[] = [];
   /** Frames that were flushed. */
   readonly sent: Sent[] = [];
   /** Frames that one batch holds. */
@@ -61,9 +92,15 @@ export class FakeDevice implements Device {
   receive(sink: FrameSink, budget: number): number {
     let taken = 0;
     for (; taken < budget && this.waiting.length > 0; taken++) {
-      const { bytes, flags, segmentSize } = this.waiting.shift()!;
+      const { bytes, flags, segmentSize, rest } = this.waiting.shift()!;
       // In the midst of other bytes, as frames lie in a ring.
       const ring = new Uint8Array(bytes.length + 10).fill(0xee);
+      if (rest !== undefined) {
+        ring.set(bytes.subarray(0, rest.present), 3);
+        rest.begin(ring, bytes);
+        sink.longFrame!(ring, 3, rest.present, bytes.length, flags, segmentSize, rest);
+        continue;
+      }
       ring.set(bytes, 3);
       sink.frame(ring, 3, bytes.length, flags, segmentSize);
     }
@@ -116,6 +153,7 @@ export interface SeenSegment {
   ecn: number;
   segmentSize: number;
   interfaceIndex: number;
+  rest: FrameRest | null;
 }
 
 export interface SeenError {
@@ -144,6 +182,7 @@ export class FakeTransport implements TransportSink {
       ecn: arrival.ecn,
       segmentSize: arrival.segmentSize,
       interfaceIndex: arrival.interfaceIndex,
+      rest: arrival.rest,
     });
   }
 
