@@ -13,6 +13,9 @@ import { QueueConsumer, QueueProducer } from './queue.js';
 
 /** Completions taken before the event loop gets its turn. */
 const BATCH = 256;
+/** Where their callbacks take long it gets it sooner, for what they write leaves then: after so many ms, at which it looks after so many completions. */
+const SLICE_MS = 1;
+const LOOK = 8;
 
 /** What has something to tell that no completion brings. */
 export interface Called {
@@ -178,9 +181,13 @@ export class AppChannel {
   /** Takes a batch of completions. Returns how many there were. */
   take(): number {
     const completions = this.#completions;
-    const count = Math.min(completions.available(), BATCH);
+    let count = Math.min(completions.available(), BATCH);
+    const until = count > LOOK ? performance.now() + SLICE_MS : 0;
     try {
-      for (let i = 0; i < count; i++) this.#completion(completions.take());
+      for (let i = 0; i < count; i++) {
+        this.#completion(completions.take());
+        if (i % LOOK === LOOK - 1 && performance.now() >= until) count = i + 1;
+      }
     } finally {
       if (count > 0) completions.release();
     }

@@ -57,6 +57,34 @@ t.test('an app that stops listening when its own client is connected has the con
   turns.end();
 });
 
+t.test('callbacks that take long leave room for what they have written to be sent', async (t) => {
+  const turns = new Turns();
+  const [server, client] = [turns.attach(), turns.attach()];
+  const accepting = new Accepting();
+  server.listen({ host: null, port: 0, backlog: 511 }, accepting);
+  await turns.until(() => accepting.port > 0);
+  const near = Array.from({ length: 30 }, () => connect(client, accepting.port));
+  t.ok(await turns.until(() => accepting.accepted.length === 30 && near.every(({ events }) => events.includes('connect'))));
+  const tell = (): void => {
+    for (const { flow } of near) flow!.write(Buffer.of(1), 0, 1);
+    client.poll();
+    for (let i = 0; i < 10; i++) turns.turn();
+  };
+  tell();
+  t.equal(server.pump(), 30, 'those that take no time come at once');
+  for (const { flow } of accepting.accepted) {
+    flow!.handler!.onReadable = (): void => {
+      for (const until = performance.now() + 1; performance.now() < until; );
+      flow!.read();
+    };
+  }
+  tell();
+  const batches = [];
+  for (let taken = server.pump(); taken > 0; taken = server.pump()) batches.push(taken);
+  t.strictSame(batches, [8, 8, 8, 6]);
+  turns.end();
+});
+
 t.test('an app that does not read holds its peer back, and bounded memory', async (t) => {
   const turns = new Turns({}, 1 << 20);
   const [server, client] = [turns.attach(), turns.attach()];
