@@ -75,8 +75,11 @@ async function sweep(settings: Settings, network: Network, side: Side, kernelPea
     const count = connections ?? CONNECTIONS;
     const load = await ManyLoad.open(network, count, placement.client);
     try {
-      const under = (rate: number, seconds = duration): Promise<OverloadSample> => measure(server, load, rate, count, seconds);
-      if (warmup > 0) await under(0, warmup);
+      // Each load takes ways of its own through the code: each is warmed up with itself.
+      const under = async (rate: number): Promise<OverloadSample> => {
+        if (warmup > 0) await measure(server, load, rate, count, warmup);
+        return measure(server, load, rate, count, duration);
+      };
       const closed = await under(0);
       const reference = Number.isNaN(kernelPeak) ? closed.perSecond : kernelPeak;
       const found = new Map([['closed', closed]]);
