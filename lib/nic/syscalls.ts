@@ -40,6 +40,7 @@ const native = {
   schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'void *']),
   sysconf: bindCall('sysconf', 'long', ['int']),
   syscall: bindCall('syscall', 'long', ['long', 'long', 'long', 'long']),
+  futex: bindCall('syscall', 'long', ['long', 'uintptr_t', 'long', 'long', 'void *']),
 };
 
 function loadLibc(): LibraryHandle {
@@ -303,6 +304,24 @@ export class Poller {
   #clearError(i: number): void {
     if (!clearSocketError(this.#entries[2 * i]!)) this.#entries[2 * i] = -1;
   }
+}
+
+const SYS_FUTEX = process.arch === 'x64' ? 202 : 98;
+const FUTEX_WAIT_PRIVATE = 128;
+const FUTEX_WAKE_PRIVATE = 129;
+/** struct timespec, as words. */
+const futexTimeout = new Uint32Array(4);
+
+/** Sleeps until the word at `address` is woken, for `us` at most; not at all where it is another one than `value`. It may end early. */
+export function futexWait(address: number, value: number, us: number): void {
+  futexTimeout[0] = Math.floor(us / 1e6);
+  futexTimeout[2] = Math.floor((us % 1e6) * 1000);
+  native.futex(SYS_FUTEX, address, FUTEX_WAIT_PRIVATE, value, futexTimeout);
+}
+
+/** Wakes the thread that sleeps on the word at `address`. */
+export function futexWake(address: number): void {
+  native.futex(SYS_FUTEX, address, FUTEX_WAKE_PRIVATE, 1, null);
 }
 
 // --- memory

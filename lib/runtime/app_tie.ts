@@ -5,7 +5,8 @@
  * sleeps it looks again for a few turns of its event loop, because a wake-up costs more than a look. The sleep is
  * `Atomics.waitAsync`: the event loop goes on with everything else.
  */
-import { ringServer } from './doorbell.js';
+import { ThreadSleep, ringServer } from './doorbell.js';
+import { APP_LOOP_SLEEPS } from './layout.js';
 
 /** Turns of the event loop in which the thread looks again before it sleeps. */
 const LOOKS = 2;
@@ -53,6 +54,7 @@ export function tieTo(memory: SharedArrayBuffer, servers: readonly Int32Array[],
 class ThreadTie implements ServerTie {
   readonly #servers: readonly Int32Array[];
   readonly #words: Int32Array;
+  readonly #threadSleep: ThreadSleep;
   readonly #sleepAt: number;
   readonly #port: Pumped;
   #looks = 0;
@@ -69,6 +71,7 @@ class ThreadTie implements ServerTie {
   constructor(servers: readonly Int32Array[], sleepAt: number, port: Pumped) {
     this.#servers = servers;
     this.#words = servers[0];
+    this.#threadSleep = new ThreadSleep(servers[0], sleepAt);
     this.#sleepAt = sleepAt;
     this.#port = port;
   }
@@ -91,12 +94,7 @@ class ThreadTie implements ServerTie {
   advance(): void {}
 
   block(ms: number): boolean {
-    const words = this.#words;
-    // The word says so already where the event loop sleeps, too; then it stays like that for the event loop's sake.
-    const before = Atomics.exchange(words, this.#sleepAt, 1);
-    const timedOut = this.#port.isQuiet && Atomics.wait(words, this.#sleepAt, 1, ms) === 'timed-out';
-    if (before === 0) Atomics.store(words, this.#sleepAt, 0);
-    return timedOut;
+    return this.#threadSleep.sleep(this.#port, ms);
   }
 
   /** Takes a batch; then looks again, goes on, or sleeps. */
@@ -121,13 +119,13 @@ class ThreadTie implements ServerTie {
   #sleep(): void {
     this.#looks = 0;
     if (this.#asleep) return;
-    Atomics.store(this.#words, this.#sleepAt, 1);
+    Atomics.store(this.#words, this.#sleepAt, APP_LOOP_SLEEPS);
     if (!this.#port.isQuiet) {
       Atomics.store(this.#words, this.#sleepAt, 0);
       if (this.#port.alive) this.pumpSoon();
       return;
     }
-    const wait = Atomics.waitAsync(this.#words, this.#sleepAt, 1);
+    const wait = Atomics.waitAsync(this.#words, this.#sleepAt, APP_LOOP_SLEEPS);
     this.#asleep = wait.async;
     if (wait.async) void wait.value.then(this.#onWake);
     else this.pumpSoon();

@@ -20,7 +20,7 @@ const LINE = 16;
 const PAGE_BYTES = 4096;
 
 /** First word: layout version, so that a handle of another build is refused. Writer: the thread that makes the memory. */
-export const LAYOUT_VERSION = 0x74630002;
+export const LAYOUT_VERSION = 0x74630003;
 
 // Control words.
 export const CTRL_VERSION = 0;
@@ -72,7 +72,7 @@ export const CH_STATE = 0;
 export const CH_TID = 1;
 /** VIOLATION_* where the TCP server ended the channel. Writer: TCP server, before CHANNEL_FAILED. */
 export const CH_VIOLATION = 2;
-/** 1: the app thread sleeps and wants a notify on this very word. Writer: app thread sets it, the TCP server clears it by compare-exchange. */
+/** APP_* where the app thread sleeps and wants to be woken on this very word. Writer: app thread sets it, the TCP server clears it by compare-exchange. */
 export const CH_SLEEP = 1 * LINE;
 /** Position behind the last published submission. Writer: app thread. */
 export const CH_SUBMIT_HEAD = 2 * LINE;
@@ -93,6 +93,12 @@ export const CHANNEL_ATTACHED = 2;
 export const CHANNEL_LEFT = 3;
 /** The TCP server ended it: the app thread broke the rules of the queues. Writer: TCP server. */
 export const CHANNEL_FAILED = 4;
+
+// Bits of CH_SLEEP.
+/** Its event loop sleeps, in `Atomics.waitAsync`. */
+export const APP_LOOP_SLEEPS = 1;
+/** The thread itself sleeps, in a futex. */
+export const APP_BLOCKED = 2;
 
 /** Entries of a submission or completion queue: a power of two. */
 export const QUEUE_ENTRIES = 4096;

@@ -10,7 +10,7 @@ import t from 'tap';
 import { TcpServer, net } from '../../lib/index.js';
 import { MemNet, POISON } from '../../lib/memnet.js';
 import type { MemNetEvents, MemNetFlow, MemNetListener, MemNetOptions } from '../../lib/memnet.js';
-import { BLOCK_BYTES } from '../../lib/runtime/layout.js';
+import { APP_BLOCKED, BLOCK_BYTES, CH_SLEEP, Layout } from '../../lib/runtime/layout.js';
 import { Turns } from '../support/turns.js';
 
 const MiB = 1 << 20;
@@ -426,4 +426,23 @@ t.test('a thread that waits itself', { timeout: 60_000 }, async (t) => {
   t.equal(ended, null);
   t.throws(() => new MemNet(), { code: 'ERR_TCP_SERVER_CLOSED' });
   await worker.terminate();
+});
+
+t.test('a thread that waits without a bound is ended by worker.terminate()', { timeout: 60_000 }, async (t) => {
+  const tcp = await TcpServer.start({ device: 'loopback' });
+  t.teardown(() => tcp.close());
+  const program = `
+    const { workerData, parentPort } = require('node:worker_threads');
+    import(workerData.memnet).then(({ MemNet }) => {
+      const memnet = new MemNet({ handle: workerData.handle });
+      parentPort.postMessage('waits');
+      memnet.wait(Infinity);
+    });`;
+  const words = new Int32Array(tcp.handle.memory);
+  const layout = new Layout(tcp.handle.sizes);
+  const sleepWords = Array.from({ length: layout.sizes.maxApps }, (_, channel) => layout.channelBase(channel) + CH_SLEEP);
+  const worker = new Worker(program, { eval: true, workerData: { memnet: new URL('../../lib/memnet.js', import.meta.url).href, handle: tcp.handle } });
+  await once(worker, 'message');
+  while (!sleepWords.some((at) => (Atomics.load(words, at) & APP_BLOCKED) !== 0)) await new Promise(setImmediate);
+  t.equal(await worker.terminate(), 1);
 });

@@ -1,8 +1,8 @@
 /** Queues and doorbells: a queue against an array, every interleaving of park and notify, and real threads under stress. */
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { ringApp } from '../../lib/runtime/doorbell.js';
-import { ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
+import { ringApp, ThreadSleep } from '../../lib/runtime/doorbell.js';
+import { APP_BLOCKED, APP_LOOP_SLEEPS, ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
 import { QueueConsumer, QueueProducer } from '../../lib/runtime/queue.js';
 import { randomOf } from '../support/random.js';
 
@@ -128,17 +128,36 @@ t.test('no interleaving of a sleeper and a producer loses a wake-up', async (t) 
   t.equal(cases, 256);
 });
 
-t.test('two threads pass a million entries, both falling asleep again and again', async (t) => {
-  const words = new Int32Array(new SharedArrayBuffer((64 + QUEUE_ENTRIES * ENTRY_WORDS) * 4));
-  const here = import.meta.url;
-  const code = (role: string): string => `import(${JSON.stringify(new URL('./queue_stress.js', here).href)}).then((m) => m.${role}())`;
-  const run = (role: string): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(code(role), { eval: true, workerData: { words, count: 1_000_000 } });
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
-  const [sent, taken] = await Promise.all([run('produce'), run('consume')]);
-  t.equal(sent, 1_000_000);
-  t.equal(taken, 1_000_000, 'all of them, in order');
+for (const inFutex of [false, true]) {
+  t.test(`two threads pass a million entries, both falling asleep again and again, ${inFutex ? 'in a futex' : 'in Atomics.wait'}`, async (t) => {
+    const words = new Int32Array(new SharedArrayBuffer((64 + QUEUE_ENTRIES * ENTRY_WORDS) * 4));
+    const here = import.meta.url;
+    const code = (role: string): string => `import(${JSON.stringify(new URL('./queue_stress.js', here).href)}).then((m) => m.${role}())`;
+    const run = (role: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker(code(role), { eval: true, workerData: { words, count: 1_000_000, inFutex } });
+        worker.once('message', resolve);
+        worker.once('error', reject);
+      });
+    const [sent, taken] = await Promise.all([run('produce'), run('consume')]);
+    t.equal(sent, 1_000_000);
+    t.equal(taken, 1_000_000, 'all of them, in order');
+  });
+}
+
+t.test('a thread that sleeps itself while its event loop does, too: whoever rings wakes both, and otherwise the event loop sleeps on', async (t) => {
+  const words = new Int32Array(new SharedArrayBuffer(64));
+  const asleep = new ThreadSleep(words, 3);
+  words[3] = APP_LOOP_SLEEPS;
+  t.ok(asleep.sleep({ isQuiet: true }, 1), 'the time is over');
+  t.equal(words[3], APP_LOOP_SLEEPS);
+  t.notOk(asleep.sleep({ isQuiet: false }, 60_000), 'there is something to take');
+  t.equal(words[3], APP_LOOP_SLEEPS);
+  t.notOk(asleep.sleep({ get isQuiet() { return ringApp(words, 3); } }, 60_000), 'it is rung for between its look and its sleep');
+  t.equal(words[3], 0);
+  const loop = Atomics.waitAsync(words, 3, 0);
+  words[3] = APP_LOOP_SLEEPS | APP_BLOCKED;
+  t.ok(ringApp(words, 3));
+  t.equal(await loop.value, 'ok');
+  t.notOk(ringApp(words, 3), 'it is awake');
 });

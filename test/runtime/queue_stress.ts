@@ -1,6 +1,6 @@
 /** The two threads of the stress test of queue.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ringApp } from '../../lib/runtime/doorbell.js';
+import { ringApp, ThreadSleep } from '../../lib/runtime/doorbell.js';
 import { QueueConsumer, QueueProducer } from '../../lib/runtime/queue.js';
 
 const HEAD = 0;
@@ -9,10 +9,16 @@ const PRODUCER_SLEEP = 32;
 const CONSUMER_SLEEP = 48;
 const ENTRIES = 64;
 
-const { words, count } = (workerData ?? {}) as { words: Int32Array; count: number };
+const { words, count, inFutex } = (workerData ?? {}) as { words: Int32Array; count: number; inFutex: boolean };
+const sleeps = new Map<number, ThreadSleep>();
 
 /** Sleeps on `sleepAt` unless `ready` says that there is something to do; the order of doorbell.ts. */
 function sleep(sleepAt: number, ready: () => boolean): void {
+  if (inFutex) {
+    if (!sleeps.has(sleepAt)) sleeps.set(sleepAt, new ThreadSleep(words, sleepAt));
+    sleeps.get(sleepAt)!.sleep({ get isQuiet() { return !ready(); } }, 60_000);
+    return;
+  }
   Atomics.store(words, sleepAt, 1);
   if (!ready()) Atomics.wait(words, sleepAt, 1);
   Atomics.store(words, sleepAt, 0);
