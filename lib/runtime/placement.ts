@@ -1,9 +1,9 @@
 /**
  * Which thread the TCP server runs in, on which CPU, and whether it spins.
  *
- * A TCP server that spins on a CPU that somebody else needs takes more than it gives: it may spin only where it has a CPU
- * to itself. With fewer than four CPUs the app threads and whatever else the machine does need them all, so there it is not
- * pinned unless asked, and sleeps as soon as nothing is left to do.
+ * With fewer than four CPUs the app threads and whatever else the machine does need them all, so there it is not pinned unless asked. A TCP
+ * server that spins on a CPU that an app thread needs takes more than it gives: where it has none to itself it may spin only while all
+ * of them sleep. Whoever else wants the CPU is let in by the kernel, as ever.
  */
 import { canWatchDescriptors } from '../nic/event_loop.js';
 import { getAffinity, setAffinity } from '../nic/syscalls.js';
@@ -18,6 +18,8 @@ export interface Placement {
   /** The CPU that the thread is pinned to, or -1. */
   readonly cpu: number;
   readonly spin: Spin;
+  /** App threads may want the CPU that it spins on: it is left to them while they are at work. */
+  readonly shares: boolean;
 }
 
 /** Which thread is to run the TCP server that the calling thread starts. @throws Error where it cannot be the one that was asked for. */
@@ -47,7 +49,8 @@ export function place(config: Pick<ServerConfig, 'cpu' | 'servers' | 'spinUs'>):
   const cpus = cpusFor(config, allowed);
   if (cpus.length > 0) setAffinity(cpus);
   const { spinUs, servers } = config;
+  const isGiven = typeof spinUs === 'number';
   const alone = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN && cpus.length >= servers;
-  const spin = typeof spinUs === 'number' ? new Spin(spinUs, false) : new Spin(alone ? SPIN_US : 0, true);
-  return { cpu: cpus.length === 1 ? cpus[0] : -1, spin };
+  const spin = isGiven ? new Spin(spinUs, false) : new Spin(SPIN_US, true);
+  return { cpu: cpus.length === 1 ? cpus[0] : -1, spin, shares: !isGiven && !alone };
 }

@@ -105,6 +105,12 @@ export class ServerApps {
     }
   }
 
+  /** True where no app thread is at work. */
+  get asleep(): boolean {
+    for (let i = 0; i < this.#active.length; i++) if (!this.#active[i].left && !this.#active[i].asleep) return false;
+    return true;
+  }
+
   /** Tells every app thread what it has not been told yet, as far as its queue has room. */
   publish(): void {
     for (let i = this.#active.length - 1; i >= 0; i--) {

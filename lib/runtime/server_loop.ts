@@ -33,6 +33,8 @@ export interface LoopSetting {
   readonly descriptors: readonly number[];
   /** Whether to look for work before a sleep. */
   readonly spin: Spin;
+  /** App threads may want the same CPU: it looks only while they sleep. */
+  readonly shares: boolean;
   /** µs of the next event inside a device (a delayed frame), Infinity for none. */
   deviceEvent(): number;
   /** Wakes the app threads that sleep. */
@@ -78,7 +80,7 @@ export class ServerLoop {
         busy += then - now;
         words[CTRL_BUSY] = busy | 0;
         now = then;
-      } else if (words[CTRL_CROWDED] === 0 && spin.again(now)) {
+      } else if (words[CTRL_CROWDED] === 0 && (!this.#setting.shares || this.#apps.asleep) && spin.again(now)) {
         now = then;
       } else {
         this.sleep(this.wakeAt(then) - then);

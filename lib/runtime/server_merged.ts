@@ -23,7 +23,7 @@ import { OpenServer } from './server_open.js';
 import type { ServerHost } from './hosts.js';
 
 /** A thread that the app has; nobody moves or pins it. */
-const APP_THREAD: Placement = { cpu: -1, spin: new Spin(0, false) };
+const APP_THREAD: Placement = { cpu: -1, spin: new Spin(0, false), shares: true };
 /** Longest wait for frames while addresses are settled, ms. */
 const SETTLING_WAIT_MS = 10;
 

@@ -166,6 +166,7 @@ export class OpenServer {
     const loop = new ServerLoop(words, this.#stack, apps, {
       descriptors,
       spin: placement.spin,
+      shares: placement.shares,
       deviceEvent: () => this.#deviceEvent(),
       ringEveryApp: () => ringEveryApp(this.#bells, this.#layout),
       addressesChanged: () => onAddresses(this.addresses),
