@@ -88,7 +88,12 @@ export class ServerUnderTest extends Program {
     await network.setKernelOwnsAddress(setting.side === 'kernel' || setting.place?.beside === true);
     await network.setHostChecksums(setting.place?.checksums === true);
     const server = new ServerUnderTest(commandOf(settings, network, setting));
-    server.threads = await server.answer<ServerReady>();
+    try {
+      server.threads = await server.answer<ServerReady>();
+    } catch (error) {
+      await server.end();
+      throw error;
+    }
     return server;
   }
 

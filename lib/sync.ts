@@ -14,7 +14,7 @@
  * }
  * ```
  *
- * A call blocks the thread in `Atomics.wait`, its timers and its other sockets with it: made for a worker, or for a program that has nothing
+ * A call puts the thread to sleep, its timers and its other sockets with it: made for a worker, or for a program that has nothing
  * else to do. What other faces have asked for in the same thread leaves by its event loop, and two ends of a connection may wait for each other
  * without end. Where the TCP server runs in this thread (`thread: 'app'`), a call that waits makes its turns.
  *

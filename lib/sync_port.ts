@@ -1,4 +1,4 @@
-/** A thread's channel for its blocking sockets, and how a call of theirs waits: by the clock, in `Atomics.wait`. */
+/** A thread's channel for its blocking sockets, and how a call of theirs waits: by the clock, asleep. */
 import { TcpServerError, invalidType, outOfRange, serverEnded } from './errors.js';
 import type { AppPort } from './runtime/app_port.js';
 import { openPortOrStart } from './server.js';
