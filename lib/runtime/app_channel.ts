@@ -181,18 +181,20 @@ export class AppChannel {
   /** Takes a batch of completions. Returns how many there were. */
   take(): number {
     const completions = this.#completions;
-    let count = Math.min(completions.available(), BATCH);
-    const until = count > LOOK ? performance.now() + SLICE_MS : 0;
+    const most = Math.min(completions.available(), BATCH);
+    const until = most > LOOK ? performance.now() + SLICE_MS : 0;
+    let taken = 0;
     try {
-      for (let i = 0; i < count; i++) {
+      while (taken < most) {
+        taken++;
         this.#completion(completions.take());
-        if (i % LOOK === LOOK - 1 && performance.now() >= until) count = i + 1;
+        if (taken % LOOK === 0 && performance.now() >= until) break;
       }
     } finally {
-      if (count > 0) completions.release();
+      if (taken > 0) completions.release();
     }
-    if (count > 0 && this.#starved.length > 0) this.#feed();
-    return count;
+    if (taken > 0 && this.#starved.length > 0) this.#feed();
+    return taken;
   }
 
   #completion(at: number): void {
