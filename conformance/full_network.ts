@@ -6,8 +6,8 @@ import { checkOptions } from '../lib/options.js';
 import type { AppFlow } from '../lib/runtime/app_api.js';
 import type { AppChannel } from '../lib/runtime/app_channel.js';
 import type { ChannelFlow } from '../lib/runtime/app_flow.js';
-import { ringApp, ringServer } from '../lib/runtime/doorbell.js';
-import { CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CTRL_SLEEP, Layout, SLEEP_AWAKE } from '../lib/runtime/layout.js';
+import { ringApp, ringServer, sleepWord } from '../lib/runtime/doorbell.js';
+import { CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CTRL_SLEEP, Layout, SLEEP_AWAKE } from '../lib/runtime/layout.js';
 import { startServer } from '../lib/runtime/supervisor.js';
 import type { RunningServer } from '../lib/runtime/supervisor.js';
 import { ExchangePeer } from '../lib/nic/exchange.js';
@@ -124,7 +124,7 @@ export class FullNetwork implements Network {
     do {
       // Also what is not urgent is looked at.
       ringServer(this.#words);
-      ringApp(this.#words, this.#channel + CH_SLEEP);
+      ringApp(sleepWord(this.#words, this.#channel));
       await new Promise((resolve) => setImmediate(resolve));
       this.#takePackets();
     } while (!this.#atRest && performance.now() < until);

@@ -8,7 +8,7 @@
  */
 import { endianness } from 'node:os';
 import koffi, { type LibraryHandle } from 'koffi';
-import { EINTR, SystemError } from './system_error.js';
+import { EINTR, ETIMEDOUT, SystemError } from './system_error.js';
 
 /** A pointer: memory of ours, which koffi holds for the length of the call, or an address. */
 type Pointer = ArrayBufferView | number;
@@ -40,7 +40,7 @@ const native = {
   schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'void *']),
   sysconf: bindCall('sysconf', 'long', ['int']),
   syscall: bindCall('syscall', 'long', ['long', 'long', 'long', 'long']),
-  futex: bindCall('syscall', 'long', ['long', 'uintptr_t', 'long', 'long', 'void *']),
+  futex: bindCall('syscall', 'long', ['long', 'void *', 'long', 'long', 'void *']),
 };
 
 function loadLibc(): LibraryHandle {
@@ -312,16 +312,16 @@ const FUTEX_WAKE_PRIVATE = 129;
 /** struct timespec, as words. */
 const futexTimeout = new Uint32Array(4);
 
-/** Sleeps until the word at `address` is woken, for `us` at most; not at all where it is another one than `value`. It may end early. */
-export function futexWait(address: number, value: number, us: number): void {
-  futexTimeout[0] = Math.floor(us / 1e6);
-  futexTimeout[2] = Math.floor((us % 1e6) * 1000);
-  native.futex(SYS_FUTEX, address, FUTEX_WAIT_PRIVATE, value, futexTimeout);
+/** Sleeps until the first word of `word` is woken, for `ms` at most; not at all where it is another one than `value`. Returns true where the time is over. */
+export function futexWait(word: Int32Array, value: number, ms: number): boolean {
+  futexTimeout[0] = Math.floor(ms / 1000);
+  futexTimeout[2] = Math.floor((ms % 1000) * 1e6);
+  return native.futex(SYS_FUTEX, word, FUTEX_WAIT_PRIVATE, value, futexTimeout) < 0 && errno() === ETIMEDOUT;
 }
 
-/** Wakes the thread that sleeps on the word at `address`. */
-export function futexWake(address: number): void {
-  native.futex(SYS_FUTEX, address, FUTEX_WAKE_PRIVATE, 1, null);
+/** Wakes the thread that sleeps on the first word of `word`. */
+export function futexWake(word: Int32Array): void {
+  native.futex(SYS_FUTEX, word, FUTEX_WAKE_PRIVATE, 1, null);
 }
 
 // --- memory

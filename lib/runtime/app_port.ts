@@ -16,9 +16,10 @@ import type { Called, ChannelOwner } from './app_channel.js';
 import { ChannelFlow } from './app_flow.js';
 import { NO_LISTENER, ThreadListener } from './app_listener.js';
 import { tieTo } from './app_tie.js';
+import { sleepWord } from './doorbell.js';
 import type { ServerTie } from './app_tie.js';
 import type { ServerHandle } from './config.js';
-import { CHANNEL_ATTACHED, CHANNEL_LEFT, CH_SLEEP, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
+import { CHANNEL_ATTACHED, CHANNEL_LEFT, Layout, STATE_DEAD, STATE_FAILED, STATE_STARTING } from './layout.js';
 import { SUBMIT_BIND, SUBMIT_CONNECT } from './messages.js';
 
 /** What the pump runs in: else it would be the asynchronous context of whoever happened to submit something when it was planned. */
@@ -96,7 +97,7 @@ export class AppPort implements ChannelOwner {
     this.sendBuffer = handle.sendBuffer;
     this.#key = handle.key;
     this.channels = servers.map((words, index) => new AppChannel(this, index, words, layout, number, tid));
-    this.#tie = tieTo(handle.memory, servers, layout.channelBase(number) + CH_SLEEP, this);
+    this.#tie = tieTo(handle.memory, servers, sleepWord(servers[0], layout.channelBase(number)), this);
     for (const channel of this.channels) channel.announce(CHANNEL_ATTACHED);
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();

@@ -5,7 +5,7 @@
  * sleeps it looks again for a few turns of its event loop, because a wake-up costs more than a look. The sleep is
  * `Atomics.waitAsync`: the event loop goes on with everything else.
  */
-import { ThreadSleep, ringServer } from './doorbell.js';
+import { ringServer, sleepInThread } from './doorbell.js';
 import { APP_LOOP_SLEEPS } from './layout.js';
 
 /** Turns of the event loop in which the thread looks again before it sleeps. */
@@ -43,19 +43,17 @@ export function announceServer(memory: SharedArrayBuffer, tie: ((port: Pumped) =
 /**
  * How a port of this thread reaches its TCP servers, of which the first has that memory.
  *
- * @param servers the memory of each. @param sleepAt CH_SLEEP of the thread's channel to the first: all of them wake it there.
+ * @param servers the memory of each. @param word the sleep word of the thread's channel to the first: all of them wake it there.
  */
-export function tieTo(memory: SharedArrayBuffer, servers: readonly Int32Array[], sleepAt: number, port: Pumped): ServerTie {
+export function tieTo(memory: SharedArrayBuffer, servers: readonly Int32Array[], word: Int32Array, port: Pumped): ServerTie {
   const tie = ofThisThread.get(memory);
-  return tie === undefined ? new ThreadTie(servers, sleepAt, port) : tie(port);
+  return tie === undefined ? new ThreadTie(servers, word, port) : tie(port);
 }
 
 /** The tie to TCP servers in other threads. */
 class ThreadTie implements ServerTie {
   readonly #servers: readonly Int32Array[];
-  readonly #words: Int32Array;
-  readonly #threadSleep: ThreadSleep;
-  readonly #sleepAt: number;
+  readonly #sleepWord: Int32Array;
   readonly #port: Pumped;
   #looks = 0;
   #asleep = false;
@@ -68,11 +66,9 @@ class ThreadTie implements ServerTie {
     process.nextTick(this.#onTurn);
   };
 
-  constructor(servers: readonly Int32Array[], sleepAt: number, port: Pumped) {
+  constructor(servers: readonly Int32Array[], word: Int32Array, port: Pumped) {
     this.#servers = servers;
-    this.#words = servers[0];
-    this.#threadSleep = new ThreadSleep(servers[0], sleepAt);
-    this.#sleepAt = sleepAt;
+    this.#sleepWord = word;
     this.#port = port;
   }
 
@@ -94,7 +90,7 @@ class ThreadTie implements ServerTie {
   advance(): void {}
 
   block(ms: number): boolean {
-    return this.#threadSleep.sleep(this.#port, ms);
+    return sleepInThread(this.#sleepWord, this.#port, ms);
   }
 
   /** Takes a batch; then looks again, goes on, or sleeps. */
@@ -119,13 +115,13 @@ class ThreadTie implements ServerTie {
   #sleep(): void {
     this.#looks = 0;
     if (this.#asleep) return;
-    Atomics.store(this.#words, this.#sleepAt, APP_LOOP_SLEEPS);
+    Atomics.store(this.#sleepWord, 0, APP_LOOP_SLEEPS);
     if (!this.#port.isQuiet) {
-      Atomics.store(this.#words, this.#sleepAt, 0);
+      Atomics.store(this.#sleepWord, 0, 0);
       if (this.#port.alive) this.pumpSoon();
       return;
     }
-    const wait = Atomics.waitAsync(this.#words, this.#sleepAt, APP_LOOP_SLEEPS);
+    const wait = Atomics.waitAsync(this.#sleepWord, 0, APP_LOOP_SLEEPS);
     this.#asleep = wait.async;
     if (wait.async) void wait.value.then(this.#onWake);
     else this.pumpSoon();

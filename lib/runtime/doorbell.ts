@@ -11,7 +11,7 @@
  * No wake-up is sent to a thread that is awake.
  */
 import { writeSync } from 'node:fs';
-import { addressOf, futexWait, futexWake } from '../nic/syscalls.js';
+import { futexWait, futexWake } from '../nic/syscalls.js';
 import { APP_BLOCKED, APP_LOOP_SLEEPS, CH_SLEEP, CTRL_EVENTFD, CTRL_SLEEP, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
 import type { Layout } from './layout.js';
 
@@ -29,56 +29,42 @@ export function ringServer(words: Int32Array): void {
   else if (sleep === SLEEP_POLL) writeSync(words[CTRL_EVENTFD], ONE);
 }
 
-/**
- * Wakes an app thread where it sleeps. Returns true where a wake-up was sent.
- *
- * @param sleepAt CH_SLEEP of its channel. @param address of the words: for those who ring often.
- */
-export function ringApp(words: Int32Array, sleepAt: number, address = addressOf(words)): boolean {
-  const sleep = Atomics.load(words, sleepAt);
+/** The sleep word of a channel: CH_SLEEP, in the memory that the app thread sleeps in. */
+export function sleepWord(words: Int32Array, channelBase: number): Int32Array {
+  return words.subarray(channelBase + CH_SLEEP, channelBase + CH_SLEEP + 1);
+}
+
+/** Wakes an app thread where it sleeps. Returns true where a wake-up was sent. @param word its sleep word. */
+export function ringApp(word: Int32Array): boolean {
+  const sleep = Atomics.load(word, 0);
   if (sleep === 0) return false;
-  if (Atomics.compareExchange(words, sleepAt, sleep, 0) !== sleep) return false;
-  if ((sleep & APP_BLOCKED) !== 0) futexWake(address + 4 * sleepAt);
-  if ((sleep & APP_LOOP_SLEEPS) !== 0) Atomics.notify(words, sleepAt);
+  if (Atomics.compareExchange(word, 0, sleep, 0) !== sleep) return false;
+  if ((sleep & APP_BLOCKED) !== 0) futexWake(word);
+  if ((sleep & APP_LOOP_SLEEPS) !== 0) Atomics.notify(word, 0);
   return true;
 }
 
 /** Wakes every app thread that sleeps: something concerns all of them. Any thread. */
 export function ringEveryApp(words: Int32Array, layout: Layout): void {
-  const address = addressOf(words);
-  for (let channel = 0; channel < layout.sizes.maxApps; channel++) ringApp(words, layout.channelBase(channel) + CH_SLEEP, address);
+  for (let channel = 0; channel < layout.sizes.maxApps; channel++) ringApp(sleepWord(words, layout.channelBase(channel)));
 }
 
 /**
- * The sleep of an app thread itself, its event loop with it.
+ * Puts the calling thread to sleep, its event loop with it, until it is rung for, for `ms` at most.
  *
  * It is a futex and not `Atomics.wait`: V8 wakes a waiter while it holds the lock on all of them, which the waiter needs to go on. Where both
  * share a CPU each wake-up would be four switches between them instead of two.
+ *
+ * @param word its sleep word. @param queues what it must not sleep over. @returns true where the time is over.
  */
-export class ThreadSleep {
-  readonly #words: Int32Array;
-  readonly #sleepAt: number;
-  readonly #address: number;
-
-  /** @param sleepAt CH_SLEEP of the thread's channel. */
-  constructor(words: Int32Array, sleepAt: number) {
-    this.#words = words;
-    this.#sleepAt = sleepAt;
-    this.#address = addressOf(words) + 4 * sleepAt;
+export function sleepInThread(word: Int32Array, queues: { readonly isQuiet: boolean }, ms: number): boolean {
+  // The event loop may be asleep as well, and stays so.
+  const asleep = Atomics.or(word, 0, APP_BLOCKED) | APP_BLOCKED;
+  let left = ms;
+  while (left > 0 && queues.isQuiet && Atomics.load(word, 0) === asleep) {
+    const slice = Math.min(left, LONGEST_SLEEP_MS);
+    if (futexWait(word, asleep, slice)) left -= slice;
   }
-
-  /** Sleeps until it is rung for, for `ms` at most. Returns true where the time is over. @param queues what it must not sleep over. */
-  sleep(queues: { readonly isQuiet: boolean }, ms: number): boolean {
-    const words = this.#words;
-    const until = performance.now() + ms;
-    // The event loop may be asleep as well, and stays so.
-    const asleep = Atomics.or(words, this.#sleepAt, APP_BLOCKED) | APP_BLOCKED;
-    let left = ms;
-    while (left > 0 && queues.isQuiet && Atomics.load(words, this.#sleepAt) === asleep) {
-      futexWait(this.#address, asleep, Math.min(left, LONGEST_SLEEP_MS) * 1000);
-      left = until - performance.now();
-    }
-    Atomics.and(words, this.#sleepAt, ~APP_BLOCKED);
-    return left <= 0;
-  }
+  Atomics.and(word, 0, ~APP_BLOCKED);
+  return left <= 0;
 }

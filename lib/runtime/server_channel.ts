@@ -4,9 +4,8 @@
  * Nothing the app thread writes is taken on trust: every flow, position and block is checked against the TCP server's own
  * record. What breaks the rules ends this channel, and nothing else.
  */
-import { addressOf } from '../nic/syscalls.js';
-import { ringApp } from './doorbell.js';
-import { CHANNEL_FAILED, CHANNEL_FREE, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
+import { ringApp, sleepWord } from './doorbell.js';
+import { CHANNEL_FAILED, CHANNEL_FREE, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_STATE, CH_SUBMIT_HEAD, CH_SUBMIT_TAIL, CH_TID,
   CH_VIOLATION, CTRL_WAKES, QUEUE_ENTRIES } from './layout.js';
 import type { Layout } from './layout.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
@@ -44,8 +43,7 @@ export class ServerChannel {
   #pushed = false;
   #urgent = false;
   readonly #words: Int32Array;
-  readonly #bells: Int32Array;
-  readonly #bellsAddress: number;
+  readonly #sleepWord: Int32Array;
   readonly #base: number;
 
   /** @param bells the memory that the app thread sleeps in: that of the first TCP server, where there are several. */
@@ -53,9 +51,8 @@ export class ServerChannel {
     this.index = index;
     this.arenaBase = layout.arenaBase(index);
     this.#words = words;
-    this.#bells = bells;
-    this.#bellsAddress = addressOf(bells);
     this.#base = layout.channelBase(index);
+    this.#sleepWord = sleepWord(bells, this.#base);
     this.tid = words[this.#base + CH_TID];
     this.submissions = new QueueConsumer(words, this.#base + CH_SUBMIT_HEAD, this.#base + CH_SUBMIT_TAIL, layout.submissionBase(index));
     this.completions = new QueueProducer(words, this.#base + CH_COMPLETE_HEAD, this.#base + CH_COMPLETE_TAIL, layout.completionBase(index));
@@ -98,11 +95,11 @@ export class ServerChannel {
 
   /** The app thread sleeps, or is about to. */
   get asleep(): boolean {
-    return Atomics.load(this.#bells, this.#base + CH_SLEEP) !== 0;
+    return Atomics.load(this.#sleepWord, 0) !== 0;
   }
 
   wake(): void {
-    if (ringApp(this.#bells, this.#base + CH_SLEEP, this.#bellsAddress)) this.#words[CTRL_WAKES]++;
+    if (ringApp(this.#sleepWord)) this.#words[CTRL_WAKES]++;
   }
 
   /** Ends the channel: the app thread finds out why at its next look. The last word about it. */

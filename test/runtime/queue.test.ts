@@ -1,7 +1,7 @@
 /** Queues and doorbells: a queue against an array, every interleaving of park and notify, and real threads under stress. */
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { ringApp, ThreadSleep } from '../../lib/runtime/doorbell.js';
+import { ringApp, sleepInThread } from '../../lib/runtime/doorbell.js';
 import { APP_BLOCKED, APP_LOOP_SLEEPS, ENTRY_WORDS, QUEUE_ENTRIES } from '../../lib/runtime/layout.js';
 import { QueueConsumer, QueueProducer } from '../../lib/runtime/queue.js';
 import { randomOf } from '../support/random.js';
@@ -113,7 +113,7 @@ t.test('no interleaving of a sleeper and a producer loses a wake-up', async (t) 
       () => {
         producer.push();
         producer.publish();
-        ringApp(words, SLEEP);
+        ringApp(words.subarray(SLEEP, SLEEP + 1));
       },
       sleeper,
       plan,
@@ -146,18 +146,17 @@ for (const inFutex of [false, true]) {
 }
 
 t.test('a thread that sleeps itself while its event loop does, too: whoever rings wakes both, and otherwise the event loop sleeps on', async (t) => {
-  const words = new Int32Array(new SharedArrayBuffer(64));
-  const asleep = new ThreadSleep(words, 3);
-  words[3] = APP_LOOP_SLEEPS;
-  t.ok(asleep.sleep({ isQuiet: true }, 1), 'the time is over');
-  t.equal(words[3], APP_LOOP_SLEEPS);
-  t.notOk(asleep.sleep({ isQuiet: false }, 60_000), 'there is something to take');
-  t.equal(words[3], APP_LOOP_SLEEPS);
-  t.notOk(asleep.sleep({ get isQuiet() { return ringApp(words, 3); } }, 60_000), 'it is rung for between its look and its sleep');
-  t.equal(words[3], 0);
-  const loop = Atomics.waitAsync(words, 3, 0);
-  words[3] = APP_LOOP_SLEEPS | APP_BLOCKED;
-  t.ok(ringApp(words, 3));
+  const word = new Int32Array(new SharedArrayBuffer(64), 12, 1);
+  word[0] = APP_LOOP_SLEEPS;
+  t.ok(sleepInThread(word, { isQuiet: true }, 60), 'the time is over, which it sleeps through in pieces');
+  t.equal(word[0], APP_LOOP_SLEEPS);
+  t.notOk(sleepInThread(word, { isQuiet: false }, 60_000), 'there is something to take');
+  t.equal(word[0], APP_LOOP_SLEEPS);
+  t.notOk(sleepInThread(word, { get isQuiet() { return ringApp(word); } }, 60_000), 'it is rung for between its look and its sleep');
+  t.equal(word[0], 0);
+  const loop = Atomics.waitAsync(word, 0, 0);
+  word[0] = APP_LOOP_SLEEPS | APP_BLOCKED;
+  t.ok(ringApp(word));
   t.equal(await loop.value, 'ok');
-  t.notOk(ringApp(words, 3), 'it is awake');
+  t.notOk(ringApp(word), 'it is awake');
 });

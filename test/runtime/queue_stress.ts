@@ -1,6 +1,6 @@
 /** The two threads of the stress test of queue.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ringApp, ThreadSleep } from '../../lib/runtime/doorbell.js';
+import { ringApp, sleepInThread } from '../../lib/runtime/doorbell.js';
 import { QueueConsumer, QueueProducer } from '../../lib/runtime/queue.js';
 
 const HEAD = 0;
@@ -10,13 +10,12 @@ const CONSUMER_SLEEP = 48;
 const ENTRIES = 64;
 
 const { words, count, inFutex } = (workerData ?? {}) as { words: Int32Array; count: number; inFutex: boolean };
-const sleeps = new Map<number, ThreadSleep>();
+const wordAt = (at: number): Int32Array => words.subarray(at, at + 1);
 
 /** Sleeps on `sleepAt` unless `ready` says that there is something to do; the order of doorbell.ts. */
 function sleep(sleepAt: number, ready: () => boolean): void {
   if (inFutex) {
-    if (!sleeps.has(sleepAt)) sleeps.set(sleepAt, new ThreadSleep(words, sleepAt));
-    sleeps.get(sleepAt)!.sleep({ get isQuiet() { return !ready(); } }, 60_000);
+    sleepInThread(wordAt(sleepAt), { get isQuiet() { return !ready(); } }, 60_000);
     return;
   }
   Atomics.store(words, sleepAt, 1);
@@ -31,14 +30,14 @@ export function produce(): void {
     const at = queue.push();
     if (at < 0) {
       queue.publish();
-      ringApp(words, CONSUMER_SLEEP);
+      ringApp(wordAt(CONSUMER_SLEEP));
       sleep(PRODUCER_SLEEP, () => Atomics.load(words, TAIL) !== tail);
       continue;
     }
     words[at + 3] = i++;
     if (i % 97 === 0 || i === count) {
       queue.publish();
-      ringApp(words, CONSUMER_SLEEP);
+      ringApp(wordAt(CONSUMER_SLEEP));
     }
   }
   parentPort?.postMessage(count);
@@ -57,7 +56,7 @@ export function consume(): void {
       if (words[queue.take() + 3] !== next++) throw new Error(`entry ${next - 1} is out of order`);
     }
     queue.release();
-    ringApp(words, PRODUCER_SLEEP);
+    ringApp(wordAt(PRODUCER_SLEEP));
   }
   parentPort?.postMessage(next);
 }
