@@ -8,7 +8,7 @@
  */
 import { type DeviceMemory, type FrameRest, MAX_SPANS } from './device.js';
 import { EAGAIN } from './system_error.js';
-import { recv, recvmsg } from './syscalls.js';
+import { recvmsg } from './syscalls.js';
 import { VNET_HEADER } from './virtio_net.js';
 
 const BUFFER = 65536 + 256;
@@ -69,12 +69,12 @@ export class LongFrame implements FrameRest {
   }
 
   whole(): number {
-    if (!this.#waits) return -1;
-    this.#waits = false;
-    let length = recv(this.#fd, this.#base + this.#bufferAt, BUFFER);
-    if (isOfTheLink(length)) length = recv(this.#fd, this.#base + this.#bufferAt, BUFFER);
-    this.lost = length !== VNET_HEADER + this.#length;
-    return this.lost ? -1 : this.#bufferAt + VNET_HEADER;
+    if (VNET_HEADER + this.#length > BUFFER) {
+      this.lost = true;
+      return -1;
+    }
+    this.#setHead(this.#length);
+    return this.fetch() ? this.#bufferAt + VNET_HEADER : -1;
   }
 
   from(offset: number): void {
@@ -96,7 +96,7 @@ export class LongFrame implements FrameRest {
     return !this.lost;
   }
 
-  /** The first `length` bytes of the frame are wanted nowhere. */
+  /** The first `length` bytes of the frame go to the buffer. */
   #setHead(length: number): void {
     this.#spans = 0;
     this.#wanted = length;
@@ -107,13 +107,9 @@ export class LongFrame implements FrameRest {
     this.#waits = false;
     this.#words[(this.#messageAt + MSG_IOVLEN) >> 2] = 1 + this.#spans;
     const length = recvmsg(this.#fd, this.#base + this.#messageAt);
-    return isOfTheLink(length) ? recvmsg(this.#fd, this.#base + this.#messageAt) : length;
+    // An error of the link is told first, once, and the frame still waits: to leave it would put every later one out of step.
+    return length < 0 && length !== -EAGAIN ? recvmsg(this.#fd, this.#base + this.#messageAt) : length;
   }
-}
-
-/** An error of the link is told first, once, and the frame still waits: to leave it would put every later one out of step. */
-function isOfTheLink(result: number): boolean {
-  return result < 0 && result !== -EAGAIN;
 }
 
 /** Writes an address as two words, without a BigInt. */
