@@ -39,8 +39,8 @@ export interface AfPacketOptions {
   readonly batch?: number;
 }
 
-// Slots for the longest frames would make the ring four times as short, or as large. Longer ones are fetched to where their payload is wanted, which
-// takes no more of either side (measured on veth); smaller slots do not spare the sender enough to be seen.
+// Slots for the longest frames would make the ring four times as short, or as large. Smaller ones spare the sender a part of a copy, but not enough
+// to be seen (docs/performance.md).
 const DEFAULT_SLOT_PACKET = 16384;
 const DEFAULT_RING_BYTES = 32 * 1024 * 1024;
 const DEFAULT_BATCH = 128;

@@ -4,7 +4,6 @@
  * An address is four 32-bit words, network order within the word, IPv4 as ::ffff:a.b.c.d. So hashes, tables and flow
  * state have one form for both families.
  */
-
 import type { FrameRest } from '../nic/device.js';
 
 /** Word 2 of an IPv4-mapped address; words 0 and 1 are 0. */
