@@ -10,6 +10,8 @@ export interface RequestBench {
   readonly app: string;
   /** Connections of the load; left out: those of the command line. */
   readonly connections?: number;
+  /** Thread of the TCP server; left out: that of the command line. */
+  readonly thread?: 'own';
   /** Each request has a connection of its own. */
   readonly close?: boolean;
   /** Bytes go one way, on one connection: what the server under test does with them. */
@@ -27,8 +29,10 @@ const requests = (title: string, app: string, more: Partial<RequestBench> = {}):
 
 export const BENCHES = {
   http: requests('node:http, hello world', 'http'),
+  'http-split': requests('node:http, hello world, the TCP server in a thread of its own', 'http', { thread: 'own' }),
   connections: requests('node:http, hello world, a new connection for each request', 'http', { close: true }),
   raw: requests('a fixed response: MemNet, its thread waits itself; node:net', 'fixed'),
+  'raw-split': requests('the same, the TCP server in a thread of its own', 'fixed', { thread: 'own' }),
   events: requests('a fixed response: MemNet out of the event loop; node:net', 'events'),
   latency: requests('a fixed response as raw, one connection, one request at a time', 'fixed', { connections: 1 }),
   file: requests('a file of 1 MiB: MemNet, sendFile; node:net, a read stream', 'file', { connections: 16 }),
@@ -68,7 +72,7 @@ ${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(11)} ${tit
   --page KIND       what overload asks for: static, or dynamic: made for each request (dynamic)
   --bytes N         of a page of overload (1024)
   --only SIDE       offload or kernel: one side alone
-  --thread NAME     thread of the TCP server: own or app (own)
+  --thread NAME     thread of the TCP server: own, app, or auto: its own choice; http-split and raw-split have one of their own (auto)
   --servers N       TCP servers that share the load, on a packet device (1)
   --server-cpu N    CPU of the TCP server in a thread of its own; auto: its own choice
   --app-cpu LIST    CPUs of the app over the TCP server

@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { BulkReport } from './bulk_load.js';
+import { median } from './report.js';
 
 export interface Load {
   /** Responses that came in while it was measured. */
@@ -35,6 +36,25 @@ export function chooseLoader(): { name: string; load: Loader } {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { name: 'autocannon', load: autocannon };
   }
   return { name: 'wrk', load: wrk };
+}
+
+/**
+ * A load second by second, something done before each.
+ *
+ * Over kernel TCP the load is the one that closes first, and a source address has ports for 28,000 connections a minute: a load of new connections
+ * needs another one each second.
+ */
+export function secondBySecond(load: Loader, beforeEach: () => Promise<void>): Loader {
+  return async ({ seconds, ...options }) => {
+    const parts: Load[] = [];
+    for (let i = 0; i < seconds; i++) {
+      await beforeEach();
+      parts.push(await load({ ...options, seconds: 1 }));
+    }
+    const sum = (of: (part: Load) => number): number => parts.reduce((total, part) => total + of(part), 0);
+    const middle = (of: (part: Load) => number): number => median(parts.map(of)) ?? NaN;
+    return { requests: sum((part) => part.requests), perSecond: sum((part) => part.perSecond) / seconds, p50: middle((part) => part.p50), p99: middle((part) => part.p99), errors: sum((part) => part.errors) };
+  };
 }
 
 async function wrk({ url, seconds, connections, cpus, close = false }: LoadOptions): Promise<Load> {

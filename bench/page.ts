@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BENCHES } from './benches.js';
 import type { Bench } from './benches.js';
+import { placementText } from './placement.js';
 import { linePlot, ratioPlot } from './plots.js';
 import type { Panel, Point } from './plots.js';
 import { cells, figure, thisMachine } from './report.js';
@@ -33,13 +34,13 @@ export function writePage(path: string, command: string, settings: Told, load: s
 }
 
 function head(command: string, { duration, warmup, rounds, placement }: Told, load: string): string[] {
-  const { server, app, kernel, client } = placement;
   return [
     '# Benchmarks',
     `Written by \`${command}\` on ${thisMachine()}. What takes the time, and what was tried, stands in [performance.md](performance.md).`,
     'The same app over the TCP server and over kernel TCP, on one veth network, by turns in one run, each in a process of its own. ' +
-      `${rounds} rounds of ${duration} s after ${warmup} s of the same load; the load is ${load} or a program of ours. CPUs: TCP server ${server}, its app ${app}; ` +
-      `kernel TCP's app ${kernel}; load ${client}. A figure is the median of the rounds, a spread their least and most. The ratio, TCP server over kernel TCP, is the ` +
+      `${rounds} rounds of ${duration} s after ${warmup} s of the same load; the load is ${load} or a program of ours. CPUs: ${placementText(placement)}. ` +
+      'Where nothing else is said, the runtime chooses how the TCP server and its app share theirs: with one CPU one thread runs both. A figure is the median of ' +
+      'the rounds, a spread their least and most. The ratio, TCP server over kernel TCP, is the ' +
       'median of the rounds\' own ratios. CPU is that of the named thread, the kernel\'s work in it included; veth runs the client\'s receive path in the sender\'s thread, on both sides.',
   ];
 }

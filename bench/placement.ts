@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 export interface Placement {
   /** The TCP server's CPU; 'auto' leaves the choice to it. */
   readonly server: number | 'auto';
-  /** CPUs of the app over the TCP server, as taskset takes them. */
+  /** CPUs of the app over the TCP server, and of the TCP server where the choice is its own; as taskset takes them. */
   readonly app: string;
   /** CPUs of the app over kernel TCP. */
   readonly kernel: string;
@@ -13,13 +13,22 @@ export interface Placement {
 }
 
 /**
- * One CPU: all share it. Two or three: the TCP server shares the app's CPU and the load has one of its own, for a TCP
- * server that shares its CPU with the load costs both. Four and more: one each, and the load has the rest.
+ * One CPU: all share it. Two or three: the load has one of its own, for whoever shares it with the load pays for both, and the app and the TCP server
+ * have another. Four and more: the load has a quarter, and the rest is theirs, or kernel TCP's app's. How the TCP server and its app share theirs is the
+ * runtime's choice.
  */
 export function defaultPlacement(cpus: readonly number[] = allowedCpuList()): Placement {
-  const [first = 0, second = first, third] = cpus;
-  if (cpus.length < 4 || third === undefined) return { server: first, app: String(first), kernel: String(first), client: String(second) };
-  return { server: first, app: String(second), kernel: String(second), client: cpus.slice(2).join(',') };
+  const [first = 0, second = first] = cpus;
+  if (cpus.length < 4) return { server: 'auto', app: String(first), kernel: String(first), client: String(second) };
+  const theirs = cpus.length - (cpus.length >> 2);
+  const app = cpus.slice(0, theirs).join(',');
+  return { server: 'auto', app, kernel: app, client: cpus.slice(theirs).join(',') };
+}
+
+/** The placement in words. */
+export function placementText({ server, app, kernel, client }: Placement): string {
+  const theirs = server === 'auto' ? `app and TCP server ${app}` : `TCP server ${server}, its app ${app}`;
+  return `${theirs}; kernel TCP's app ${kernel}; load ${client}`;
 }
 
 /** The CPUs that this process may run on. */

@@ -72,6 +72,8 @@ export interface ServerSetting {
   readonly side: Side;
   /** Where the TCP server is; left out: on a packet device, at the address of the network's server. */
   readonly place?: ServerPlace;
+  /** Of the TCP server; left out: that of the command line. */
+  readonly thread?: 'own' | undefined;
   /** Further arguments of server.ts. */
   readonly more?: readonly string[];
 }
@@ -129,12 +131,14 @@ export class ServerUnderTest extends Program {
   }
 }
 
-function commandOf({ placement, thread, servers }: Settings, network: Network, { app, side, place = packetPlace(network), more = [] }: ServerSetting): string[] {
+function commandOf({ placement, servers, ...settings }: Settings, network: Network, setting: ServerSetting): string[] {
+  const { app, side, place = packetPlace(network), thread = settings.thread, more = [] } = setting;
   const program = [process.execPath, fileURLToPath(new URL('./server.js', import.meta.url)), '--net', side, '--app', app, '--port', String(PORT), ...more];
   if (side === 'kernel') return ['ip', 'netns', 'exec', network.namespace, 'taskset', '-c', placement.kernel, ...program];
-  return ['taskset', '-c', placement.app, ...program,
+  const ownCpu = thread === 'app' || placement.server === 'auto' ? [] : [String(placement.server)];
+  return ['taskset', '-c', [placement.app, ...ownCpu].join(','), ...program,
     '--device', place.device, '--address', place.address, ...place.netns === null ? [] : ['--netns', place.netns],
-    '--thread', thread, '--servers', String(servers), ...thread !== 'own' || placement.server === 'auto' ? [] : ['--cpu', String(placement.server)]];
+    '--thread', thread, '--servers', String(servers), ...ownCpu.flatMap((cpu) => ['--cpu', cpu])];
 }
 
 function packetPlace({ serverInterface, serverAddress, prefix, namespace }: Network): ServerPlace {

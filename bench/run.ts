@@ -8,7 +8,7 @@ import { BENCHES } from './benches.js';
 import type { Bench, RequestBench, SweepBench } from './benches.js';
 import { devicePlaces } from './devices.js';
 import type { DevicePlace } from './devices.js';
-import { bulkLoad, chooseLoader } from './load.js';
+import { bulkLoad, chooseLoader, secondBySecond } from './load.js';
 import type { Loader } from './load.js';
 import { MICRO_METRICS, measureMicro } from './micro.js';
 import { benchNetworks } from './networks.js';
@@ -16,6 +16,7 @@ import { OVERLOAD_METRICS, measureOverload } from './overload.js';
 import { writePage } from './page.js';
 import type { Found } from './page.js';
 import type { Point } from './plots.js';
+import { placementText } from './placement.js';
 import { PORT, ServerUnderTest } from './programs.js';
 import { rows, table } from './report.js';
 import type { Round, Sample } from './report.js';
@@ -40,9 +41,8 @@ async function main(): Promise<void> {
   if (!mayMakeNetworks()) fail('the benchmark needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN) for its network');
   const { name, load } = chooseLoader();
   const say: Say = (text) => { (settings.json ? process.stderr : process.stdout).write(text); };
-  const { server, app, kernel, client } = settings.placement;
   say(`load: ${name}, ${settings.duration} s after ${settings.warmup} s of warming up, ${settings.rounds} rounds\n`);
-  say(`CPUs: TCP server ${server}, its app ${app}; kernel TCP's app ${kernel}; load ${client}\n`);
+  say(`CPUs: ${placementText(settings.placement)}\n`);
 
   const network = await openNetwork();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { network.close(); process.exit(1); });
@@ -113,11 +113,10 @@ async function measureRounds(lab: Lab, bench: RequestBench, device?: DevicePlace
 
 async function measure({ settings, network, load, say }: Lab, bench: RequestBench, side: Side, device?: DevicePlace): Promise<Sample> {
   const { app, bulk, close = false, connections = settings.connections ?? CONNECTIONS } = bench;
-  if (close) await network.renewHostAddress();
-  const server = await ServerUnderTest.start(settings, network, { app, side, ...device && { place: device.place } });
+  const server = await ServerUnderTest.start(settings, network, { app, side, thread: bench.thread, ...device && { place: device.place } });
   try {
     const options = { url: `http://${(device ?? network).serverAddress}:${PORT}/`, connections, close, cpus: settings.placement.client };
-    const loading = bulk === undefined ? load : bulkLoad(bulk);
+    const loading = bulk !== undefined ? bulkLoad(bulk) : close ? secondBySecond(load, () => network.renewHostAddress()) : load;
     if (settings.warmup > 0) await loading({ ...options, seconds: settings.warmup });
     const { errors, collections, ...found } = await server.costOf(() => loading({ ...options, seconds: settings.duration }));
     if (errors > 0) say(`${errors} ERRORS `);

@@ -54,7 +54,7 @@ else serveSockets();
 /** Kernel TCP's process carries nothing of this side. */
 async function serveOffload(): Promise<void> {
   const { TcpServer, listen } = await import('../lib/index.js');
-  const thread = (values.thread ?? 'own') as 'own' | 'app';
+  const thread = (values.thread ?? 'auto') as 'own' | 'app' | 'auto';
   const cpu = values.cpu === undefined ? {} : { cpu: Number(values.cpu) };
   const flows = values.flows === undefined ? {} : { maxFlows: Number(values.flows) };
   const server = await TcpServer.start({ device, netns, address, thread, servers: Number(values.servers), ...cpu, ...flows });

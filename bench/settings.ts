@@ -46,7 +46,7 @@ export function readSettings(): Settings {
   };
   const benches = benchNames(positionals);
   if (typeof benches === 'string') fail(benches);
-  if (!['own', 'app'].includes(values.thread)) fail(`--thread wants own or app, not '${values.thread}'`);
+  if (!['own', 'app', 'auto'].includes(values.thread)) fail(`--thread wants own, app or auto, not '${values.thread}'`);
   if (values.page !== 'static' && values.page !== 'dynamic') fail(`--page wants static or dynamic, not '${values.page}'`);
   if (values.only !== undefined && values.only !== 'offload' && values.only !== 'kernel') fail(`--only wants offload or kernel, not '${values.only}'`);
   return {
@@ -92,7 +92,7 @@ function parse() {
         page: { type: 'string', default: 'dynamic' },
         bytes: { type: 'string', default: '1024' },
         only: { type: 'string' },
-        thread: { type: 'string', default: 'own' },
+        thread: { type: 'string', default: 'auto' },
         servers: { type: 'string', default: '1' },
         'server-cpu': { type: 'string' },
         'app-cpu': { type: 'string' },

@@ -106,9 +106,12 @@ export interface TcpServerOptions {
   addressSecret?: string | null;
   /**
    * Which thread runs the TCP server: 'own', one of its own; or 'app', that of the app that starts it, which must be the main thread. In the
-   * app's thread there are no switches and no wake-ups between the two, but while the app computes, nobody's packets are answered. Default 'own'.
+   * app's thread there are no switches and no wake-ups between the two, but while the app computes, or blocks its thread to wait for another one,
+   * nobody's packets are answered. Default 'auto': 'app' where `start` is called in the main thread of a process that has one CPU, and none of
+   * `servers`, `cpu` and `spin` is given, which are for threads of their own; 'own' everywhere else,
+   * and where it starts by itself.
    */
-  thread?: 'own' | 'app';
+  thread?: 'own' | 'app' | 'auto';
   /**
    * TCP servers that share the addresses, each in a thread of its own with a part of the connections, 1 to 16; for servers whose load is more than one
    * CPU can take. With the loopback device, or a packet device with addresses of its own. 'auto': as many as CPUs are given for them (`cpu`), or one for

@@ -15,15 +15,15 @@ interface Other {
 }
 
 export function checkThread(thread: unknown): ServerConfig['thread'] {
-  if (thread === undefined) return 'own';
-  if (thread === 'own' || thread === 'app') return thread;
-  throw invalidValue('options.thread', thread, 'names no thread', "Write 'own' or 'app'");
+  if (thread === undefined) return 'auto';
+  if (thread === 'own' || thread === 'app' || thread === 'auto') return thread;
+  throw invalidValue('options.thread', thread, 'names no thread', "Write 'own', 'app' or 'auto'");
 }
 
 /** How many TCP servers there are to be. @throws where there cannot be so many. */
 export function checkServers(servers: unknown, { device, thread, cpu, foreign }: Other): number {
   if (servers === undefined || servers === 1) return 1;
-  const possible = thread === 'own' && !foreign && (device === 'loopback' || device.startsWith('packet:'));
+  const possible = thread !== 'app' && !foreign && (device === 'loopback' || device.startsWith('packet:'));
   if (servers === 'auto') {
     const cpus = Array.isArray(cpu) ? cpu.length : allowedCpus().length >> 1;
     return possible ? Math.min(Math.max(cpus, 1), SERVERS_MOST) : 1;

@@ -18,7 +18,7 @@ Serves examples/http.ts on a network of its own: a namespace joined to this mach
   --workers N           app workers in a piscina pool, all on one port (kernel: processes of node:cluster);
                         0: the main thread is the app (0)
   --port N              port to serve on (8080)
-  --thread own|app      whether the TCP server has a thread of its own, or the main thread runs it (own)
+  --thread own|app|auto whether the TCP server has a thread of its own, or the main thread runs it; auto: the latter with one CPU (auto)
   --servers N           TCP servers that share the connections, each a thread of its own; auto: as many as there are CPUs for (1)
   --cpu N               CPU of the TCP server in a thread of its own (its own choice)
   --device IF           an interface of this machine instead of the network, or a device such as tap:tcp0, with
@@ -48,7 +48,7 @@ export interface StartOptions {
   readonly url: string | null;
   readonly workers: number;
   readonly port: number;
-  readonly thread: 'own' | 'app';
+  readonly thread: 'own' | 'app' | 'auto';
   readonly servers: number | 'auto';
   readonly cpu: number | null;
   /** As `TcpServer.start` takes it; null: a network of its own. */
@@ -91,8 +91,8 @@ export function readOptions(args: readonly string[]): StartOptions {
   const alone = Object.entries({ device, thread: values.thread, servers: values.servers, cpu: values.cpu, pcap, loss: values.loss === '0' ? undefined : values.loss })
     .find(([, value]) => net === 'kernel' && value !== undefined);
   if (alone !== undefined) throw new Error(`--${alone[0]} concerns the TCP server; --net kernel runs without one`);
-  const { thread = 'own' } = values;
-  if (thread !== 'own' && thread !== 'app') throw new Error(`--thread wants own or app, not '${thread}'`);
+  const { thread = 'auto' } = values;
+  if (thread !== 'own' && thread !== 'app' && thread !== 'auto') throw new Error(`--thread wants own, app or auto, not '${thread}'`);
   if (device === undefined && address !== undefined) throw new Error('--address goes with --device');
   if (device === undefined && gateway !== undefined) throw new Error('--gateway goes with --device');
   if (device !== undefined && address === undefined) throw new Error('--device wants an --address A/B for the TCP server, or --address shared, dhcp or slaac');

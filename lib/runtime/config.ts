@@ -42,8 +42,8 @@ export interface ServerConfig {
   readonly clientId: string | null;
   /** What interface identifiers are derived from; null: the machine's identity. */
   readonly addressSecret: string | null;
-  /** The thread that runs it: one of its own, or the app's. */
-  readonly thread: 'own' | 'app';
+  /** The thread that runs it: one of its own, or the app's; 'auto': by the policy of placement.ts. */
+  readonly thread: 'own' | 'app' | 'auto';
   /** TCP servers that have the addresses, each a part of the connections. */
   readonly servers: number;
   /** CPU to pin the TCP server to, or those that it, or several of them, may run on; 'auto': by the policy of placement.ts; null: not pinned. */

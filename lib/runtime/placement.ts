@@ -1,10 +1,14 @@
 /**
  * Which thread the TCP server runs in, on which CPU, and whether it spins.
  *
+ * A thread of its own is for a second CPU. Where the process has only one, each batch of requests would cost switches between two threads that
+ * can never run at once, so there it runs in the app's thread.
+ *
  * With fewer than four CPUs the app threads and whatever else the machine does need them all, so there it is not pinned unless asked. A TCP
  * server that spins on a CPU that an app thread needs takes more than it gives: where it has none to itself it may spin only while all
  * of them sleep. Whoever else wants the CPU is let in by the kernel, as ever.
  */
+import { availableParallelism } from 'node:os';
 import { canWatchDescriptors } from '../nic/event_loop.js';
 import { getAffinity, setAffinity } from '../nic/syscalls.js';
 import type { ServerConfig } from './config.js';
@@ -22,8 +26,16 @@ export interface Placement {
   readonly shares: boolean;
 }
 
-/** Which thread is to run the TCP server that the calling thread starts. @throws Error where it cannot be the one that was asked for. */
-export function chooseThread({ thread }: ServerConfig): 'own' | 'app' {
+/**
+ * Which thread is to run the TCP server that the calling thread starts.
+ *
+ * @param cpus that this process may use. @throws Error where it cannot be the one that was asked for.
+ */
+export function chooseThread({ thread, servers, cpu, spinUs }: Pick<ServerConfig, 'thread' | 'servers' | 'cpu' | 'spinUs'>, cpus = availableParallelism()): 'own' | 'app' {
+  if (thread === 'auto') {
+    const wantsOwn = servers > 1 || cpu !== 'auto' || spinUs !== 'auto';
+    return cpus === 1 && canWatchDescriptors && !wantsOwn ? 'app' : 'own';
+  }
   if (thread === 'app' && !canWatchDescriptors) {
     throw new Error("options.thread: 'app' is for the main thread of Node.js, whose event loop can watch a NIC. Write 'own', or start the TCP server there");
   }

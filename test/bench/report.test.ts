@@ -39,9 +39,9 @@ t.test('CPUs', (t) => {
   t.strictSame(parseCpuList('0'), [0]);
   t.strictSame(parseCpuList('0,2-4'), [0, 2, 3, 4]);
   for (const wrong of ['', 'x', '1-', '3-1']) t.throws(() => parseCpuList(wrong), /not a list of CPUs/, wrong);
-  t.strictSame(defaultPlacement([0]), { server: 0, app: '0', kernel: '0', client: '0' });
-  t.strictSame(defaultPlacement([0, 1]), { server: 0, app: '0', kernel: '0', client: '1' });
-  t.strictSame(defaultPlacement([4, 5, 6, 7]), { server: 4, app: '5', kernel: '5', client: '6,7' });
+  t.strictSame(defaultPlacement([0]), { server: 'auto', app: '0', kernel: '0', client: '0' });
+  t.strictSame(defaultPlacement([0, 1]), { server: 'auto', app: '0', kernel: '0', client: '1' });
+  t.strictSame(defaultPlacement([4, 5, 6, 7]), { server: 'auto', app: '4,5,6', kernel: '4,5,6', client: '7' });
   t.end();
 });
 

@@ -84,6 +84,7 @@ const REFUSED: [string, unknown, string, RegExp][] = [
   ['part of a TCP server', { servers: 1.5 }, 'ERR_OUT_OF_RANGE', /options\.servers.*1 to 16/],
   ['a number of them in words', { servers: 'two' }, 'ERR_INVALID_ARG_TYPE', /options\.servers.*'auto'/],
   ['several on a TAP interface', { ...packet, device: 'tap:tcp0', servers: 2 }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*must be 1 with the device 'tap:tcp0'/],
+  ['a thread that there is not', { thread: 'main' }, 'ERR_INVALID_ARG_VALUE', /options\.thread.*'own', 'app' or 'auto'/],
   ['several in one thread', { servers: 2, thread: 'app' }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*thread: 'own'/],
   ['several with the addresses of the kernel', { ...packet, address: 'shared', servers: 2 }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*addresses of the TCP server's own/],
   ['several with a leased address', { ...packet, address: 'dhcp', servers: 2 }, 'ERR_INVALID_ARG_VALUE', /options\.servers.*addresses of the TCP server's own/],

@@ -190,7 +190,7 @@ t.test('refusals name the option and the mend', (t) => {
     [['--net', 'smoke'], /--net wants offload or kernel/],
     [['--workers', 'many'], /--workers wants a whole number/],
     [['--port', '0'], /--port wants a whole number from 1/],
-    [['--thread', 'mine'], /--thread wants own or app/],
+    [['--thread', 'mine'], /--thread wants own, app or auto/],
     [['--loss', '2'], /--loss wants a share/],
     [['--app', 'chess'], /--app wants one of http, files, echo, sync_echo, https.*, undici, not 'chess'/],
     [['--app', 'files', '--net', 'kernel'], /--app files runs over the TCP server/],

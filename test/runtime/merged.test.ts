@@ -1,4 +1,5 @@
 /** The TCP server in the app's own thread: the same loop, driven by the thread's event loop. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +8,10 @@ import t from 'tap';
 import { TcpServer, listen, net } from '../../lib/index.js';
 import { MemNet } from '../../lib/memnet.js';
 import type { MemNetEvents } from '../../lib/memnet.js';
+import { checkOptions } from '../../lib/options.js';
+import type { TcpServerOptions } from '../../lib/options.js';
+import { chooseThread } from '../../lib/runtime/placement.js';
+import { allowedCpus } from '../../lib/thread_options.js';
 import { threadId } from '../../examples/support/threads.js';
 import { portOf } from '../face/subjects.js';
 
@@ -119,6 +124,24 @@ t.test('what an app\'s callback throws is an uncaught exception, and the TCP ser
   t.equal(String((await once(good, 'data') as [Buffer])[0]), 'fine');
   bad.destroy();
   server.close();
+});
+
+t.test('by itself it runs there where the process has one CPU, and nothing is asked for that takes a thread of its own', async (t) => {
+  const auto = checkOptions();
+  t.equal(chooseThread(auto, 1), 'app');
+  t.equal(chooseThread(auto, 2), 'own');
+  for (const own of [{ thread: 'own' }, { servers: 2 }, { cpu: allowedCpus()[0] }, { cpu: null }, { spin: 0 }]) {
+    t.equal(chooseThread(checkOptions(own as TcpServerOptions), 1), 'own', JSON.stringify(own));
+  }
+  t.equal(chooseThread(checkOptions({ thread: 'app' }), 2), 'app');
+  const program = `
+    const { TcpServer } = await import('${INDEX}');
+    const tcp = await TcpServer.start();
+    console.log(tcp.threadId === process.pid);
+    await tcp.close();
+  `;
+  const text = execFileSync('taskset', ['-c', String(allowedCpus()[0]), process.execPath, '--input-type=module', '-e', program], { encoding: 'utf8' });
+  t.equal(text, 'true\n', 'in the main thread');
 });
 
 t.test('a worker has no event loop that could run one', async (t) => {
