@@ -138,7 +138,7 @@ export function counters(handle?: ServerHandle): StackCounters {
 }
 
 /**
- * A TCP server: a thread of its own that does TCP/IP for the app threads of this process.
+ * A TCP server: TCP/IP for the app threads of this process, in a thread of its own, or in the main thread (`TcpServerOptions.thread`).
  *
  * Event 'close': it has ended; with the error where nobody had asked for it. Sockets and servers on it then have had an error of
  * their own, TcpServerError ERR_TCP_SERVER_DIED.
