@@ -140,11 +140,10 @@ function startThreads(config: ServerConfig, { handle, layout }: NewMemory): Runn
 /**
  * Starts a TCP server in a thread of its own, which comes up behind: what is submitted until then waits for it.
  *
- * @throws Error for a raw device, and for one that is to run in this thread, which take time before that.
+ * @throws Error for a raw device, which takes time before that.
  */
 export function launchServer(config: ServerConfig): RunningServer {
   if (isRaw(config)) throw new Error('a raw device does not start by itself: await TcpServer.start() before the first listen or connect');
-  if (config.thread === 'app') throw new Error("a TCP server with options.thread: 'app' does not start by itself: await TcpServer.start() before the first listen or connect");
   return startThreads(config, newMemory(config));
 }
 
