@@ -35,7 +35,7 @@ export const BENCHES = {
   'raw-split': requests('the same, the TCP server in a thread of its own', 'fixed', { thread: 'own' }),
   events: requests('a fixed response: MemNet out of the event loop; node:net', 'events'),
   latency: requests('a fixed response as raw, one connection, one request at a time', 'fixed', { connections: 1 }),
-  file: requests('a file of 1 MiB: MemNet, sendFile; node:net, a read stream', 'file', { connections: 16 }),
+  file: requests('a file of 1 MiB: MemNet, sendFile, the TCP server in a thread of its own; node:net, a read stream', 'file', { connections: 16, thread: 'own' }),
   send: requests('bulk, one connection, sent by MemNet; by node:net', 'source', { bulk: 'send', metrics: BULK_METRICS }),
   receive: requests('bulk, one connection, received by MemNet; by node:net', 'sink', { bulk: 'receive', metrics: BULK_METRICS }),
   scale: { kind: 'scale', title: 'many open connections, idle, and asked in turn: a fixed response as raw' },
@@ -72,7 +72,7 @@ ${Object.entries(BENCHES).map(([name, { title }]) => `  ${name.padEnd(11)} ${tit
   --page KIND       what overload asks for: static, or dynamic: made for each request (dynamic)
   --bytes N         of a page of overload (1024)
   --only SIDE       offload or kernel: one side alone
-  --thread NAME     thread of the TCP server: own, app, or auto: its own choice; http-split and raw-split have one of their own (auto)
+  --thread NAME     thread of the TCP server: own, app, or auto: its own choice; http-split, raw-split and file have their own (auto)
   --servers N       TCP servers that share the load, on a packet device (1)
   --server-cpu N    CPU of the TCP server in a thread of its own; auto: its own choice
   --app-cpu LIST    CPUs of the app over the TCP server

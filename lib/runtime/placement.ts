@@ -63,6 +63,11 @@ export function place(config: Pick<ServerConfig, 'cpu' | 'servers' | 'spinUs'>):
   const { spinUs, servers } = config;
   const isGiven = typeof spinUs === 'number';
   const alone = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN && cpus.length >= servers;
-  const spin = isGiven ? new Spin(spinUs, false) : new Spin(SPIN_US, true);
+  const spin = isGiven ? new Spin(spinUs, false) : learningSpin();
   return { cpu: cpus.length === 1 ? cpus[0] : -1, spin, shares: !isGiven && !alone };
+}
+
+/** Looks for as long as a sleep and its wake-up would cost, where that has paid lately. */
+export function learningSpin(): Spin {
+  return new Spin(SPIN_US, true);
 }

@@ -105,6 +105,11 @@ export class ServerApps {
     }
   }
 
+  /** App threads that are attached. */
+  get count(): number {
+    return this.#active.length;
+  }
+
   /** True where no app thread is at work. */
   get asleep(): boolean {
     for (let i = 0; i < this.#active.length; i++) if (!this.#active[i].left && !this.#active[i].asleep) return false;

@@ -137,6 +137,11 @@ export class ServerLoop {
     return work;
   }
 
+  /** App threads that are attached. */
+  get attached(): number {
+    return this.#apps.count;
+  }
+
   /** Nothing is there to take in or to carry out. */
   get isQuiet(): boolean {
     return !this.#apps.pending && !this.#stack.readable();

@@ -15,6 +15,7 @@ import { announceServer } from './app_tie.js';
 import type { Pumped, ServerTie } from './app_tie.js';
 import type { ServerConfig } from './config.js';
 import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, SLEEP_AWAKE, SLEEP_POLL, STATE_DEAD } from './layout.js';
+import { learningSpin } from './placement.js';
 import type { Placement } from './placement.js';
 import { Spin } from './spin.js';
 import { clock } from './server_loop.js';
@@ -65,6 +66,8 @@ export class MergedServer implements ServerHost {
   /** Somebody has claimed a wake-up, and what he writes to the eventfd for it is still to be read. */
   #rung = false;
   #sendPlanned = false;
+  /** Whether it looks for more before the thread sleeps that waits itself. */
+  readonly #spin = learningSpin();
   #timer: NodeJS.Timeout | null = null;
   /** When the timer is due, µs. */
   #timerAt = Infinity;
@@ -116,11 +119,16 @@ export class MergedServer implements ServerHost {
     this.#sendNow();
   }
 
+  /** Where no other thread is attached that may want the CPU, it looks for more before it sleeps. */
   #block(port: Pumped, ms: number): boolean {
     const until = clock() + ms * 1000;
+    const alone = this.#loop.attached <= this.#ports.length;
     for (let now = clock(); now < until; now = clock()) {
-      if (!port.isQuiet) return false;
-      this.#loop.sleep(Math.min(this.#loop.wakeAt(now), until) - now);
+      if (!port.isQuiet) {
+        this.#spin.worked(now);
+        return false;
+      }
+      if (!alone || !this.#spin.again(now)) this.#loop.sleep(Math.min(this.#loop.wakeAt(now), until) - now);
       this.#advance();
     }
     return port.isQuiet;
