@@ -116,8 +116,9 @@ async function setKernelOwnsAddress(plan: NetworkPlan, owned: boolean): Promise<
   const { stdout } = await ip('-n', plan.namespace, '-o', 'address', 'show', 'dev', plan.serverInterface);
   if (stdout.includes(` ${address} `) === owned) return;
   await ip('-n', plan.namespace, 'address', owned ? 'add' : 'del', address, 'dev', plan.serverInterface);
-  // The host may know the other owner's link address; it is the same interface, but nothing depends on that here.
-  await ip('neighbour', 'flush', 'dev', plan.hostInterface);
+  // The host may know the other owner's link address; it is the same interface, but nothing depends on that here. Where traffic
+  // makes the entry anew as often as it is flushed, ip gives up.
+  await ip('neighbour', 'flush', 'dev', plan.hostInterface).catch(() => undefined);
 }
 
 async function setHostChecksums({ hostInterface }: NetworkPlan, filled: boolean): Promise<void> {
