@@ -105,6 +105,30 @@ t.test('MemNet in the same thread: out of the event loop, and blocking it', asyn
   t.equal(await answered, 'BY TURNS');
 });
 
+t.test('a thread that waits itself sleeps at once where others are attached, which may want the CPU', async (t) => {
+  const tcp = await TcpServer.start({ thread: 'app' });
+  t.teardown(() => tcp.close());
+  const memnet = new MemNet();
+  t.teardown(() => memnet.close());
+  const program = `
+    const { attach } = await import('${INDEX}');
+    const { parentPort } = await import('node:worker_threads');
+    attach();
+    parentPort.postMessage('attached');
+    parentPort.on('message', () => process.exit());
+  `;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`));
+  await once(worker, 'message');
+  t.notOk(memnet.wait(20), 'the worker has nothing more to say');
+  const before = tcp.status;
+  t.notOk(memnet.wait(20));
+  const turns = tcp.status.turns - before.turns;
+  const sleeps = tcp.status.sleeps - before.sleeps;
+  t.ok(sleeps > 0 && turns - sleeps <= 2, `${sleeps} sleeps, ${turns} turns`);
+  worker.postMessage('leave');
+  await once(worker, 'exit');
+});
+
 t.test('what an app\'s callback throws is an uncaught exception, and the TCP server goes on', async (t) => {
   const tcp = await TcpServer.start({ thread: 'app' });
   t.teardown(() => tcp.close());
