@@ -125,8 +125,8 @@ export interface TcpServerOptions {
    */
   cpu?: number | readonly number[] | 'auto' | null;
   /**
-   * Time that the TCP server looks for more work before it sleeps in a thread of its own, µs, 0 to 1,000,000. Default 'auto': up to
-   * 50, as long as what comes in makes that worth while; where it has no CPU to itself, only while no thread of the app is at work.
+   * Time that the TCP server looks for more work before it sleeps, in a thread of its own or in one that waits itself, µs, 0 to 1,000,000. Default 'auto': up
+   * to 50, as long as what comes in makes that worth while; where it has no CPU to itself, only while no thread of the app is at work.
    */
   spin?: number | 'auto';
   /** Connections at once, those in TIME-WAIT included, 16 to 1,000,000. Default 65,536. */

@@ -60,14 +60,11 @@ export function place(config: Pick<ServerConfig, 'cpu' | 'servers' | 'spinUs'>):
   const allowed = getAffinity();
   const cpus = cpusFor(config, allowed);
   if (cpus.length > 0) setAffinity(cpus);
-  const { spinUs, servers } = config;
-  const isGiven = typeof spinUs === 'number';
-  const alone = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN && cpus.length >= servers;
-  const spin = isGiven ? new Spin(spinUs, false) : learningSpin();
-  return { cpu: cpus.length === 1 ? cpus[0] : -1, spin, shares: !isGiven && !alone };
+  const alone = allowed.length >= CPUS_FOR_ONE_OF_ITS_OWN && cpus.length >= config.servers;
+  return { cpu: cpus.length === 1 ? cpus[0] : -1, spin: spinOf(config), shares: config.spinUs === 'auto' && !alone };
 }
 
-/** Looks for as long as a sleep and its wake-up would cost, where that has paid lately. */
-export function learningSpin(): Spin {
-  return new Spin(SPIN_US, true);
+/** Looks for as long as it was asked to; else for as long as a sleep and its wake-up would cost, where that has paid lately. */
+export function spinOf({ spinUs }: Pick<ServerConfig, 'spinUs'>): Spin {
+  return spinUs === 'auto' ? new Spin(SPIN_US, true) : new Spin(spinUs, false);
 }

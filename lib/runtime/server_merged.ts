@@ -15,7 +15,7 @@ import { announceServer } from './app_tie.js';
 import type { Pumped, ServerTie } from './app_tie.js';
 import type { ServerConfig } from './config.js';
 import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, SLEEP_AWAKE, SLEEP_POLL, STATE_DEAD } from './layout.js';
-import { learningSpin } from './placement.js';
+import { spinOf } from './placement.js';
 import type { Placement } from './placement.js';
 import { Spin } from './spin.js';
 import { clock } from './server_loop.js';
@@ -39,7 +39,7 @@ export async function startMerged(memory: SharedArrayBuffer, config: ServerConfi
     for (let wait = server.settle(); wait > 0; wait = server.settle()) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(wait / 1000, SETTLING_WAIT_MS)));
     }
-    return new MergedServer(memory, server);
+    return new MergedServer(memory, server, spinOf(config));
   } catch (error) {
     server.close();
     throw error;
@@ -67,7 +67,7 @@ export class MergedServer implements ServerHost {
   #rung = false;
   #sendPlanned = false;
   /** Whether it looks for more before the thread sleeps that waits itself. */
-  readonly #spin = learningSpin();
+  readonly #spin: Spin;
   #timer: NodeJS.Timeout | null = null;
   /** When the timer is due, µs. */
   #timerAt = Infinity;
@@ -79,8 +79,9 @@ export class MergedServer implements ServerHost {
     this.#turnSoon();
   };
 
-  constructor(memory: SharedArrayBuffer, server: OpenServer) {
+  constructor(memory: SharedArrayBuffer, server: OpenServer, spin: Spin) {
     this.#memory = memory;
+    this.#spin = spin;
     this.#words = new Int32Array(memory);
     this.#server = server;
     this.ready = Promise.resolve(server.addresses);
