@@ -32,7 +32,7 @@ export const BENCHES = {
   'http-split': requests('node:http, hello world, the TCP server in a thread of its own', 'http', { thread: 'own' }),
   connections: requests('node:http, hello world, a new connection for each request', 'http', { close: true }),
   raw: requests('a fixed response: MemNet, its thread waits itself; node:net', 'fixed'),
-  'raw-split': requests('the same, the TCP server in a thread of its own', 'fixed', { thread: 'own' }),
+  'raw-split': requests('a fixed response as raw, the TCP server in a thread of its own', 'fixed', { thread: 'own' }),
   events: requests('a fixed response: MemNet out of the event loop; node:net', 'events'),
   latency: requests('a fixed response as raw, one connection, one request at a time', 'fixed', { connections: 1 }),
   file: requests('a file of 1 MiB: MemNet, sendFile, the TCP server in a thread of its own; node:net, a read stream', 'file', { connections: 16, thread: 'own' }),

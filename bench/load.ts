@@ -39,7 +39,7 @@ export function chooseLoader(): { name: string; load: Loader } {
 }
 
 /**
- * A load second by second, something done before each.
+ * A load second by second, something done before each. Latencies are the medians of those of the seconds.
  *
  * Over kernel TCP the load is the one that closes first, and a source address has ports for 28,000 connections a minute: a load of new connections
  * needs another one each second.
