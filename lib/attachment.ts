@@ -7,6 +7,8 @@ import type { Distribution } from './runtime/messages.js';
 export interface Port {
   /** False once the TCP server has ended or the thread was detached. */
   readonly alive: boolean;
+  /** Connections and listeners may be asked for: alive, and the TCP server was not told to end. */
+  readonly isOpen: boolean;
   /** Why the TCP server did not come up, where that is known in this thread. */
   readonly failure?: Error | null;
   listen(options: ListenOptions, handler: ListenHandler): AppListener;
@@ -74,7 +76,7 @@ export function currentPort(): Port {
  * @throws TcpServerError ERR_TCP_SERVER_NOT_STARTED where there is none.
  */
 export function existingPort(): Port {
-  if (attached === null || !attached.alive) attached = find() ?? attached;
+  if (attached === null || !attached.isOpen) attached = find() ?? attached;
   if (attached === null) {
     throw new TcpServerError(
       'ERR_TCP_SERVER_NOT_STARTED',
@@ -82,7 +84,7 @@ export function existingPort(): Port {
         'attached by themselves, others by attach(handle)',
     );
   }
-  if (!attached.alive) {
+  if (!attached.isOpen) {
     throw new TcpServerError(
       'ERR_TCP_SERVER_CLOSED',
       'The TCP server of this thread is closed. Call `await TcpServer.start()` again before the next listen or connect',

@@ -194,7 +194,7 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
   }
 
   private checkAlive(): void {
-    if (!this.port.alive) throw new TcpServerError('ERR_TCP_SERVER_CLOSED', 'The TCP server of this MemNet is closed: make another one after `await TcpServer.start()`');
+    if (!this.port.isOpen) throw new TcpServerError('ERR_TCP_SERVER_CLOSED', 'The TCP server of this MemNet is closed: make another one after `await TcpServer.start()`');
   }
 }
 

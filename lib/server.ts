@@ -64,7 +64,7 @@ function join(handle: ServerHandle): AppPort {
 
 /** Attaches the thread to the TCP server that it inherited from the one that started it; null where it inherited none. */
 function joinInherited(): AppPort | null {
-  if (joined?.alive === true) return joined;
+  if (joined?.isOpen === true) return joined;
   const handle = inheritedHandle();
   return handle === null ? null : join(handle);
 }
@@ -92,7 +92,7 @@ export function attach(handle?: ServerHandle): void {
     existingPort();
     return;
   }
-  if (joined?.alive === true && joinedTo?.memory === handle.memory) {
+  if (joined?.isOpen === true && joinedTo?.memory === handle.memory) {
     usePort(joined);
     return;
   }

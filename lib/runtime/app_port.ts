@@ -109,6 +109,11 @@ export class AppPort implements ChannelOwner {
     return this.#alive;
   }
 
+  /** Connections and listeners may be asked for: it is alive, and nobody has told a TCP server to end, which the thread may not have heard yet. */
+  get isOpen(): boolean {
+    return this.#alive && !this.channels.some((channel) => channel.isStopping);
+  }
+
   /**
    * Called once where the TCP server ends and this thread has not left it before: with the error where it ended by itself, after
    * every flow has heard of it; with null where somebody has ended it, before the thread leaves.

@@ -28,16 +28,19 @@ export class RunningServer {
   readonly #servers: readonly Int32Array[];
   readonly #layout: Layout;
   #stopped = false;
-  readonly #onProcessExit = (): void => this.#stopAtExit();
+  readonly #onExit = (): void => this.#sayStop();
+  /** The process ends: nothing asynchronous runs any more, so the farewell is waited for. */
+  readonly #onExitLast = (): void => this.#host.finish();
 
   constructor(handle: ServerHandle, layout: Layout, host: ServerHost, port: AppPort) {
     this.handle = handle;
     this.#host = host;
     this.#servers = memoriesOf(handle).map((memory) => new Int32Array(memory));
     this.#layout = layout;
-    // The port's own exit handler comes first: what it still submits is sent before the TCP server stops.
     this.port = port;
-    process.once('exit', this.#onProcessExit);
+    // Between the two the port has its own: what it still submits is sent, because the TCP server waits for it to leave.
+    process.prependOnceListener('exit', this.#onExit);
+    process.once('exit', this.#onExitLast);
     // Who waits for it is told; who does not hears of it from sockets and servers.
     host.ready.then((addresses) => { this.addresses = addresses; }, (error: Error) => { port.failure = error; });
     host.watchAddresses((addresses) => {
@@ -65,27 +68,23 @@ export class RunningServer {
 
   /** Ends the TCP server: what was written is still sent, for a second at most. */
   async stop(): Promise<void> {
-    this.port.detach();
     this.#sayStop();
+    this.port.detach();
     this.#host.stop();
     await this.#host.ended;
   }
 
+  /** Before this thread leaves: who hears of the end of its flows can find out that it is the end of everything. */
   #sayStop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#servers.forEach(tellToStop);
   }
 
-  /** The process ends: nothing asynchronous runs any more, so the farewell is waited for. */
-  #stopAtExit(): void {
-    this.#sayStop();
-    this.#host.finish();
-  }
-
   /** It is no more: every app thread hears of it. */
   #tellEnd(error: Error | null): void {
-    process.removeListener('exit', this.#onProcessExit);
+    process.removeListener('exit', this.#onExit);
+    process.removeListener('exit', this.#onExitLast);
     if (getEnvironmentData(ENVIRONMENT_KEY) === this.handle) setEnvironmentData(ENVIRONMENT_KEY, undefined as never);
     for (const words of this.#servers) markDead(words);
     ringEveryApp(this.#servers[0], this.#layout);

@@ -8,6 +8,7 @@ const IGNORE: FlowHandler = { onConnect() {}, onReadable() {}, onWritable() {}, 
 /** Everything is delivered in a later turn of the event loop, as from another thread. */
 export class FakePort implements Port {
   alive = true;
+  get isOpen(): boolean { return this.alive; }
   refs = 0;
   /** Bytes that may be written and not read. */
   sendBuffer = 65536;
