@@ -71,10 +71,16 @@ export class ServerApps {
     return false;
   }
 
-  /** Carries out what is in the submission queues, and reads files on. Returns how many entries and pieces of files it took. */
+  /**
+   * Carries out what is in the submission queues, and reads files on. Returns how many entries and pieces of files it took; channels that
+   * came or left count as one.
+   */
   takeSubmissions(): number {
-    if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) this.#followChannels();
     let taken = 0;
+    if (Atomics.load(this.#words, CTRL_CHANNELS) !== this.#channelsSeen) {
+      this.#followChannels();
+      taken = 1;
+    }
     // From the last one, because a channel that ends goes out of the list.
     for (let i = this.#active.length - 1; i >= 0; i--) if (!this.#active[i].held) taken += this.#takeFrom(this.#active[i]);
     return taken + this.#submissions.readFiles();

@@ -42,3 +42,21 @@ t.test('where app threads may want the CPU it looks only while all of them sleep
 t.test('beside another TCP server on its CPU it does not', async (t) => {
   t.equal(looks([APP_BLOCKED], { crowded: true }), 0);
 });
+
+t.test('told to end it does not sleep once the last app thread has left', async (t) => {
+  const turns = new Turns();
+  const port = turns.attach();
+  turns.turn();
+  const spin = { again: () => false, worked: () => undefined } as unknown as Spin;
+  let sleeps = 0;
+  new ServerLoop(turns.words, turns.stack, turns.apps, {
+    descriptors: [], spin, shares: false, ringEveryApp: () => undefined, addressesChanged: () => undefined,
+    deviceEvent: () => {
+      sleeps++;
+      turns.words[CTRL_STOP] = 1;
+      port.detach();
+      return 0;
+    },
+  }).run();
+  t.equal(sleeps, 1);
+});
