@@ -1,6 +1,6 @@
 /** The least that a server can do, over MemNet. */
 import type { MemNetEvents, MemNetFlow } from '../lib/memnet.js';
-import { FILE_BYTES, FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTES, openBenchFile } from './payload.js';
+import { FILE_BYTES, FILE_HEAD, FIXED_RESPONSE, SOURCE_BYTE, SOURCE_BYTES, openBenchFile } from './payload.js';
 
 /** @param app fixed, file, source or sink. @returns what takes the events. */
 export function serve(app: string): (events: MemNetEvents) => void {
@@ -43,8 +43,8 @@ function respond(flow: MemNetFlow): void {
 
 /** Writes in place as much as there is room for. */
 function send(flow: MemNetFlow): void {
-  for (let room = flow.reserve(SOURCE_BYTES.length); room > 0; room = flow.reserve(SOURCE_BYTES.length)) {
-    flow.memory.fill(0x78, flow.roomAt, flow.roomAt + room);
+  for (let room = flow.reserve(SOURCE_BYTES); room > 0; room = flow.reserve(SOURCE_BYTES)) {
+    flow.memory.fill(SOURCE_BYTE, flow.roomAt, flow.roomAt + room);
     flow.commit(room);
   }
 }

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const FIXED_RESPONSE = Buffer.from('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, World!\n');
-export const SOURCE_BYTES = Buffer.alloc(64 * 1024, 'x');
+/** What a source makes at a time, and of what. */
+export const SOURCE_BYTES = 64 * 1024;
+export const SOURCE_BYTE = 0x78;
 export const FILE_BYTES = 2 ** 20;
 export const FILE_HEAD = Buffer.from(`HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: ${FILE_BYTES}\r\n\r\n`);
 
