@@ -7,6 +7,7 @@ import { fault } from '../lib/nic/fault.js';
 import type { Device } from '../lib/nic/device.js';
 import { pipe } from '../lib/nic/pipe.js';
 import { seededRandom } from '../lib/nic/random.js';
+import { Clock } from '../lib/tcp/clock.js';
 import { EV_CONNECTED, EV_READABLE } from '../lib/tcp/conn/state.js';
 import { TCB_WORDS } from '../lib/tcp/conn/tcb_words.js';
 import type { StackLimits } from '../lib/tcp/limits.js';
@@ -54,15 +55,15 @@ class Zeros implements Payload {
 }
 
 export function simulate({ flows, seconds, faults, limits = {} }: Simulation): Simulated {
-  let now = START;
+  const clock = new Clock(START);
   const payloads = [new Zeros(), new Zeros()] as const;
   const [near, far] = pipe({
     medium: 'ip', memory: [payloads[0].memory, payloads[1].memory], checksum: 'left-out', queueFrames: 1 << 16, queueBytes: 1 << 27,
   });
-  const link = fault(near, payloads[0].memory, faults, () => now);
+  const link = fault(near, payloads[0].memory, faults, () => clock.now);
   const seed = faults.seed ?? 1;
-  const sender = host(link, payloads[0], '192.0.2.1', seed, flows, limits);
-  const receiver = host(far, payloads[1], '192.0.2.2', seed + 1, flows, limits);
+  const sender = host(link, payloads[0], '192.0.2.1', seed, flows, limits, clock);
+  const receiver = host(far, payloads[1], '192.0.2.2', seed + 1, flows, limits, clock);
   receiver.listen(new Int32Array(4), PORT, flows);
   const remote = new Int32Array(4);
   setMapped(remote, 0, parseDotted('192.0.2.2'));
@@ -70,14 +71,14 @@ export function simulate({ flows, seconds, faults, limits = {} }: Simulation): S
   const quarter = START + seconds * 0.25e6;
   let base: number[] | null = null;
   let opened = 0;
-  while (now < end) {
-    for (; opened < flows && now >= START + opened * STAGGER; opened++) sender.connect(remote, PORT, null, 0);
-    turn(sender, now, true);
-    turn(receiver, now, false);
-    if (base === null && now >= quarter) base = received(receiver, flows);
+  while (clock.now < end) {
+    for (; opened < flows && clock.now >= START + opened * STAGGER; opened++) sender.connect(remote, PORT, null, 0);
+    turn(sender, true);
+    turn(receiver, false);
+    if (base === null && clock.now >= quarter) base = received(receiver, flows);
     if (sender.readable() || receiver.readable()) continue;
     const opening = opened < flows ? START + opened * STAGGER : end;
-    now = Math.max(Math.min(sender.pollAt(), receiver.pollAt(), link.nextEvent(), opening, end), now + TURN);
+    clock.now = Math.max(Math.min(sender.pollAt(), receiver.pollAt(), link.nextEvent(), opening, end), clock.now + TURN);
   }
   const totals = received(receiver, flows);
   return {
@@ -88,20 +89,20 @@ export function simulate({ flows, seconds, faults, limits = {} }: Simulation): S
   };
 }
 
-function host(device: Device, payload: Zeros, address: string, seed: number, flows: number, limits: Partial<StackLimits>): Stack {
+function host(device: Device, payload: Zeros, address: string, seed: number, flows: number, limits: Partial<StackLimits>, clock: Clock): Stack {
   const maxFlows = Math.max(2 * flows, 16);
   const random = seededRandom(seed);
   return new Stack({
-    words: new Int32Array(maxFlows * TCB_WORDS), tcbBase: 0, maxFlows, payload, now: START,
+    words: new Int32Array(maxFlows * TCB_WORDS), tcbBase: 0, maxFlows, payload, clock,
     interfaces: [{ device, memory: payload.memory, addresses: [`${address}/24`] }],
     random: () => Math.floor(random() * 2 ** 32), secret: new Uint8Array(16).fill(seed),
     limits: { receiveBuffer: BUFFER, runs: 65_536, ranges: 65_536, rangesPerFlow: 32_768, ...limits },
   });
 }
 
-function turn(stack: Stack, now: number, sends: boolean): void {
-  stack.receive(now, BUDGET);
-  stack.advance(now);
+function turn(stack: Stack, sends: boolean): void {
+  stack.receive(BUDGET);
+  stack.advance();
   for (let flow = stack.takeChanged(); flow >= 0; flow = stack.takeChanged()) {
     const tcb = stack.tcb.at(flow);
     const { events, acknowledged, received } = tcb;
@@ -109,7 +110,7 @@ function turn(stack: Stack, now: number, sends: boolean): void {
     if ((events & EV_READABLE) !== 0) stack.consume(flow, received);
     if (sends && (acknowledged !== 0 || (events & EV_CONNECTED) !== 0)) stack.write(flow, (acknowledged + BUFFER) | 0);
   }
-  stack.transmit(now);
+  stack.transmit();
 }
 
 /** Bytes that each flow has received, which are fewer than 2^32. */

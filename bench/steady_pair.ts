@@ -4,6 +4,7 @@
  */
 import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../lib/nic/device.js';
 import { RX_CHECKSUM_VALID } from '../lib/nic/device.js';
+import { Clock } from '../lib/tcp/clock.js';
 import { TCB_WORDS } from '../lib/tcp/conn/tcb_words.js';
 import { EV_CONNECTED, EV_READABLE } from '../lib/tcp/conn/state.js';
 import type { Payload, PayloadOutput } from '../lib/tcp/payload.js';
@@ -77,7 +78,7 @@ const TURN_US = 20;
 export class SteadyPair {
   /** Answers that have come. */
   answers = 0;
-  #now = START;
+  readonly #clock = new Clock(START);
   readonly #client: Stack;
   readonly #server: Stack;
 
@@ -85,8 +86,8 @@ export class SteadyPair {
     const links = [new Link(), new Link()] as const;
     links[0].peer = links[1];
     links[1].peer = links[0];
-    this.#client = stack(links[0], '192.0.2.1', 1);
-    this.#server = stack(links[1], '192.0.2.2', 2);
+    this.#client = stack(links[0], '192.0.2.1', 1, this.#clock);
+    this.#server = stack(links[1], '192.0.2.2', 2, this.#clock);
     this.#server.listen(new Int32Array(4), 80, FLOWS);
     const remote = new Int32Array(4);
     setMapped(remote, 0, parseDotted('192.0.2.2'));
@@ -97,15 +98,15 @@ export class SteadyPair {
     const client = this.#client;
     const server = this.#server;
     for (let i = 0; i < count; i++) {
-      const now = (this.#now += TURN_US);
-      client.receive(now, 256);
-      if (client.pollAt() <= now) client.advance(now);
+      this.#clock.now += TURN_US;
+      client.receive(256);
+      if (client.isDue) client.advance();
       this.#ask();
-      client.transmit(now);
-      server.receive(now, 256);
-      if (server.pollAt() <= now) server.advance(now);
+      client.transmit();
+      server.receive(256);
+      if (server.isDue) server.advance();
       this.#serve();
-      server.transmit(now);
+      server.transmit();
     }
   }
 
@@ -140,11 +141,11 @@ export class SteadyPair {
   }
 }
 
-function stack(device: Device, address: string, secret: number): Stack {
+function stack(device: Device, address: string, secret: number, clock: Clock): Stack {
   const payload = new NoPayload();
   let seed = secret;
   return new Stack({
-    words: new Int32Array(FLOWS * 2 * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS * 2, payload, now: START,
+    words: new Int32Array(FLOWS * 2 * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS * 2, payload, clock,
     interfaces: [{ device, memory: payload.memory, addresses: [`${address}/24`] }],
     random: () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0), secret: new Uint8Array(16).fill(secret),
   });

@@ -1,4 +1,5 @@
 /** The bare protocol core behind the sockets of the driver: one stack, its clock, and what it sends. */
+import { Clock } from '../lib/tcp/clock.js';
 import { EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_ERROR, EV_FREED } from '../lib/tcp/conn/state.js';
 import { PROTOCOL_TCP } from '../lib/tcp/wire/ipv4.js';
 import { TCP_HEADER } from '../lib/tcp/wire/tcp.js';
@@ -60,14 +61,14 @@ export class StackNetwork implements Network {
   readonly #byPorts = new Map<number, StackLink>();
   readonly #listeners = new Map<number, (link: Link) => void>();
   #alarms: Alarm[] = [];
-  #now: number;
+  readonly #clock: Clock;
   #sent = 0;
   /** Bytes of the packet that is being dealt with. */
   #arriving = 0;
 
   constructor(config: StackNetworkConfig) {
     this.#config = config;
-    this.#now = config.now;
+    this.#clock = new Clock(config.now);
     this.#device = new PacketDevice(this.memory.memory, MTU, (packet) => {
       this.#sent++;
       this.#count(packet, false);
@@ -76,8 +77,16 @@ export class StackNetwork implements Network {
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.memory,
       interfaces: [{ device: this.#device, memory: this.memory.memory, addresses: ADDRESSES, gateways: GATEWAYS }],
-      random: config.random, secret: config.secret, now: config.now, limits: config.limits,
+      random: config.random, secret: config.secret, clock: this.#clock, limits: config.limits,
     });
+  }
+
+  get #now(): number {
+    return this.#clock.now;
+  }
+
+  set #now(time: number) {
+    this.#clock.now = time;
   }
 
   // ---- time
@@ -110,7 +119,7 @@ export class StackNetwork implements Network {
     for (let at = this.nextAt(); at <= until; at = this.nextAt()) this.#step(at);
     this.#now = Math.max(this.#now, until);
     // A call that follows may send at once: the stack has to know the time.
-    this.stack.receive(this.#now, 0);
+    this.stack.receive(0);
   }
 
   /** The same, but stops as soon as a packet has left. */
@@ -142,7 +151,7 @@ export class StackNetwork implements Network {
 
   /** Sends what may leave now. */
   transmit(): void {
-    this.stack.transmit(this.#now);
+    this.stack.transmit();
   }
 
   /** Counts a TCP segment for its connection. */
@@ -158,14 +167,14 @@ export class StackNetwork implements Network {
   turn(): void {
     const { stack } = this;
     do {
-      stack.receive(this.#now, BUDGET);
-      stack.advance(this.#now);
+      stack.receive(BUDGET);
+      stack.advance();
       for (const link of this.#links.values()) link.offer();
-      stack.transmit(this.#now);
+      stack.transmit();
       this.#takeChanged();
       for (const link of this.#links.values()) link.look();
       this.#config.onChange();
-      stack.transmit(this.#now);
+      stack.transmit();
     } while (this.#takeChanged());
     for (const link of this.#links.values()) link.look();
   }

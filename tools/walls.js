@@ -11,12 +11,12 @@ export const zones = [
   { files: /^lib\/tcp\/wire\//, may: [/^lib\/tcp\/wire\//], packages: [] },
   {
     files: /^lib\/tcp\/ip\//,
-    may: [/^lib\/tcp\/(wire|ip)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|limits|stats|siphash)\.ts$/, /^lib\/nic\/device\.ts$/],
+    may: [/^lib\/tcp\/(wire|ip)\//, /^lib\/tcp\/(clock|transport|payload|errno|timer_wheel|limits|stats|siphash)\.ts$/, /^lib\/nic\/device\.ts$/],
     packages: [],
   },
   {
     files: /^lib\/tcp\/conn\//,
-    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(transport|payload|errno|timer_wheel|isn|ports|port_uses|syn_cookies|demux|listeners|limits|share|stats)\.ts$/],
+    may: [/^lib\/tcp\/(wire|conn)\//, /^lib\/tcp\/(clock|transport|payload|errno|timer_wheel|isn|ports|port_uses|syn_cookies|demux|listeners|limits|share|stats)\.ts$/],
     packages: [],
   },
   { files: /^lib\/tcp\//, may: [/^lib\/tcp\//, /^lib\/nic\/device\.ts$/], packages: [] },

@@ -6,6 +6,7 @@
  *   memory: │ buffer: virtio header, frame, or as much of it as nobody wants elsewhere │ msghdr │ iovec of the buffer │ iovec a span │
  * ```
  */
+import { AddressWriter } from './address_writer.js';
 import { type DeviceMemory, type FrameRest, MAX_SPANS } from './device.js';
 import { EAGAIN } from './system_error.js';
 import { recvmsg } from './syscalls.js';
@@ -26,9 +27,10 @@ export class LongFrame implements FrameRest {
 
   readonly #fd: number;
   readonly #words: Int32Array;
-  readonly #base: number;
+  readonly #addresses: AddressWriter;
   readonly #bufferAt: number;
   readonly #messageAt: number;
+  readonly #messageAddress: bigint;
   readonly #vectorsAt: number;
   /** Where the frame would lie if all of it were in the slot, and its length. */
   #frameAt = 0;
@@ -44,13 +46,14 @@ export class LongFrame implements FrameRest {
   constructor(fd: number, memory: DeviceMemory, at: number) {
     this.#fd = fd;
     this.#words = new Int32Array(memory.bytes.buffer, 0, memory.bytes.length >> 2);
-    this.#base = Number(memory.address);
+    this.#addresses = new AddressWriter(memory);
     this.#bufferAt = at;
     this.#messageAt = at + BUFFER;
+    this.#messageAddress = this.#addresses.of(this.#messageAt);
     this.#vectorsAt = this.#messageAt + MSGHDR;
     memory.bytes.fill(0, this.#messageAt, this.#vectorsAt + IOVEC * (1 + MAX_SPANS));
-    putAddress(this.#words, (this.#messageAt + MSG_IOV) >> 2, this.#base + this.#vectorsAt);
-    putAddress(this.#words, this.#vectorsAt >> 2, this.#base + this.#bufferAt);
+    this.#addresses.put(this.#messageAt + MSG_IOV, this.#vectorsAt);
+    this.#addresses.put(this.#vectorsAt, this.#bufferAt);
   }
 
   /** The frame at hand is this one; `at` is where its beginning lies. */
@@ -85,7 +88,7 @@ export class LongFrame implements FrameRest {
     if (this.#spans === MAX_SPANS) throw new RangeError(`a frame takes at most ${MAX_SPANS} spans`);
     this.#spans++;
     const vector = this.#vectorsAt + IOVEC * this.#spans;
-    putAddress(this.#words, vector >> 2, this.#base + offset);
+    this.#addresses.put(vector, offset);
     this.#words[(vector + IOV_LEN) >> 2] = length;
     this.#wanted += length;
   }
@@ -106,14 +109,8 @@ export class LongFrame implements FrameRest {
   #receive(): number {
     this.#waits = false;
     this.#words[(this.#messageAt + MSG_IOVLEN) >> 2] = 1 + this.#spans;
-    const length = recvmsg(this.#fd, this.#base + this.#messageAt);
+    const length = recvmsg(this.#fd, this.#messageAddress);
     // An error of the link is told first, once, and the frame still waits: to leave it would put every later one out of step.
-    return length < 0 && length !== -EAGAIN ? recvmsg(this.#fd, this.#base + this.#messageAt) : length;
+    return length < 0 && length !== -EAGAIN ? recvmsg(this.#fd, this.#messageAddress) : length;
   }
-}
-
-/** Writes an address as two words, without a BigInt. */
-function putAddress(words: Int32Array, word: number, address: number): void {
-  words[word] = address; // modulo 2^32
-  words[word + 1] = Math.floor(address / 2 ** 32);
 }

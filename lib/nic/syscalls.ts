@@ -2,16 +2,17 @@
  * The system calls of this package, through koffi: the only file that loads native code.
  *
  * Structures are laid out by hand for the Linux ABIs with 64-bit pointers and little-endian words (x64, arm64, riscv64).
- * Addresses are numbers (user addresses lie below 2^48) and so fit the hot calls without a BigInt. Whoever passes the address of a
- * buffer keeps the buffer referenced for as long as the kernel may use it: the collector sees no addresses, and a module's variable
- * that no function refers to is garbage once the module has run. So arrays are passed themselves wherever that is possible.
+ * Addresses are numbers (user addresses lie below 2^48), or BigInts where they are kept and passed in every turn: a number as large as that is
+ * a new object for each call. Whoever passes the address of a buffer keeps the buffer referenced for as long as the kernel may use it: the
+ * collector sees no addresses, and a module's variable that no function refers to is garbage once the module has run. So arrays are passed
+ * themselves wherever that is possible.
  */
 import { endianness } from 'node:os';
 import koffi, { type LibraryHandle } from 'koffi';
 import { EINTR, ETIMEDOUT, SystemError } from './system_error.js';
 
 /** A pointer: memory of ours, which koffi holds for the length of the call, or an address. */
-type Pointer = ArrayBufferView | number;
+type Pointer = ArrayBufferView | number | bigint;
 export type Native = (...args: (Pointer | null)[]) => number;
 
 const libc = loadLibc();
@@ -40,6 +41,7 @@ const native = {
   schedGetaffinity: bindCall('sched_getaffinity', 'int', ['int', 'size_t', 'void *']),
   sysconf: bindCall('sysconf', 'long', ['int']),
   syscall: bindCall('syscall', 'long', ['long', 'long', 'long', 'long']),
+  clockGettime: bindCall('clock_gettime', 'int', ['int', 'uintptr_t']),
   futex: bindCall('syscall', 'long', ['long', 'void *', 'long', 'long', 'void *']),
 };
 
@@ -160,13 +162,13 @@ export function recv(fd: number, address: number, length: number): number {
 }
 
 /** Reads one frame to where the `msghdr` at `address` says, without waiting. Returns the frame's length, however much of it there was room for, or -errno. */
-export function recvmsg(fd: number, address: number): number {
+export function recvmsg(fd: number, address: bigint): number {
   const result = native.recvmsg(fd, address, MSG_DONTWAIT | MSG_TRUNC);
   return result < 0 ? -errno() : result;
 }
 
 /** Sends up to `count` messages of the `mmsghdr` array at `address`. Returns how many were sent, or -errno where none was. */
-export function sendmmsg(fd: number, address: number, count: number): number {
+export function sendmmsg(fd: number, address: bigint, count: number): number {
   const sent = native.sendmmsg(fd, address, count, MSG_DONTWAIT);
   return sent < 0 ? -errno() : sent;
 }
@@ -184,7 +186,7 @@ export function write(fd: number, bytes: Uint8Array): number {
 }
 
 /** Writes what the array of `count` iovecs at `address` names, as one. Returns how many bytes were written, or -errno. */
-export function writev(fd: number, address: number, count: number): number {
+export function writev(fd: number, address: bigint, count: number): number {
   const result = native.writev(fd, address, count);
   return result < 0 ? -errno() : result;
 }
@@ -322,6 +324,17 @@ export function futexWait(word: Int32Array, value: number, ms: number): boolean 
 /** Wakes the thread that sleeps on the first word of `word`. */
 export function futexWake(word: Int32Array): void {
   native.futex(SYS_FUTEX, word, FUTEX_WAKE_PRIVATE, 1, null);
+}
+
+const CLOCK_MONOTONIC = 1;
+/** struct timespec, as words. Outside the heap of V8, so that it stays where it is. */
+const monotonicTime = new Uint32Array(new ArrayBuffer(16));
+const monotonicTimeAt = addressOf(monotonicTime);
+
+/** The time since some moment of the past, as a struct timespec: words 0 and 2 are seconds and nanoseconds. It is lent until the next call. */
+export function readMonotonicTime(): Uint32Array {
+  native.clockGettime(CLOCK_MONOTONIC, monotonicTimeAt);
+  return monotonicTime;
 }
 
 // --- memory

@@ -7,19 +7,20 @@
  *   │ slots: virtio header, frame │ mmsghdr, one a slot │ iovec, 1 + MAX_SPANS a slot │
  * ```
  */
+import { AddressWriter } from './address_writer.js';
 import { type DeviceMemory, MAX_SPANS, TX_ROOM } from './device.js';
 import { putOffloads, VNET_HEADER } from './virtio_net.js';
 
 /** Between slots: an odd number of cache lines, so that headers of neighbouring slots fall into different sets. */
 const STRIDE = ((TX_ROOM + VNET_HEADER + 63) >> 6 | 1) << 6;
 
-// struct mmsghdr and struct iovec with 64-bit pointers, in bytes; places in int32 words.
+// struct mmsghdr and struct iovec with 64-bit pointers, in bytes.
 const MMSGHDR = 64;
-const MSG_IOV = 4;
-const MSG_IOVLEN = 6;
+const MSG_IOV = 16;
+const MSG_IOVLEN = 24;
 const IOVEC = 16;
 const IOV_BASE = 0;
-const IOV_LEN = 2;
+const IOV_LEN = 8;
 const VECTORS = IOVEC * (1 + MAX_SPANS);
 
 export class TxSlots {
@@ -28,14 +29,15 @@ export class TxSlots {
   readonly #bytes: Uint8Array;
   readonly #words: Int32Array;
   readonly #halves: Uint16Array;
-  readonly #base: number;
-  readonly #baseLow: number;
-  readonly #baseHigh: number;
+  readonly #addresses: AddressWriter;
   readonly #linkHeader: number;
   readonly #most: number;
   readonly #slotsAt: number;
   readonly #messagesAt: number;
   readonly #vectorsAt: number;
+  /** By frame. */
+  readonly #messageAddresses: readonly bigint[];
+  readonly #vectorAddresses: readonly bigint[];
   #spans = 0;
   #spanBytes = 0;
 
@@ -53,9 +55,7 @@ export class TxSlots {
     this.#bytes = bytes;
     this.#words = new Int32Array(bytes.buffer, 0, bytes.length >> 2);
     this.#halves = new Uint16Array(bytes.buffer, 0, bytes.length >> 1);
-    this.#base = Number(memory.address);
-    this.#baseLow = this.#base % 2 ** 32;
-    this.#baseHigh = Math.floor(this.#base / 2 ** 32);
+    this.#addresses = new AddressWriter(memory);
     this.#linkHeader = linkHeader;
     this.#most = frames;
     this.#slotsAt = at;
@@ -63,9 +63,11 @@ export class TxSlots {
     this.#vectorsAt = this.#messagesAt + frames * MMSGHDR;
     bytes.fill(0, this.#messagesAt, this.#vectorsAt + frames * VECTORS);
     for (let i = 0; i < frames; i++) {
-      this.#putAddress((this.#messageOf(i) >> 2) + MSG_IOV, this.#vectorsOf(i));
+      this.#addresses.put(this.#messageOf(i) + MSG_IOV, this.#vectorsOf(i));
       this.#putVector(this.#vectorsOf(i), this.#slotsAt + i * STRIDE, 0);
     }
+    this.#messageAddresses = Array.from({ length: frames }, (_, i) => this.#addresses.of(this.#messageOf(i)));
+    this.#vectorAddresses = Array.from({ length: frames }, (_, i) => this.#addresses.of(this.#vectorsOf(i)));
   }
 
   /** As `Device.reserve`. */
@@ -88,8 +90,8 @@ export class TxSlots {
   commit(length: number, checksumStart: number, segmentSize: number): number {
     const index = this.committed++;
     putOffloads(this.#bytes, this.#halves, this.frameAt(index), this.#linkHeader, checksumStart, segmentSize);
-    this.#words[(this.#vectorsOf(index) >> 2) + IOV_LEN] = VNET_HEADER + length;
-    this.#words[(this.#messageOf(index) >> 2) + MSG_IOVLEN] = 1 + this.#spans;
+    this.#words[(this.#vectorsOf(index) + IOV_LEN) >> 2] = VNET_HEADER + length;
+    this.#words[(this.#messageOf(index) + MSG_IOVLEN) >> 2] = 1 + this.#spans;
     const total = length + this.#spanBytes;
     this.#spans = 0;
     this.#spanBytes = 0;
@@ -97,17 +99,17 @@ export class TxSlots {
   }
 
   /** Address of the `mmsghdr` of a frame; those of the later ones follow. */
-  messageAddress(index: number): number {
-    return this.#base + this.#messageOf(index);
+  messageAddress(index: number): bigint {
+    return this.#messageAddresses[index]!;
   }
 
   /** Address of the vectors of a frame, of which there are `vectorCount`. */
-  vectorAddress(index: number): number {
-    return this.#base + this.#vectorsOf(index);
+  vectorAddress(index: number): bigint {
+    return this.#vectorAddresses[index]!;
   }
 
   vectorCount(index: number): number {
-    return this.#words[(this.#messageOf(index) >> 2) + MSG_IOVLEN]!;
+    return this.#words[(this.#messageOf(index) + MSG_IOVLEN) >> 2]!;
   }
 
   /** Offset of a frame in the memory. */
@@ -124,14 +126,7 @@ export class TxSlots {
   }
 
   #putVector(at: number, offset: number, length: number): void {
-    this.#putAddress((at >> 2) + IOV_BASE, offset);
-    this.#words[(at >> 2) + IOV_LEN] = length;
-  }
-
-  /** Writes the address of a place in the memory as two words, without a BigInt. */
-  #putAddress(word: number, offset: number): void {
-    const low = this.#baseLow + offset;
-    this.#words[word] = low; // modulo 2^32
-    this.#words[word + 1] = low < 2 ** 32 ? this.#baseHigh : this.#baseHigh + 1;
+    this.#addresses.put(at + IOV_BASE, offset);
+    this.#words[(at + IOV_LEN) >> 2] = length;
   }
 }

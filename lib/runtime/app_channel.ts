@@ -10,12 +10,16 @@ import { CHANNEL_FAILED, CH_COMPLETE_HEAD, CH_COMPLETE_TAIL, CH_SLEEP, CH_STATE,
 import type { Layout } from './layout.js';
 import { COMPLETE_ACCEPT, COMPLETE_FLOW, COMPLETE_REPLY, OP_MASK, violationText } from './messages.js';
 import { QueueConsumer, QueueProducer } from './queue.js';
+import { SystemClock } from './system_clock.js';
 
 /** Completions taken before the event loop gets its turn. */
 const BATCH = 256;
-/** Where their callbacks take long it gets it sooner, for what they write leaves then: after so many ms, at which it looks after so many completions. */
-const SLICE_MS = 1;
+/** Where their callbacks take long it gets it sooner, for what they write leaves then: after so many µs, at which it looks after so many completions. */
+const SLICE_US = 1000;
 const LOOK = 8;
+
+/** This thread's. */
+const clock = new SystemClock();
 
 /** What has something to tell that no completion brings. */
 export interface Called {
@@ -182,13 +186,16 @@ export class AppChannel {
   take(): number {
     const completions = this.#completions;
     const most = Math.min(completions.available(), BATCH);
-    const until = most > LOOK ? performance.now() + SLICE_MS : 0;
+    if (most > LOOK) clock.tick();
+    const until = clock.now + SLICE_US;
     let taken = 0;
     try {
       while (taken < most) {
         taken++;
         this.#completion(completions.take());
-        if (taken % LOOK === 0 && performance.now() >= until) break;
+        if (taken % LOOK !== 0) continue;
+        clock.tick();
+        if (clock.now >= until) break;
       }
     } finally {
       if (taken > 0) completions.release();

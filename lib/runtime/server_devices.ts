@@ -12,6 +12,7 @@ import { RawDevice } from '../nic/raw.js';
 import { addressText } from '../nic/route_netlink.js';
 import { SharedPacketDevice } from '../nic/shared_packet.js';
 import { SharedXdpDevice } from '../nic/shared_xdp.js';
+import type { Clock } from '../tcp/clock.js';
 import type { PortClaims } from '../tcp/port_uses.js';
 import type { Share } from '../tcp/share.js';
 import { isMapped, parsePrefix } from '../tcp/wire/address.js';
@@ -46,10 +47,10 @@ export interface OpenInterface {
 }
 
 /**
- * @param clock µs, for the faults. @param share the TCP server's part of the connections.
+ * @param clock for the faults. @param share the TCP server's part of the connections.
  * @throws SystemError where the system refuses the device, with the mend.
  */
-export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alias, shared: SharedArrayBuffer, clock: () => number, share: Share): OpenInterface[] {
+export function openInterfaces(config: ServerConfig, layout: Layout, plain: Alias, shared: SharedArrayBuffer, clock: Clock, share: Share): OpenInterface[] {
   const memory = plain.bytes;
   const loopbackAt = layout.byteLength - LOOPBACK_BYTES;
   const loopback = new LoopbackDevice(deviceMemory(plain, loopbackAt, LOOPBACK_BYTES));
@@ -124,9 +125,9 @@ export function bytesOf(address: string): Uint8Array {
 }
 
 /** The capture is outermost: it shows what the stack sees. Of several TCP servers each has a file of its own. */
-function decorate(device: Device, config: ServerConfig, memory: Uint8Array, clock: () => number, { index }: Share): Device {
+function decorate(device: Device, config: ServerConfig, memory: Uint8Array, clock: Clock, { index }: Share): Device {
   let decorated = device;
-  if (config.fault !== null) decorated = fault(decorated, memory, faultOptions(config.fault), clock);
+  if (config.fault !== null) decorated = fault(decorated, memory, faultOptions(config.fault), () => clock.now);
   if (config.pcap !== null) decorated = pcap(decorated, index === 0 ? config.pcap : `${config.pcap}.${index}`, memory, () => (performance.timeOrigin + performance.now()) * 1000);
   return decorated;
 }

@@ -9,8 +9,9 @@
  *
  * In a thread of its own the loop is `run`. In the thread of an app, the app has its turn between the two halves (server_merged.ts).
  */
-import { performance } from 'node:perf_hooks';
 import { drain, Poller, threadAlive } from '../nic/syscalls.js';
+import { Earliest } from '../tcp/clock.js';
+import type { Clock } from '../tcp/clock.js';
 import type { Stack } from '../tcp/stack.js';
 import { CTRL_BUSY, CTRL_CROWDED, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STOP, CTRL_TURNS, SLEEP_AWAKE, SLEEP_POLL, SLEEP_WAIT } from './layout.js';
 import type { ServerApps } from './server_apps.js';
@@ -21,6 +22,10 @@ const FRAME_BUDGET = 256;
 /** Longest sleep in µs: the TCP server looks after dead app threads between sleeps. */
 const LONGEST_SLEEP_US = 250_000;
 const REAP_INTERVAL_US = 500_000;
+/** While an app thread's queue is full, how long to wait before trying it again. */
+const BACKLOG_SLEEP_US = 1000;
+/** Looks for work from one look at the clock to the next: together they take about as long. */
+const LOOKS = 16;
 
 /** How long a TCP server that was told to stop goes on for the sake of what is not sent yet. */
 export const FAREWELL_US = 1_000_000;
@@ -35,14 +40,16 @@ export interface LoopSetting {
   readonly spin: Spin;
   /** App threads may want the same CPU: it looks only while they sleep. */
   readonly shares: boolean;
-  /** µs of the next event inside a device (a delayed frame), Infinity for none. */
-  deviceEvent(): number;
+  /** Has the stack's clock show what time it is. */
+  tick(): void;
+  /** When something happens next inside a device: a delayed frame. */
+  devicesDueBy(next: Earliest): void;
   /** Wakes the app threads that sleep. */
   ringEveryApp(): void;
   /** The own addresses are other ones than before. */
   addressesChanged(): void;
-  /** Called now and then, a few times a second. @param now µs. */
-  govern?(now: number): void;
+  /** Called in every turn. */
+  govern?(clock: Clock): void;
 }
 
 export class ServerLoop {
@@ -51,6 +58,9 @@ export class ServerLoop {
   readonly #apps: ServerApps;
   readonly #setting: LoopSetting;
   readonly #poller: Poller | null;
+  readonly #next = new Earliest();
+  /** The time of the turn. */
+  readonly clock: Clock;
   /** Of the addresses that are known to others. */
   #revision: number;
   #nextReap = 0;
@@ -63,6 +73,7 @@ export class ServerLoop {
     this.#stack = stack;
     this.#apps = apps;
     this.#setting = setting;
+    this.clock = stack.clock;
     this.#revision = stack.ip.revision;
     this.#poller = setting.descriptors.length > 0 ? new Poller(setting.descriptors) : null;
   }
@@ -70,31 +81,44 @@ export class ServerLoop {
   /** Runs in a thread of its own until it is over. */
   run(): void {
     const words = this.#words;
+    const { clock } = this;
     const { spin } = this.#setting;
     let busy = 0;
-    for (let now = clock(); !this.isOver(now);) {
-      const worked = this.takeIn(now) + this.sendOut(now) > 0;
-      const then = clock();
-      if (worked) {
-        spin.worked(now);
-        busy += then - now;
+    this.tick();
+    while (!this.isOver()) {
+      const began = clock.now;
+      if (this.takeIn() + this.sendOut() > 0) {
+        spin.worked(clock);
+        this.tick();
+        busy += clock.now - began;
         words[CTRL_BUSY] = busy | 0;
-        now = then;
-      } else if (words[CTRL_CROWDED] === 0 && (!this.#setting.shares || this.#apps.asleep) && spin.again(now)) {
-        now = then;
+      } else if (words[CTRL_CROWDED] === 0 && (!this.#setting.shares || this.#apps.asleep) && spin.again(clock)) {
+        this.look();
       } else {
-        this.sleep(this.wakeAt(then) - then);
-        now = clock();
+        this.tick();
+        this.sleep();
+        this.tick();
       }
     }
+  }
+
+  tick(): void {
+    this.#setting.tick();
+  }
+
+  /** Looks for something to do, for as long as a look at the clock takes. */
+  look(): void {
+    for (let i = 0; i < LOOKS && this.isQuiet; i++);
+    this.tick();
   }
 
   /**
    * True once the supervisor has said stop, the app threads have had the time to leave, and what was written the time to be sent, both
    * of them short.
    */
-  isOver(now: number): boolean {
+  isOver(): boolean {
     if (Atomics.load(this.#words, CTRL_STOP) === 0) return false;
+    const { now } = this.clock;
     if (this.#stoppedAt === 0) {
       this.#stoppedAt = now;
       this.#setting.ringEveryApp();
@@ -107,11 +131,11 @@ export class ServerLoop {
   }
 
   /** The first half of a turn: what has come from the network and by time; the app threads are told. Returns how much there was. */
-  takeIn(now: number): number {
+  takeIn(): number {
     const stack = this.#stack;
     this.#words[CTRL_TURNS]++;
-    const work = stack.receive(now, FRAME_BUDGET);
-    if (stack.pollAt() <= now) stack.advance(now);
+    const work = stack.receive(FRAME_BUDGET);
+    if (stack.isDue) stack.advance();
     if (stack.ip.revision !== this.#revision) {
       this.#revision = stack.ip.revision;
       this.#setting.addressesChanged();
@@ -123,17 +147,18 @@ export class ServerLoop {
   }
 
   /** The second half: what the app threads ask for; then the devices send. Returns how much there was. */
-  sendOut(now: number): number {
+  sendOut(): number {
     const apps = this.#apps;
+    const { now } = this.clock;
     const work = apps.takeSubmissions();
-    this.#stack.transmit(now);
+    this.#stack.transmit();
     this.#apps.takeChanges();
     this.#apps.publish();
     if (now >= this.#nextReap) {
       this.#nextReap = now + REAP_INTERVAL_US;
       apps.reap(threadAlive);
     }
-    if (this.#setting.govern !== undefined) this.#setting.govern(now);
+    if (this.#setting.govern !== undefined) this.#setting.govern(this.clock);
     return work;
   }
 
@@ -147,14 +172,19 @@ export class ServerLoop {
     return !this.#apps.pending && !this.#stack.readable();
   }
 
-  /** When there is something to do though nothing arrives, µs. */
-  wakeAt(now: number): number {
+  /** How long there is nothing to do unless something arrives: a whole number of µs, positive unless there is something. */
+  pause(): number {
+    const next = this.#next;
+    next.clear();
+    this.#stack.dueBy(next);
+    this.#setting.devicesDueBy(next);
     const longest = this.#apps.backlogged ? BACKLOG_SLEEP_US : this.#stoppedAt > 0 ? FAREWELL_US / 10 : LONGEST_SLEEP_US;
-    return Math.min(this.#stack.pollAt(), this.#setting.deviceEvent(), now + longest);
+    return Math.min(Math.ceil(next.at - this.clock.now), longest) | 0;
   }
 
-  /** The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost. @param timeoutUs not at all where it is not positive. */
-  sleep(timeoutUs: number): void {
+  /** The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost. @param mostUs at most, a whole number; not at all where it is not positive. */
+  sleep(mostUs = LONGEST_SLEEP_US): void {
+    const timeoutUs = Math.min(this.pause(), mostUs);
     if (timeoutUs <= 0) return;
     const words = this.#words;
     Atomics.store(words, CTRL_SLEEP, this.#poller === null ? SLEEP_WAIT : SLEEP_POLL);
@@ -165,12 +195,4 @@ export class ServerLoop {
     }
     Atomics.store(words, CTRL_SLEEP, SLEEP_AWAKE);
   }
-}
-
-/** While an app thread's queue is full, how long to wait before trying it again. */
-const BACKLOG_SLEEP_US = 1000;
-
-/** µs on a clock that never jumps. */
-export function clock(): number {
-  return performance.now() * 1000;
 }

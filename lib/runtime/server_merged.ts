@@ -18,13 +18,14 @@ import { CTRL_EVENTFD, CTRL_SLEEP, CTRL_SLEEPS, CTRL_STATE, CTRL_STOP, SLEEP_AWA
 import { spinOf } from './placement.js';
 import type { Placement } from './placement.js';
 import { Spin } from './spin.js';
-import { clock } from './server_loop.js';
 import type { ServerLoop } from './server_loop.js';
 import { OpenServer } from './server_open.js';
 import type { ServerHost } from './hosts.js';
 
 /** A thread that the app has; nobody moves or pins it. */
 const APP_THREAD: Placement = { cpu: -1, spin: new Spin(0, false), shares: true };
+/** A wait that has no bound is looked at again so often. */
+const LONGEST_BLOCK_US = 1_000_000_000;
 /** Longest wait for frames while addresses are settled, ms. */
 const SETTLING_WAIT_MS = 10;
 
@@ -117,19 +118,23 @@ export class MergedServer implements ServerHost {
   #advance(): void {
     this.#wake();
     if (this.#running) this.#takeIn();
-    this.#sendNow();
+    this.#sendOut();
   }
 
   /** Where no other thread is attached that may want the CPU, it looks for more before it sleeps. */
   #block(port: Pumped, ms: number): boolean {
-    const until = clock() + ms * 1000;
-    const alone = this.#loop.attached <= this.#ports.length;
-    for (let now = clock(); now < until; now = clock()) {
+    const loop = this.#loop;
+    const { clock } = loop;
+    const alone = loop.attached <= this.#ports.length;
+    loop.tick();
+    const until = clock.now + ms * 1000;
+    while (clock.now < until) {
       if (!port.isQuiet) {
-        this.#spin.worked(now);
+        this.#spin.worked(clock);
         return false;
       }
-      if (!alone || !this.#spin.again(now)) this.#loop.sleep(Math.min(this.#loop.wakeAt(now), until) - now);
+      if (alone && this.#spin.again(clock)) loop.look();
+      else loop.sleep(Math.ceil(Math.min(until - clock.now, LONGEST_BLOCK_US)) | 0);
       this.#advance();
     }
     return port.isQuiet;
@@ -172,7 +177,8 @@ export class MergedServer implements ServerHost {
 
   #takeIn(): number {
     try {
-      return this.#loop.takeIn(clock());
+      this.#loop.tick();
+      return this.#loop.takeIn();
     } catch (error) {
       this.#close(error as Error);
       return 0;
@@ -184,15 +190,19 @@ export class MergedServer implements ServerHost {
   }
 
   #sendNow(): number {
+    this.#loop.tick();
+    return this.#sendOut();
+  }
+
+  #sendOut(): number {
     this.#sendPlanned = false;
     if (!this.#running) return 0;
     try {
-      const now = clock();
-      if (this.#loop.isOver(now)) {
+      if (this.#loop.isOver()) {
         this.#close(null);
         return 0;
       }
-      return this.#loop.sendOut(now);
+      return this.#loop.sendOut();
     } catch (error) {
       this.#close(error as Error);
       return 0;
@@ -204,13 +214,12 @@ export class MergedServer implements ServerHost {
   /** Says that it sleeps, looks once more, and lets the event loop sleep until a descriptor or the clock wakes it. */
   #rest(): void {
     const words = this.#words;
-    const now = clock();
-    const until = this.#loop.wakeAt(now);
+    const pause = this.#loop.pause();
     this.#resting = true;
     Atomics.store(words, CTRL_SLEEP, SLEEP_POLL);
-    if (until <= now || !this.#loop.isQuiet || !this.#ports.every(isQuiet)) return;
+    if (pause <= 0 || !this.#loop.isQuiet || !this.#ports.every(isQuiet)) return;
     words[CTRL_SLEEPS]++;
-    this.#setTimer(until, now);
+    this.#setTimer(pause);
     this.#immediate.unref();
   }
 
@@ -223,10 +232,11 @@ export class MergedServer implements ServerHost {
   }
 
   /** A timer that is due sooner does as well: it finds nothing to do, and another one is set. */
-  #setTimer(until: number, now: number): void {
-    if (this.#timerAt <= until) return;
+  #setTimer(pause: number): void {
+    const { now } = this.#loop.clock;
+    if (this.#timerAt <= now + pause) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const delay = Math.ceil((until - now) / 1000);
+    const delay = Math.ceil(pause / 1000);
     this.#timerAt = now + delay * 1000;
     this.#timer = setTimeout(this.#onTimer, delay);
     // While it ends, somebody waits for that.

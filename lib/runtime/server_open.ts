@@ -4,6 +4,8 @@ import { alias } from '../nic/memory.js';
 import { requireForeign } from '../nic/open.js';
 import { SystemError } from '../nic/system_error.js';
 import { eventfd, gettid } from '../nic/syscalls.js';
+import { Earliest } from '../tcp/clock.js';
+import type { Clock } from '../tcp/clock.js';
 import { EADDRINUSE, ETIMEDOUT } from '../tcp/errno.js';
 import type { Awaited } from '../tcp/ip/ip.js';
 import type { Conflict } from '../tcp/ip/own_address.js';
@@ -20,8 +22,9 @@ import { randomWords } from './random.js';
 import { ServerApps } from './server_apps.js';
 import { bytesOf, openInterfaces } from './server_devices.js';
 import type { OpenInterface } from './server_devices.js';
-import { clock, ServerLoop } from './server_loop.js';
+import { ServerLoop } from './server_loop.js';
 import { ServerPayload } from './server_payload.js';
+import { SystemClock } from './system_clock.js';
 
 /** Frames taken between two looks at the clock, while addresses are not settled. */
 const SETTLING_FRAMES = 256;
@@ -34,6 +37,7 @@ export class OpenServer {
   readonly #stack: Stack;
   readonly #payload: ServerPayload;
   readonly #config: ServerConfig;
+  readonly #clock = new SystemClock();
   /** When the wait for addresses is over, µs. */
   #settleBy: number | null = null;
 
@@ -49,7 +53,7 @@ export class OpenServer {
     this.#bells = new Int32Array(bells);
     this.#layout = layout;
     this.#config = config;
-    this.#interfaces = openInterfaces(config, layout, plain, memory, clock, share);
+    this.#interfaces = openInterfaces(config, layout, plain, memory, this.#clock, share);
     this.#payload = new ServerPayload(layout, words, plain.bytes);
     try {
       this.#stack = new Stack({
@@ -61,7 +65,7 @@ export class OpenServer {
         random: randomWords(),
         stats: new Float64Array(memory, CTRL_COUNTERS * 4, STATS_LENGTH),
         secret: randomBytes(16),
-        now: clock(),
+        clock: this.#clock,
         limits: config.tcp,
         claims: this.#interfaces[0].claims,
         share,
@@ -104,16 +108,21 @@ export class OpenServer {
   settle(): number {
     const stack = this.#stack;
     if (!stack.ip.settling) return 0;
-    const now = clock();
-    this.#settleBy ??= now + this.#config.addressTimeoutUs;
-    stack.receive(now, SETTLING_FRAMES);
-    stack.advance(now);
-    stack.transmit(now);
+    const clock = this.#clock;
+    clock.tick();
+    this.#settleBy ??= clock.now + this.#config.addressTimeoutUs;
+    stack.receive(SETTLING_FRAMES);
+    stack.advance();
+    stack.transmit();
     if (stack.ip.settling) {
       const [awaited] = stack.ip.awaited;
-      if (awaited !== undefined && now >= this.#settleBy) this.#giveUp(awaited);
-      const until = Math.min(stack.pollAt(), this.#deviceEvent(), awaited === undefined ? Infinity : this.#settleBy);
-      return Math.max(1, until - clock());
+      if (awaited !== undefined && clock.now >= this.#settleBy) this.#giveUp(awaited);
+      const next = new Earliest();
+      stack.dueBy(next);
+      this.#devicesDueBy(next);
+      if (awaited !== undefined) next.take(this.#settleBy);
+      clock.tick();
+      return Math.max(1, next.at - clock.now);
     }
     this.#requireOwn();
     return 0;
@@ -154,7 +163,7 @@ export class OpenServer {
    * @param govern as `LoopSetting` has it.
    */
   start(
-    placement: Placement, onAddresses: (addresses: readonly string[]) => void, doorbell = this.descriptors.length > 0, govern?: (now: number) => void,
+    placement: Placement, onAddresses: (addresses: readonly string[]) => void, doorbell = this.descriptors.length > 0, govern?: (clock: Clock) => void,
   ): ServerLoop {
     const words = this.#words;
     const descriptors = this.descriptors;
@@ -167,7 +176,8 @@ export class OpenServer {
       descriptors,
       spin: placement.spin,
       shares: placement.shares,
-      deviceEvent: () => this.#deviceEvent(),
+      tick: () => this.#clock.tick(),
+      devicesDueBy: (next) => this.#devicesDueBy(next),
       ringEveryApp: () => ringEveryApp(this.#bells, this.#layout),
       addressesChanged: () => onAddresses(this.addresses),
       ...(govern === undefined ? {} : { govern }),
@@ -177,8 +187,11 @@ export class OpenServer {
     return loop;
   }
 
-  #deviceEvent(): number {
-    return this.#interfaces.reduce((next, { device }) => Math.min(next, device.nextEvent?.() ?? Infinity), Infinity);
+  #devicesDueBy(next: Earliest): void {
+    for (let i = 0; i < this.#interfaces.length; i++) {
+      const { device } = this.#interfaces[i];
+      if (device.nextEvent !== undefined) next.take(device.nextEvent());
+    }
   }
 
   /** A descriptor is the process's and would outlive its thread, with the ring in shared memory that the kernel still fills. */

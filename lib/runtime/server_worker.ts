@@ -42,7 +42,7 @@ function serve(): void {
     for (let wait = server.settle(); wait > 0; wait = server.settle()) poller.wait(wait);
     const tell = (addresses: readonly string[]): void => parentPort?.postMessage(addresses);
     const governor = share.index === 0 && servers.length > 1 && cpus.length > 1 ? new Governor(servers, cpus) : null;
-    const loop = server.start(placement, tell, undefined, governor === null ? undefined : (now) => governor.govern(now));
+    const loop = server.start(placement, tell, undefined, governor === null ? undefined : ({ now }) => governor.govern(now));
     tell(server.addresses);
     loop.run();
     server.leave();

@@ -5,6 +5,7 @@
  * asleep; and most pauses are like those just before them. Each pause counts for or against, whether it was spent looking or asleep,
  * so a TCP server that has given up looking finds out by itself when it would pay again.
  */
+import type { Clock } from '../tcp/clock.js';
 
 /** Pauses that it takes to change from one to the other, and back. */
 const MEMORY = 16;
@@ -24,14 +25,14 @@ export class Spin {
   }
 
   /** Nothing is there to do: true where it is worth looking again at once, false where it is time to sleep. */
-  again(now: number): boolean {
+  again({ now }: Clock): boolean {
     if (this.#since < 0) this.#since = now;
     if (this.#learns && this.#score < MEMORY / 2) return false;
     return now - this.#since < this.#mostUs;
   }
 
   /** There was something to do. */
-  worked(now: number): void {
+  worked({ now }: Clock): void {
     if (this.#since < 0) return;
     const pause = now - this.#since;
     this.#since = -1;

@@ -9,6 +9,8 @@
  * A flow is a record, an index with a generation. It is the owner's from EV_ACCEPTED, or `connect`, until `release` or
  * `abort`; when the stack too is done with it, it reports EV_FREED, and the record is used again after `recycle`.
  */
+import { Earliest } from './clock.js';
+import type { Clock } from './clock.js';
 import { ackNow, acknowledgeRead } from './conn/ack.js';
 import { arrive } from './conn/arrive.js';
 import { Cubic } from './conn/cc/cubic.js';
@@ -63,8 +65,8 @@ export interface StackConfig {
   random: () => number;
   /** 16 bytes, drawn anew for each stack: keys for sequence numbers (RFC 6528) and hashes. */
   secret: Uint8Array;
-  /** µs. */
-  now: number;
+  /** Whoever makes the turns sets it before each. */
+  clock: Clock;
   limits?: Partial<StackLimits>;
   /** Another TCP on the same addresses, which is told what ports are in use here. */
   claims?: PortClaims | null;
@@ -86,15 +88,19 @@ export class Stack implements TransportSink, TimerSink {
   readonly ip: Ip;
   /** How each flow is to behave, as its owner wants it. */
   readonly settings: FlowSettings;
+  /** The time, as it was handed in. */
+  readonly clock: Clock;
   readonly #core: Core;
+  readonly #next = new Earliest();
 
   constructor(config: StackConfig) {
-    const { words, tcbBase, maxFlows, payload, random, secret, now } = config;
+    const { words, tcbBase, maxFlows, payload, random, secret, clock } = config;
     this.limits = stackLimits(config.limits ?? {}, maxFlows);
     this.stats = config.stats ?? new Float64Array(STATS_LENGTH);
+    this.clock = clock;
     this.tcb = new Tcb(words, tcbBase);
     const uses = new PortUses(config.claims ?? null);
-    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, now, timeToLive: this.limits.timeToLive, ports: uses });
+    const ip = new Ip({ interfaces: config.interfaces, transport: this, random, clock, timeToLive: this.limits.timeToLive, ports: uses });
     this.ip = ip;
     this.#core = new Core({
       words,
@@ -117,7 +123,7 @@ export class Stack implements TransportSink, TimerSink {
       random,
       limits: this.limits,
       stats: this.stats,
-      now,
+      clock,
     });
     this.settings = new FlowSettings(this.#core);
     ip.announce();
@@ -126,22 +132,22 @@ export class Stack implements TransportSink, TimerSink {
   // ---- the turn
 
   /** Takes frames from all devices, at most `budget`. Returns how many it took. */
-  receive(now: number, budget: number): number {
-    this.#core.setNow(now);
-    return this.ip.receive(now, budget);
+  receive(budget: number): number {
+    this.#core.takeTime();
+    return this.ip.receive(budget);
   }
 
   /** Does what is due by time. */
-  advance(now: number): void {
-    this.#core.setNow(now);
-    this.ip.advance(now);
+  advance(): void {
+    this.#core.takeTime();
+    this.ip.advance();
     this.#core.wheel.advance(this.#core.ticks, this);
   }
 
   /** One send decision for each flow that was touched since the last time; then the devices send. */
-  transmit(now: number): void {
+  transmit(): void {
     const core = this.#core;
-    core.setNow(now);
+    core.takeTime();
     core.congested = false;
     const t = core.t;
     for (let flow = core.flows.takeTouched(); flow !== NONE;) {
@@ -155,14 +161,32 @@ export class Stack implements TransportSink, TimerSink {
     this.ip.flush();
   }
 
-  /** When the stack next has something to do by itself, in µs; Infinity where it has not. */
-  pollAt(): number {
+  /** When the stack next has something to do by itself, though nothing arrives. */
+  dueBy(next: Earliest): void {
     const core = this.#core;
-    let at = this.ip.pollAt();
-    if (core.wheel.armed > 0) at = Math.min(at, core.timeOf(core.wheel.next()));
-    if (core.unflushed) return core.now;
-    if (core.flows.anyTouched) at = Math.min(at, core.congested ? core.now + CONGESTED_RETRY_US : core.now);
-    return at;
+    this.ip.dueBy(next);
+    if (core.wheel.armed > 0) next.take(core.timeOf(core.wheel.next()));
+    if (core.unflushed) next.take(core.now);
+    if (core.flows.anyTouched) next.take(core.congested ? core.now + CONGESTED_RETRY_US : core.now);
+  }
+
+  /** `advance` has something to do. */
+  get isDue(): boolean {
+    const core = this.#core;
+    const next = this.#next;
+    core.takeTime();
+    if (core.wheel.armed > 0 && ((core.wheel.next() - core.ticks) | 0) <= 0) return true;
+    next.clear();
+    this.ip.dueBy(next);
+    return next.at <= this.clock.now;
+  }
+
+  /** As `dueBy`, alone: in µs, Infinity where it has nothing to do. */
+  pollAt(): number {
+    const next = this.#next;
+    next.clear();
+    this.dueBy(next);
+    return next.at;
   }
 
   /** True where some device has frames waiting. */

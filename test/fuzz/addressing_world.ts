@@ -2,6 +2,7 @@
  * One stack that has the network give it its addresses, and whoever is on the link: DHCP servers and routers that answer what it has asked,
  * well or badly, stations that claim its addresses, and time.
  */
+import { Clock } from '../../lib/tcp/clock.js';
 import { IpStats } from '../../lib/tcp/ip/stats.js';
 import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Tcb } from '../../lib/tcp/conn/tcb.js';
@@ -45,7 +46,7 @@ export class AddressingWorld implements World {
   readonly #stack: Stack;
   readonly #device: FuzzDevice;
   readonly #packet = new PacketWriter(true);
-  #now = START;
+  readonly #clock = new Clock(START);
   /** Transaction of the last DHCP message that was sent. */
   #xid = 0;
   /** The address that was probed for or claimed last, int32, and of IPv6. */
@@ -67,11 +68,19 @@ export class AddressingWorld implements World {
     });
     const random = new Source(setting, 2);
     this.#stack = new Stack({
-      words, tcbBase: 0, maxFlows: FLOWS, payload, random: () => random.word() >>> 0, now: START, secret: new Uint8Array(16).fill(setting & 255),
+      words, tcbBase: 0, maxFlows: FLOWS, payload, random: () => random.word() >>> 0, clock: this.#clock, secret: new Uint8Array(16).fill(setting & 255),
       interfaces: [{ device: this.#device, memory: payload.memory, addresses: [], dhcp: { clientId: null }, slaac: { secret: new Uint8Array(16).fill(7) }, dadTransmits: source.below(3) }],
     });
     this.#stack.listen(new Int32Array(4), 80, 4);
     this.#rest();
+  }
+
+  get #now(): number {
+    return this.#clock.now;
+  }
+
+  set #now(time: number) {
+    this.#clock.now = time;
   }
 
   get inputs(): number {
@@ -209,10 +218,10 @@ export class AddressingWorld implements World {
     const stack = this.#stack;
     for (let turns = 0; turns === 0 || stack.readable() || stack.pollAt() <= this.#now; turns++) {
       if (turns === REST) throw new Finding('no end of things to do');
-      stack.receive(this.#now, 64);
-      stack.advance(this.#now);
+      stack.receive(64);
+      stack.advance();
       for (let flow = stack.takeChanged(); flow >= 0; flow = stack.takeChanged()) stack.abort(flow);
-      stack.transmit(this.#now);
+      stack.transmit();
     }
   }
 

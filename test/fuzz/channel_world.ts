@@ -12,6 +12,7 @@ import { BLOCK_BYTES, CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_LEFT, CH_COMPLET
 import { FLOW_CLOSE, FLOW_END, FLOW_RESET, OP_MASK, SUBMIT_FILE, SUBMIT_FLOW, SUBMIT_OPTIONS, violationText } from '../../lib/runtime/messages.js';
 import { ServerApps } from '../../lib/runtime/server_apps.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
+import { Clock } from '../../lib/tcp/clock.js';
 import { CLOSED, STATE_NAMES } from '../../lib/tcp/conn/state.js';
 import { Tcb } from '../../lib/tcp/conn/tcb.js';
 import { ETIMEDOUT } from '../../lib/tcp/errno.js';
@@ -62,7 +63,7 @@ export class ChannelWorld implements World {
   #entries = 0;
   /** 1 where some of a file was in memory at the end of a turn. */
   #files = 0;
-  #now = START;
+  readonly #clock = new Clock(START);
 
   constructor(setting: number) {
     this.#wild = (setting & 1) === 0;
@@ -74,7 +75,7 @@ export class ChannelWorld implements World {
     this.#payload = new ServerPayload(LAYOUT, words, plain.bytes);
     const device = new LoopbackDevice(deviceMemory(plain, LAYOUT.deviceBase, LAYOUT.byteLength - LAYOUT.deviceBase));
     this.#stack = new Stack({
-      words, tcbBase: LAYOUT.tcbBase, maxFlows: LAYOUT.sizes.maxFlows, payload: this.#payload, now: this.#now,
+      words, tcbBase: LAYOUT.tcbBase, maxFlows: LAYOUT.sizes.maxFlows, payload: this.#payload, clock: this.#clock,
       interfaces: [{ device, memory: plain.bytes, addresses: ['127.0.0.1/8'] }],
       random: () => random.word() >>> 0, secret: new Uint8Array(16).fill(setting & 255),
       limits: { timeWaitMs: 1000, finWait2Ms: 1000 },
@@ -90,6 +91,14 @@ export class ChannelWorld implements World {
     a.listen(PORT_BAD);
     bad.listen(PORT_OF_BAD);
     this.#turn(10);
+  }
+
+  get #now(): number {
+    return this.#clock.now;
+  }
+
+  set #now(time: number) {
+    this.#clock.now = time;
   }
 
   get inputs(): number {
@@ -240,12 +249,11 @@ export class ChannelWorld implements World {
 
   #turn(us: number): void {
     this.#now += us;
-    const now = this.#now;
-    this.#stack.receive(now, 256);
+    this.#stack.receive(256);
     this.#apps.takeSubmissions();
-    this.#stack.advance(now);
+    this.#stack.advance();
     this.#apps.takeArrivals();
-    this.#stack.transmit(now);
+    this.#stack.transmit();
     this.#apps.takeChanges();
     this.#apps.publish();
     if (this.#payload.files.blocksHeld > 0) this.#files = 1;
@@ -309,11 +317,11 @@ export class ChannelWorld implements World {
   #quiet(): void {
     for (let i = 0; i < 2000 && (i < 5 || this.#stack.pollAt() !== Infinity); i++) {
       this.#now = Math.max(this.#now + 10, Math.min(this.#stack.pollAt(), this.#now + 10 * SECOND));
-      this.#stack.receive(this.#now, 256);
+      this.#stack.receive(256);
       this.#apps.takeSubmissions();
-      this.#stack.advance(this.#now);
+      this.#stack.advance();
       this.#apps.takeArrivals();
-      this.#stack.transmit(this.#now);
+      this.#stack.transmit();
       this.#apps.takeChanges();
       this.#apps.publish();
     }

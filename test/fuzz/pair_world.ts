@@ -3,6 +3,7 @@
  * What arrives is a prefix of what was sent, and once the wire is good again everything arrives.
  */
 import { RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
+import { Clock } from '../../lib/tcp/clock.js';
 import {
   CLOSED, EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, FREE, NONE, OWNED, RELEASED, STATE_NAMES,
 } from '../../lib/tcp/conn/state.js';
@@ -74,7 +75,7 @@ class Side {
   readonly wire: Frame[] = [];
   readonly index: number;
 
-  constructor(index: 0 | 1, setting: number, source: Source, link: Link, now: number) {
+  constructor(index: 0 | 1, setting: number, source: Source, link: Link, clock: Clock) {
     this.index = index;
     this.payload = new FuzzPayload(FLOWS, source.pick([65536, 1000, 100]), index === 0 ? 1 : 2);
     const words = new Int32Array(FLOWS * TCB_WORDS);
@@ -89,7 +90,7 @@ class Side {
     });
     const random = new Source(setting, 2 + index);
     this.stack = new Stack({
-      words, tcbBase: 0, maxFlows: FLOWS, payload: this.payload, random: () => random.word() >>> 0, now,
+      words, tcbBase: 0, maxFlows: FLOWS, payload: this.payload, random: () => random.word() >>> 0, clock,
       secret: new Uint8Array(16).fill((setting + index) & 255), limits: drawLimits(source, FLOWS),
       interfaces: [{ device: this.device, memory: this.payload.memory, addresses: [`${ADDRESSES[0]![index]}/24`, `${ADDRESSES[1]![index]}/64`] }],
     });
@@ -118,7 +119,7 @@ export class PairWorld implements World {
   readonly #bad: number;
   readonly #lies: boolean;
   readonly #listener: number;
-  #now = START;
+  readonly #clock = new Clock(START);
   #delivered = 0;
 
   constructor(setting: number) {
@@ -127,8 +128,16 @@ export class PairWorld implements World {
     const link: Link = { ethernet: false, mtu: source.pick([1500, 1280, 9000]), segmentation: this.#segmentation, checksum: this.#segmentation > 0 };
     this.#bad = source.pick([2, 10, 30, 60]);
     this.#lies = source.once(4);
-    this.#sides = [new Side(0, setting, source, link, START), new Side(1, setting, source, link, START)];
+    this.#sides = [new Side(0, setting, source, link, this.#clock), new Side(1, setting, source, link, this.#clock)];
     this.#listener = this.#sides[1].stack.listen(new Int32Array(4), PORT, 10);
+  }
+
+  get #now(): number {
+    return this.#clock.now;
+  }
+
+  set #now(time: number) {
+    this.#clock.now = time;
   }
 
   get inputs(): number {
@@ -314,10 +323,10 @@ export class PairWorld implements World {
 
   #turn(side: Side): void {
     const { stack } = side;
-    stack.receive(this.#now, 1000);
-    stack.advance(this.#now);
+    stack.receive(1000);
+    stack.advance();
     this.#take(side);
-    stack.transmit(this.#now);
+    stack.transmit();
     this.#take(side);
   }
 

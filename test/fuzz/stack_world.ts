@@ -6,6 +6,7 @@ import { RX_CHECKSUM_VALID } from '../../lib/nic/device.js';
 import {
   CLOSED, EV_ACCEPTED, EV_CONNECTED, EV_ERROR, EV_FREED, FREE, NONE, OWNED, RECYCLABLE, RELEASED, STATE_NAMES,
 } from '../../lib/tcp/conn/state.js';
+import { Clock } from '../../lib/tcp/clock.js';
 import { Tcb } from '../../lib/tcp/conn/tcb.js';
 import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import type { StackLimits } from '../../lib/tcp/limits.js';
@@ -160,7 +161,7 @@ export class StackWorld implements World {
   readonly #steps = new Map<string, number>();
   readonly #listeners: number[] = [];
   readonly #calm: boolean;
-  #now = START;
+  readonly #clock = new Clock(START);
   #peerPort = 1024;
   readonly #answers: SynAck[] = [];
   readonly #options = new TcpOptions();
@@ -190,7 +191,7 @@ export class StackWorld implements World {
     });
     const random = new Source(setting, 2);
     this.stack = new Stack({
-      words, tcbBase: 0, maxFlows: this.#maxFlows, payload: this.payload, random: () => random.word() >>> 0, now: this.#now,
+      words, tcbBase: 0, maxFlows: this.#maxFlows, payload: this.payload, random: () => random.word() >>> 0, clock: this.#clock,
       secret: new Uint8Array(16).fill(setting & 255), limits: drawLimits(source, this.#maxFlows),
       interfaces: [{
         device: this.device, memory: this.payload.memory, // A link of less has no IPv6 (RFC 8200 5).
@@ -201,6 +202,14 @@ export class StackWorld implements World {
     this.#before = new Float64Array(this.stack.stats.length);
     for (const port of PORTS) this.#listen(port, source.pick([1, 4, 100]));
     this.#turn();
+  }
+
+  get #now(): number {
+    return this.#clock.now;
+  }
+
+  set #now(time: number) {
+    this.#clock.now = time;
   }
 
   get inputs(): number {
@@ -503,10 +512,10 @@ export class StackWorld implements World {
 
   #turn(): void {
     const { stack } = this;
-    stack.receive(this.#now, 1000);
-    stack.advance(this.#now);
+    stack.receive(1000);
+    stack.advance();
     this.#take();
-    stack.transmit(this.#now);
+    stack.transmit();
     this.#take();
   }
 

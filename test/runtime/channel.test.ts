@@ -2,6 +2,7 @@
 import t from 'tap';
 import { CHANNEL_ATTACHED, CHANNEL_FAILED, CHANNEL_FREE, CH_STATE, CH_SUBMIT_HEAD, CH_TID, CTRL_SLEEP, ENTRY_WORDS, QUEUE_ENTRIES, SLEEP_AWAKE, SLEEP_WAIT } from '../../lib/runtime/layout.js';
 import { SUBMIT_FLOW, SUBMIT_OPTIONS } from '../../lib/runtime/messages.js';
+import { SystemClock } from '../../lib/runtime/system_clock.js';
 import { KEEP_ALIVE } from '../../lib/tcp/conn/state.js';
 import * as stats from '../../lib/tcp/stats.js';
 import { EADDRINUSE, ECONNREFUSED, ECONNRESET, EINVAL } from '../../lib/tcp/errno.js';
@@ -82,13 +83,13 @@ t.test('callbacks that take long leave room for what they have written to be sen
   const batches = (ms: number): number[] => {
     cost = ms;
     tell();
-    const clock = performance.now;
-    performance.now = () => now;
+    const { tick } = SystemClock.prototype;
+    SystemClock.prototype.tick = function (): void { this.now = now * 1000; };
     const found = [];
     try {
       for (let taken = server.pump(); taken > 0; taken = server.pump()) found.push(taken);
     } finally {
-      performance.now = clock;
+      SystemClock.prototype.tick = tick;
     }
     return found;
   };

@@ -16,12 +16,12 @@ function looks(sleeps: readonly number[], { shares = true, crowded = false } = {
   let looked = 0;
   const spin = { again: () => words[CTRL_STOP] === 0 && looked++ < 3, worked: () => undefined } as unknown as Spin;
   const loop = new ServerLoop(words, turns.stack, turns.apps, {
-    descriptors: [], spin, shares, ringEveryApp: () => undefined, addressesChanged: () => undefined,
+    descriptors: [], spin, shares, tick: () => undefined, ringEveryApp: () => undefined, addressesChanged: () => undefined,
     // Asked before each sleep: the first one is the end of the test.
-    deviceEvent: () => {
+    devicesDueBy: (next) => {
       words[CTRL_STOP] = 1;
       for (const port of ports) port.detach();
-      return 0;
+      next.take(0);
     },
   });
   loop.run();
@@ -50,12 +50,12 @@ t.test('told to end it does not sleep once the last app thread has left', async 
   const spin = { again: () => false, worked: () => undefined } as unknown as Spin;
   let sleeps = 0;
   new ServerLoop(turns.words, turns.stack, turns.apps, {
-    descriptors: [], spin, shares: false, ringEveryApp: () => undefined, addressesChanged: () => undefined,
-    deviceEvent: () => {
+    descriptors: [], spin, shares: false, tick: () => undefined, ringEveryApp: () => undefined, addressesChanged: () => undefined,
+    devicesDueBy: (next) => {
       sleeps++;
       turns.words[CTRL_STOP] = 1;
       port.detach();
-      return 0;
+      next.take(0);
     },
   }).run();
   t.equal(sleeps, 1);

@@ -1,12 +1,13 @@
 /** When the TCP server looks again instead of sleeping. */
 import t from 'tap';
 import { Spin } from '../../lib/runtime/spin.js';
+import { Clock } from '../../lib/tcp/clock.js';
 
 /** One pause: looks each µs for as long as the spin says so, then sleeps. Returns how long it has looked. */
 function pause(spin: Spin, from: number, length: number): number {
   let looked = 0;
-  while (looked < length && spin.again(from + looked)) looked++;
-  spin.worked(from + length);
+  while (looked < length && spin.again(new Clock(from + looked))) looked++;
+  spin.worked(new Clock(from + length));
   return looked;
 }
 

@@ -8,6 +8,7 @@
  * a trace (`script`, in the language of script.ts), and in both by turns.
  */
 import type { Test } from 'tap';
+import { Clock } from '../../lib/tcp/clock.js';
 import { EV_FREED, STATE_NAMES } from '../../lib/tcp/conn/state.js';
 import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../lib/tcp/stack.js';
@@ -105,7 +106,7 @@ export class Trace {
   readonly device: WireDevice;
   readonly payload: MemoryPayload;
   /** µs. */
-  now = 1_000_000_000;
+  readonly clock = new Clock(1_000_000_000);
   readonly start = this.now;
   /** The peer's initial sequence number, and the stack's as far as it has been seen. */
   irs: number;
@@ -137,19 +138,27 @@ export class Trace {
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.payload,
       interfaces: [{ device: this.device, memory: this.payload.memory, addresses: [`${this.#ends.stack}/${ends.version === 4 ? 24 : 64}`] }],
-      random: randomOf(options.seed ?? 1), secret: new Uint8Array(16).fill(options.seed ?? 1), now: this.now,
+      random: randomOf(options.seed ?? 1), secret: new Uint8Array(16).fill(options.seed ?? 1), clock: this.clock,
       limits: options.limits ?? {}, claims: options.claims ?? null,
     });
+  }
+
+  get now(): number {
+    return this.clock.now;
+  }
+
+  set now(time: number) {
+    this.clock.now = time;
   }
 
   // ---- the clock
 
   /** One turn of the stack, now. */
   turn(): void {
-    this.stack.receive(this.now, 1000);
-    this.stack.advance(this.now);
+    this.stack.receive(1000);
+    this.stack.advance();
     this.take();
-    this.stack.transmit(this.now);
+    this.stack.transmit();
     this.take();
     this.#collect();
   }

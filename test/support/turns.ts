@@ -7,6 +7,7 @@ import { CTRL_STATE, CTRL_VERSION, Layout, LAYOUT_VERSION, STATE_RUNNING } from 
 import type { LayoutSizes } from '../../lib/runtime/layout.js';
 import { ServerApps } from '../../lib/runtime/server_apps.js';
 import { ServerPayload } from '../../lib/runtime/server_payload.js';
+import { Clock } from '../../lib/tcp/clock.js';
 import { WHOLE } from '../../lib/tcp/share.js';
 import { Stack } from '../../lib/tcp/stack.js';
 import { randomOf } from './random.js';
@@ -21,8 +22,7 @@ export class Turns {
   readonly apps: ServerApps;
   readonly payload: ServerPayload;
   readonly ports: AppPort[] = [];
-  /** The clock, µs. */
-  now = 1_000_000;
+  readonly clock = new Clock(1_000_000);
 
   /** @param first of several TCP servers, of which this one is another; its part of the connections is `share`. */
   constructor(sizes: Partial<LayoutSizes> = {}, sendBuffer = 256 * 1024, share = WHOLE, first: Turns | null = null) {
@@ -43,7 +43,7 @@ export class Turns {
       interfaces: [{ device, memory: plain.bytes, addresses: ['127.0.0.1/8'] }],
       random: randomOf(1),
       secret: new Uint8Array(16).fill(7),
-      now: this.now,
+      clock: this.clock,
       share,
     });
     this.apps = new ServerApps(this.layout, this.words, this.stack, this.payload, first?.words);
@@ -57,12 +57,12 @@ export class Turns {
 
   /** One turn of the TCP server, `us` after the last one. */
   turn(us = 10): void {
-    this.now += us;
-    this.stack.receive(this.now, 256);
+    this.clock.now += us;
+    this.stack.receive(256);
     this.apps.takeSubmissions();
-    this.stack.advance(this.now);
+    this.stack.advance();
     this.apps.takeArrivals();
-    this.stack.transmit(this.now);
+    this.stack.transmit();
     this.apps.takeChanges();
     this.apps.publish();
   }

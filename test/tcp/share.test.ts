@@ -1,5 +1,6 @@
 /** A stack that has one part of the connections of its address, and another stack the rest. */
 import t from 'tap';
+import { Clock } from '../../lib/tcp/clock.js';
 import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { EINVAL } from '../../lib/tcp/errno.js';
 import { isOfShare } from '../../lib/tcp/share.js';
@@ -28,13 +29,13 @@ function portOf(port: number, ours: boolean): number {
 class Half {
   readonly device: WireDevice;
   readonly stack: Stack;
-  now = 1_000_000;
+  readonly clock = new Clock(1_000_000);
 
   constructor(answers: boolean) {
     const payload = new MemoryPayload(FLOWS, 1 << 12);
     this.device = new WireDevice(payload.memory, 1500, 0);
     this.stack = new Stack({
-      words: new Int32Array(FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS, payload, random: randomOf(1), now: this.now, share: SHARE,
+      words: new Int32Array(FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS, payload, random: randomOf(1), clock: this.clock, share: SHARE,
       interfaces: [{ device: this.device, memory: payload.memory, addresses: [`${IPV4.stack}/24`], answers }], secret: new Uint8Array(16).fill(1),
     });
   }
@@ -42,11 +43,11 @@ class Half {
   /** What the stack sends when the packet has come. */
   answersTo(packet: Uint8Array): Uint8Array[] {
     this.device.waiting.push({ bytes: packet, segmentSize: 0 });
-    this.now += 1000;
-    this.stack.receive(this.now, 10);
-    this.stack.advance(this.now);
+    this.clock.now += 1000;
+    this.stack.receive(10);
+    this.stack.advance();
     while (this.stack.takeChanged() >= 0);
-    this.stack.transmit(this.now);
+    this.stack.transmit();
     return this.device.sent.splice(0);
   }
 
@@ -105,12 +106,12 @@ t.test('who does not answer for the address leaves echoes, other protocols and l
     const half = new Half(answers);
     const count = answers ? 1 : 0;
     t.equal(half.answersTo(packet(1)).length, count, 'an echo');
-    half.now += 10_000_000;
+    half.clock.now += 10_000_000;
     t.equal(half.answersTo(packet(99)).length, count, 'a protocol that there is not');
     half.answersTo(packet(17, 0x2000));
-    half.now += 100_000_000;
-    half.stack.advance(half.now);
-    half.stack.transmit(half.now);
+    half.clock.now += 100_000_000;
+    half.stack.advance();
+    half.stack.transmit();
     t.equal(half.device.sent.length, count, 'a fragment whose others do not come');
   }
 });

@@ -7,6 +7,7 @@ import t from 'tap';
 import type { Device, DeviceCapabilities, DeviceStats, FrameSink } from '../../lib/nic/device.js';
 import { fault } from '../../lib/nic/fault.js';
 import { pipe } from '../../lib/nic/pipe.js';
+import { Clock } from '../../lib/tcp/clock.js';
 import { EV_ACCEPTED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED } from '../../lib/tcp/conn/state.js';
 import { TCB_WORDS } from '../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../lib/tcp/stack.js';
@@ -114,7 +115,7 @@ class End {
   nextWrite = Infinity;
   nextRead = Infinity;
 
-  now = 0;
+  readonly #clock: Clock;
   dataTaken = 0;
   pureAcks = 0;
   updates = 0;
@@ -135,7 +136,8 @@ class End {
   /** Since when something waits for its acknowledgement. */
   #waitsSince = -1;
 
-  constructor(device: Device, payload: MemoryPayload, address: string, setting: Setting, seed: number, now: number) {
+  constructor(device: Device, payload: MemoryPayload, address: string, setting: Setting, seed: number, clock: Clock) {
+    this.#clock = clock;
     this.#setting = setting;
     this.#random = randomOf(seed);
     this.#payload = payload;
@@ -143,7 +145,7 @@ class End {
     this.#device.onSent = (bytes) => this.#sent(see(bytes));
     this.#device.onTaken = (bytes) => this.#taken(see(bytes));
     this.stack = new Stack({
-      words: new Int32Array(4 * TCB_WORDS), tcbBase: 0, maxFlows: 4, payload, random: randomOf(seed + 7), now,
+      words: new Int32Array(4 * TCB_WORDS), tcbBase: 0, maxFlows: 4, payload, random: randomOf(seed + 7), clock,
       interfaces: [{ device: this.#device, memory: payload.memory, addresses: [`${address}/24`] }],
       secret: new Uint8Array(16).fill(seed), limits: { receiveBuffer: setting.buffer, receiveBufferInitial: setting.buffer, timeWaitMs: 1000 },
     });
@@ -155,14 +157,16 @@ class End {
 
   get done(): boolean { return this.freed; }
 
-  turn(now: number): void {
-    this.now = now;
-    this.stack.receive(now, 1000);
-    this.stack.advance(now);
+  get now(): number { return this.#clock.now; }
+
+  turn(): void {
+    const { now } = this;
+    this.stack.receive(1000);
+    this.stack.advance();
     this.#take();
     if (now >= this.nextWrite) this.#write();
     if (now >= this.nextRead) this.#read();
-    this.stack.transmit(now);
+    this.stack.transmit();
     this.#take();
     this.#judgeWaiting();
   }
@@ -318,25 +322,25 @@ class End {
 }
 
 function run(setting: Setting): { ends: [End, End]; seconds: number; finished: boolean } {
-  let now = 1_700_000_000_000_000;
-  const start = now;
+  const start = 1_700_000_000_000_000;
+  const clock = new Clock(start);
   const memories = [new MemoryPayload(4, 1 << 15), new MemoryPayload(4, 1 << 15)] as const;
   const [left, right] = pipe({ medium: 'ip', memory: [memories[0].memory, memories[1].memory] });
-  const bad = fault(left, memories[0].memory, { seed: setting.seed, delay: RTT_US / 2, loss: setting.loss }, () => now);
-  const a = new End(bad, memories[0], '192.0.2.1', setting, setting.seed, now);
-  const b = new End(right, memories[1], '192.0.2.2', setting, setting.seed + 1000, now);
+  const bad = fault(left, memories[0].memory, { seed: setting.seed, delay: RTT_US / 2, loss: setting.loss }, () => clock.now);
+  const a = new End(bad, memories[0], '192.0.2.1', setting, setting.seed, clock);
+  const b = new End(right, memories[1], '192.0.2.2', setting, setting.seed + 1000, clock);
   b.stack.listen(new Int32Array(4), 80, 4);
   const remote = new Int32Array(4);
   setMapped(remote, 0, parseDotted('192.0.2.2'));
   a.stack.connect(remote, 80, null, 0);
   const until = start + 900e6;
-  for (let turns = 0; now < until && turns < 2_000_000; turns++) {
-    a.turn(now);
-    b.turn(now);
+  for (let turns = 0; clock.now < until && turns < 2_000_000; turns++) {
+    a.turn();
+    b.turn();
     if (a.done && b.done) break;
-    if (!a.stack.readable() && !b.stack.readable()) now = Math.max(now, Math.min(a.due, b.due, until));
+    if (!a.stack.readable() && !b.stack.readable()) clock.now = Math.max(clock.now, Math.min(a.due, b.due, until));
   }
-  return { ends: [a, b], seconds: (now - start) / 1e6, finished: a.done && b.done };
+  return { ends: [a, b], seconds: (clock.now - start) / 1e6, finished: a.done && b.done };
 }
 
 const SHAPES: [name: string, shape: Omit<Setting, 'seed' | 'loss' | 'noDelay'>][] = [

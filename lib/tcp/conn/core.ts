@@ -1,4 +1,5 @@
 /** What all files of this folder act on: one per stack. */
+import type { Clock } from '../clock.js';
 import type { Demux } from '../demux.js';
 import type { IsnGenerator } from '../isn.js';
 import type { StackLimits } from '../limits.js';
@@ -46,7 +47,7 @@ export interface CoreParts {
   random: () => number;
   limits: StackLimits;
   stats: Float64Array;
-  now: number;
+  clock: Clock;
 }
 
 export class Core {
@@ -75,10 +76,11 @@ export class Core {
   readonly random: () => number;
   readonly limits: StackLimits;
   readonly stats: Float64Array;
+  readonly clock: Clock;
   /** Start of the core's clock, in µs. */
   readonly epoch: number;
 
-  /** The time of this turn in µs, as handed in. */
+  /** The time of this turn in µs. */
   now = 0;
   /** The same since the epoch, as int32 that wrap: in ticks, µs, ms and s. */
   ticks = 0;
@@ -135,8 +137,9 @@ export class Core {
     this.halfOpen = new FlowQueues(parts.words, parts.tcbBase, parts.limits.listeners);
     this.timeWait = new FlowQueues(parts.words, parts.tcbBase, 1);
     this.orphans = new FlowQueues(parts.words, parts.tcbBase, 1);
-    this.epoch = parts.now;
-    this.setNow(parts.now);
+    this.clock = parts.clock;
+    this.epoch = this.clock.now;
+    this.takeTime();
   }
 
   /** The flow, at hand from now on, where its owner may still act on it; null where not. */
@@ -146,8 +149,9 @@ export class Core {
     return t.has(RECYCLABLE) || (t.has(RELEASED) && t.state === CLOSED) ? null : t;
   }
 
-  /** Moves the clock. Time does not run backwards: an earlier `now` counts as the last. */
-  setNow(now: number): void {
+  /** Takes the time from the clock. It does not run backwards: an earlier one counts as the last. */
+  takeTime(): void {
+    const { now } = this.clock;
     if (now < this.now) return;
     this.now = now;
     const elapsed = now - this.epoch;

@@ -1,4 +1,5 @@
 /** Finds out by ARP whether another station on the link has an IPv4 address, before it is used (RFC 5227 2.1.1). */
+import type { Earliest } from '../clock.js';
 import { MAC_LENGTH, copyMac } from '../wire/ethernet.js';
 
 /** Times of RFC 5227 1.1, in µs. */
@@ -62,8 +63,8 @@ export class AddressProbe {
     this.events.ask(address);
   }
 
-  pollAt(): number {
-    return this.dueAt;
+  dueBy(next: Earliest): void {
+    next.take(this.dueAt);
   }
 
   /**

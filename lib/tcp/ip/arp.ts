@@ -3,6 +3,7 @@
  * others, and holds the packets that wait for an answer.
  */
 import type { Device } from '../../nic/device.js';
+import type { Clock, Earliest } from '../clock.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, setMapped } from '../wire/address.js';
 import {
@@ -51,7 +52,7 @@ export class Arp implements Resolution, Solicitor {
   /** @param index of the interface. @param address its own, int32; 0: none yet. @param seed for the table's hash. */
   constructor(
     index: number, device: Device, mac: Uint8Array, address: number, routes: Routes, transport: TransportSink,
-    stats: IpStats, seed: number,
+    stats: IpStats, seed: number, clock: Clock,
   ) {
     this.index = index;
     this.device = device;
@@ -59,7 +60,7 @@ export class Arp implements Resolution, Solicitor {
     this.address = address;
     this.routes = routes;
     this.stats = stats;
-    this.resolver = new Resolver(device, mac, TYPE_IPV4, this, transport, stats, seed, REACHABLE_TIME, LOCK_TIME);
+    this.resolver = new Resolver(device, mac, TYPE_IPV4, this, transport, stats, seed, REACHABLE_TIME, LOCK_TIME, clock);
   }
 
   /** Packets go to a probe as well from now on. */
@@ -95,11 +96,12 @@ export class Arp implements Resolution, Solicitor {
       this.announceAt = Infinity;
       this.tell();
     }
-    this.resolver.neighbours.advance(now);
+    this.resolver.neighbours.advance();
   }
 
-  pollAt(): number {
-    return Math.min(this.announceAt, this.resolver.neighbours.pollAt());
+  dueBy(next: Earliest): void {
+    next.take(this.announceAt);
+    this.resolver.neighbours.dueBy(next);
   }
 
   private tell(): void {
@@ -138,7 +140,7 @@ export class Arp implements Resolution, Solicitor {
     if (sender !== 0) {
       setMapped(this.sender, 0, sender);
       const how = OVERRIDE | (!request && forUs && !toGroup ? SOLICITED : 0) | (request && forUs ? CREATE : 0);
-      this.resolver.neighbours.learn(this.sender, 0, bytes, senderMac, how, now);
+      this.resolver.neighbours.learn(this.sender, 0, bytes, senderMac, how);
     }
     if (request && forUs) this.reply(bytes, senderMac, sender, now);
   }

@@ -10,6 +10,7 @@
  *
  * Nothing is remembered beyond the process, so there is no INIT-REBOOT. Times are µs.
  */
+import type { Earliest } from '../clock.js';
 import { isLoopback4, netmask } from '../wire/address.js';
 import {
   DHCP_ACK, DHCP_DECLINE, DHCP_DISCOVER, DHCP_NAK, DHCP_OFFER, DHCP_RELEASE, DHCP_REQUEST,
@@ -122,8 +123,8 @@ export class Dhcp {
     this.dueAt = Infinity;
   }
 
-  pollAt(): number {
-    return this.dueAt;
+  dueBy(next: Earliest): void {
+    next.take(this.dueAt);
   }
 
   advance(now: number): void {

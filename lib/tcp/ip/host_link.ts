@@ -3,6 +3,7 @@
  * here who asks for what is the kernel's. It takes the place of ARP and neighbour discovery.
  */
 import type { Device, HostEvents, HostNetwork, HostRoute } from '../../nic/device.js';
+import type { Clock, Earliest } from '../clock.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, isMapped, setMapped } from '../wire/address.js';
 import { get32, getWords, putWords } from '../wire/bytes.js';
@@ -22,29 +23,29 @@ export class HostLink implements HostEvents {
   private readonly routing: Routes;
   private readonly routing6: Routes6;
   private readonly words = new Int32Array(ADDRESS_WORDS);
-  private now = 0;
+  private readonly clock: Clock;
 
   /** @param index of the interface. @param random for the hashes of the tables. */
   constructor(
     index: number, network: HostNetwork, device: Device, mac: Uint8Array, routes: Routes, routes6: Routes6, transport: TransportSink,
-    stats: IpStats, random: () => number,
+    stats: IpStats, random: () => number, clock: Clock,
   ) {
+    this.clock = clock;
     this.index = index;
     this.network = network;
     this.routing = routes;
     this.routing6 = routes6;
-    this.four = new HostNeighbours(network, device, mac, TYPE_IPV4, transport, stats, random());
-    this.six = new HostNeighbours(network, device, mac, TYPE_IPV6, transport, stats, random());
+    this.four = new HostNeighbours(network, device, mac, TYPE_IPV4, transport, stats, random(), clock);
+    this.six = new HostNeighbours(network, device, mac, TYPE_IPV6, transport, stats, random(), clock);
   }
 
   /** Takes what is new in the kernel's network. @param fresh as `HostNetwork.poll` has it. */
-  poll(now: number, fresh: boolean): void {
-    this.now = now;
-    this.network.poll(now, this, fresh);
+  poll(fresh: boolean): void {
+    this.network.poll(this.clock.now, this, fresh);
   }
 
-  pollAt(): number {
-    return this.network.pollAt();
+  dueBy(next: Earliest): void {
+    next.take(this.network.pollAt());
   }
 
   neighbour(address: Uint8Array, mac: Uint8Array | null, confirmed: boolean): void {
@@ -53,7 +54,7 @@ export class HostLink implements HostEvents {
     else getWords(address, 0, words, 0);
     const { neighbours } = (isMapped(words, 0) ? this.four : this.six).resolver;
     if (mac === null) neighbours.lose(words, 0);
-    else neighbours.learn(words, 0, mac, 0, confirmed ? SOLICITED | OVERRIDE : OVERRIDE, this.now);
+    else neighbours.learn(words, 0, mac, 0, confirmed ? SOLICITED | OVERRIDE : OVERRIDE);
   }
 
   routes(routes: readonly HostRoute[]): void {
@@ -71,10 +72,10 @@ class HostNeighbours implements Resolution, Solicitor {
   private readonly address: Uint8Array;
 
   /** @param type TYPE_IPV4 or TYPE_IPV6. @param seed for the table's hash. */
-  constructor(network: HostNetwork, device: Device, mac: Uint8Array, type: number, transport: TransportSink, stats: IpStats, seed: number) {
+  constructor(network: HostNetwork, device: Device, mac: Uint8Array, type: number, transport: TransportSink, stats: IpStats, seed: number, clock: Clock) {
     this.network = network;
     this.address = type === TYPE_IPV4 ? this.bytes.subarray(12) : this.bytes;
-    this.resolver = new Resolver(device, mac, type, this, transport, stats, seed, REACHABLE_TIME, 0);
+    this.resolver = new Resolver(device, mac, type, this, transport, stats, seed, REACHABLE_TIME, 0, clock);
   }
 
   solicit(entry: number, everybody: boolean): void {
@@ -82,11 +83,11 @@ class HostNeighbours implements Resolution, Solicitor {
     this.network.resolve(this.address, !everybody);
   }
 
-  advance(now: number): void {
-    this.resolver.neighbours.advance(now);
+  advance(): void {
+    this.resolver.neighbours.advance();
   }
 
-  pollAt(): number {
-    return this.resolver.neighbours.pollAt();
+  dueBy(next: Earliest): void {
+    this.resolver.neighbours.dueBy(next);
   }
 }

@@ -86,15 +86,15 @@ export class Icmp {
         break;
       case ICMP_UNREACHABLE:
         stats.IcmpInDestUnreachs++;
-        this.error(bytes, at, length, now);
+        this.error(bytes, at, length);
         break;
       case ICMP_TIME_EXCEEDED:
         stats.IcmpInTimeExcds++;
-        this.error(bytes, at, length, now);
+        this.error(bytes, at, length);
         break;
       case ICMP_PARAMETER_PROBLEM:
         stats.IcmpInParmProbs++;
-        this.error(bytes, at, length, now);
+        this.error(bytes, at, length);
         break;
       case ICMP_REDIRECT:
         // Not followed: whoever is on the link could turn traffic to itself.
@@ -130,7 +130,7 @@ export class Icmp {
       this.stats.IcmpOutRateLimitHost++;
       return false;
     }
-    const at = this.output.open(ipv4Destination(bytes, packet), ipv4Source(bytes, packet), ERROR_TOS, now);
+    const at = this.output.open(ipv4Destination(bytes, packet), ipv4Source(bytes, packet), ERROR_TOS);
     if (at < 0) return false;
     const to = this.output.bytes;
     emitIcmp(to, at, type, code);
@@ -153,7 +153,7 @@ export class Icmp {
     }
     const checksum = get16(bytes, at + ICMP_CHECKSUM);
     const head = get16(bytes, at + ICMP_TYPE);
-    const to = this.output.open(source, destination, ipv4Tos(bytes, packet) & DSCP, now);
+    const to = this.output.open(source, destination, ipv4Tos(bytes, packet) & DSCP);
     if (to < 0) return;
     copyBytes(bytes, at, this.output.bytes, to, length);
     this.output.bytes[to + ICMP_TYPE] = ICMP_ECHO_REPLY;
@@ -165,7 +165,7 @@ export class Icmp {
   }
 
   /** An error about a packet that this host is said to have sent. */
-  private error(bytes: Uint8Array, at: number, length: number, now: number): void {
+  private error(bytes: Uint8Array, at: number, length: number): void {
     const packet = at + ICMP_EMBEDDED;
     if (checkIPv4Embedded(bytes, packet, length - ICMP_HEADER) !== IPV4_OK) {
       this.stats.IcmpInErrors++;
@@ -184,7 +184,7 @@ export class Icmp {
     if (type === ICMP_UNREACHABLE && code === FRAGMENTATION_NEEDED) {
       const told = icmpNextHopMtu(bytes, at);
       const mtu = told === 0 ? plateauBelow(ipv4TotalLength(bytes, packet)) : told;
-      if (this.report(bytes, packet, 0, false, Math.max(mtu, PATH_MTU_MIN))) this.pathMtu.lower(this.words, ADDRESS_WORDS, mtu, now);
+      if (this.report(bytes, packet, 0, false, Math.max(mtu, PATH_MTU_MIN))) this.pathMtu.lower(this.words, ADDRESS_WORDS, mtu);
     } else {
       const hard = type === ICMP_UNREACHABLE && (code === UNREACHABLE_PROTOCOL || code === UNREACHABLE_PORT);
       this.report(bytes, packet, type === ICMP_UNREACHABLE ? errnoOf(code) : EHOSTUNREACH, hard, 0);

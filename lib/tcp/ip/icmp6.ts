@@ -93,7 +93,7 @@ export class Icmp6 {
     } else if (type === ECHO6) {
       if (packet.answerable) this.reply(packet, at, length);
     } else if (type >= UNREACHABLE6 && type <= PARAMETER_PROBLEM6) {
-      this.error(bytes, at, length, packet.now);
+      this.error(bytes, at, length);
     }
     // Routers are followed only where that is asked for, and redirects never: whoever is on the link could turn traffic to itself.
   }
@@ -124,12 +124,12 @@ export class Icmp6 {
     if (!this.address(packet)) return;
     const index = this.routes.lookup(to, ADDRESS_WORDS);
     if (index === NO_INTERFACE) return;
-    if (length + IPV6_HEADER > this.pathMtu.get(to, ADDRESS_WORDS, this.linkMtu(index), now)) return;
+    if (length + IPV6_HEADER > this.pathMtu.get(to, ADDRESS_WORDS, this.linkMtu(index))) return;
     if (!this.echoes.take(now)) {
       this.stats.Icmp6OutRateLimitHost++;
       return;
     }
-    const out = this.output.open6(to, 0, ADDRESS_WORDS, ipv6TrafficClass(bytes, packet.at) & DSCP, now);
+    const out = this.output.open6(to, 0, ADDRESS_WORDS, ipv6TrafficClass(bytes, packet.at) & DSCP);
     if (out < 0) return;
     copyBytes(bytes, at, this.output.bytes, out, length);
     emitIcmp6(this.output.bytes, out, ECHO_REPLY6, 0, icmp6Parameter(bytes, at));
@@ -204,7 +204,7 @@ export class Icmp6 {
 
   /** Opens an error between `words`, where the rate allows it. */
   private open(now: number): number {
-    if (this.errors.take(now)) return this.output.open6(this.words, 0, ADDRESS_WORDS, 0, now);
+    if (this.errors.take(now)) return this.output.open6(this.words, 0, ADDRESS_WORDS, 0);
     this.stats.Icmp6OutRateLimitHost++;
     return -1;
   }
@@ -218,7 +218,7 @@ export class Icmp6 {
   // ---- errors that arrive
 
   /** An error about a packet that this host is said to have sent. */
-  private error(bytes: Uint8Array, at: number, length: number, now: number): void {
+  private error(bytes: Uint8Array, at: number, length: number): void {
     const { words } = this;
     const packet = at + ICMP6_EMBEDDED;
     const left = length - ICMP6_EMBEDDED;
@@ -237,7 +237,7 @@ export class Icmp6 {
       const mtu = icmp6Parameter(bytes, at);
       // RFC 8201 4: no link carries less, so no router says so.
       if (mtu < IPV6_MTU_MIN || mtu > 0xffff) return;
-      if (this.report(bytes, packet, 0, false, mtu)) this.pathMtu.lower(words, ADDRESS_WORDS, mtu, now);
+      if (this.report(bytes, packet, 0, false, mtu)) this.pathMtu.lower(words, ADDRESS_WORDS, mtu);
     } else if (type === UNREACHABLE6) {
       this.report(bytes, packet, errnoOf(code), code === PORT6, 0);
     } else {

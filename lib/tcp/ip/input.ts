@@ -2,6 +2,7 @@
  * Received IPv4 packets: the steps of RFC 1122 3.2.1, one function each, then the protocol above.
  */
 import { RX_CHECKSUM_VALID } from '../../nic/device.js';
+import type { Clock } from '../clock.js';
 import { Arrival } from '../transport.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, isLoopback4, setMapped } from '../wire/address.js';
@@ -33,9 +34,11 @@ export class Input {
   private readonly stats: IpStats;
   private readonly reassembly: Reassembly;
   private readonly ports: PortsInUse;
+  private readonly clock: Clock;
   private readonly arrival = new Arrival();
 
-  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, reassembly: Reassembly, stats: IpStats, ports: PortsInUse) {
+  constructor(routes: Routes, icmp: Icmp, transport: TransportSink, reassembly: Reassembly, stats: IpStats, ports: PortsInUse, clock: Clock) {
+    this.clock = clock;
     this.ports = ports;
     this.routes = routes;
     this.icmp = icmp;
@@ -52,7 +55,7 @@ export class Input {
    */
   packet(
     from: Interface, bytes: Uint8Array, at: number, length: number, flags: number, segmentSize: number,
-    toGroup: boolean, now: number,
+    toGroup: boolean,
   ): void {
     const stats = this.stats;
     stats.IpInReceives++;
@@ -69,8 +72,8 @@ export class Input {
       stats.IpInDiscards++;
       return;
     }
-    if ((ipv4Fragment(bytes, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) !== 0) this.fragment(from, bytes, at, header, now);
-    else this.deliver(from, bytes, at, header, ipv4TotalLength(bytes, at), flags, segmentSize, now);
+    if ((ipv4Fragment(bytes, at) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) !== 0) this.fragment(from, bytes, at, header);
+    else this.deliver(from, bytes, at, header, ipv4TotalLength(bytes, at), flags, segmentSize);
   }
 
   private countBadHeader(check: number): void {
@@ -99,7 +102,7 @@ export class Input {
   }
 
   /** A part of a packet. The checksum of TCP is looked at when it is whole: no device can know it before. */
-  private fragment(from: Interface, bytes: Uint8Array, at: number, header: number, now: number): void {
+  private fragment(from: Interface, bytes: Uint8Array, at: number, header: number): void {
     const { reassembly, stats } = this;
     const { fragment } = reassembly;
     stats.IpReasmReqds++;
@@ -120,12 +123,12 @@ export class Input {
       stats.IpReasmFails++;
       return;
     }
-    const slot = reassembly.add(now);
-    if (slot >= 0) this.reassembled(from, slot, now);
+    const slot = reassembly.add(this.clock.now);
+    if (slot >= 0) this.reassembled(from, slot);
   }
 
   /** A packet of which all parts have come. */
-  private reassembled(from: Interface, slot: number, now: number): void {
+  private reassembled(from: Interface, slot: number): void {
     const { reassembly } = this;
     const { bytes } = reassembly;
     const header = reassembly.headerOf(slot);
@@ -139,7 +142,7 @@ export class Input {
       put16(bytes, at + IPV4_FRAGMENT, 0);
       put16(bytes, at + IPV4_CHECKSUM, 0);
       put16(bytes, at + IPV4_CHECKSUM, complement(add(0, bytes, at, header)));
-      this.deliver(from, bytes, at, header, total, 0, 0, now);
+      this.deliver(from, bytes, at, header, total, 0, 0);
     }
     reassembly.release(slot, !fits);
   }
@@ -147,7 +150,6 @@ export class Input {
   /** A whole packet for this host. */
   private deliver(
     from: Interface, bytes: Uint8Array, at: number, header: number, total: number, flags: number, segmentSize: number,
-    now: number,
   ): void {
     const protocol = ipv4Protocol(bytes, at);
     if (protocol === PROTOCOL_TCP) {
@@ -155,12 +157,12 @@ export class Input {
       this.tcp(from, bytes, at, header, total - header, flags, segmentSize);
     } else if (protocol === PROTOCOL_ICMP) {
       this.stats.IpInDelivers++;
-      this.icmp.receive(bytes, at, header, total - header, from.answers, now);
+      this.icmp.receive(bytes, at, header, total - header, from.answers, this.clock.now);
     } else {
       this.stats.IpInUnknownProtos++;
       if (!from.answers) return;
       const code = protocol === PROTOCOL_UDP ? UNREACHABLE_PORT : UNREACHABLE_PROTOCOL;
-      this.icmp.unreachable(bytes, at, header, total, code, now);
+      this.icmp.unreachable(bytes, at, header, total, code, this.clock.now);
     }
   }
 

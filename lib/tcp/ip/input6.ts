@@ -3,6 +3,7 @@
  * above (RFC 8200).
  */
 import { RX_CHECKSUM_VALID, type FrameRest } from '../../nic/device.js';
+import type { Clock } from '../clock.js';
 import { Arrival } from '../transport.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, isLinkLocal6, isMulticast6, isUnspecified6 } from '../wire/address.js';
@@ -47,10 +48,15 @@ export class Packet6 {
   fragmented = false;
   /** Its sender may be answered: what is not for TCP is no kernel's beside this host. */
   answerable = true;
-  now = 0;
+  private readonly clock: Clock;
 
-  constructor(words: Int32Array) {
+  constructor(words: Int32Array, clock: Clock) {
     this.words = words;
+    this.clock = clock;
+  }
+
+  get now(): number {
+    return this.clock.now;
   }
 }
 
@@ -60,14 +66,17 @@ export class Input6 {
   private readonly transport: TransportSink;
   private readonly reassembly: Reassembly;
   private readonly ports: PortsInUse;
+  private readonly clock: Clock;
   private readonly stats: IpStats;
   private readonly arrival = new Arrival();
-  private readonly packet6 = new Packet6(this.arrival.addresses);
+  private readonly packet6: Packet6;
   private readonly extensions = new Extensions();
   private flags = 0;
   private segmentSize = 0;
 
-  constructor(routes: Routes6, icmp: Icmp6, transport: TransportSink, reassembly: Reassembly, stats: IpStats, ports: PortsInUse) {
+  constructor(routes: Routes6, icmp: Icmp6, transport: TransportSink, reassembly: Reassembly, stats: IpStats, ports: PortsInUse, clock: Clock) {
+    this.clock = clock;
+    this.packet6 = new Packet6(this.arrival.addresses, clock);
     this.ports = ports;
     this.routes = routes;
     this.icmp = icmp;
@@ -82,7 +91,7 @@ export class Input6 {
    * @param flags,segmentSize as in `FrameSink.frame`. @param toGroup the link sent it to more than this station.
    */
   packet(
-    from: Interface, bytes: Uint8Array, at: number, length: number, flags: number, segmentSize: number, toGroup: boolean, now: number,
+    from: Interface, bytes: Uint8Array, at: number, length: number, flags: number, segmentSize: number, toGroup: boolean,
   ): void {
     const { stats, packet6 } = this;
     const { words } = packet6;
@@ -110,7 +119,6 @@ export class Input6 {
     packet6.toGroup = isMulticast6(words, ADDRESS_WORDS);
     packet6.fragmented = false;
     packet6.answerable = from.answers;
-    packet6.now = now;
     this.flags = flags;
     this.segmentSize = segmentSize;
     const next = bytes[at + IPV6_NEXT_HEADER]!;
@@ -227,7 +235,7 @@ export class Input6 {
     fragment.offset = offset;
     fragment.more = more;
     fragment.ecn = ipv6TrafficClass(bytes, packet6.at) & 3;
-    const slot = reassembly.add(packet6.now);
+    const slot = reassembly.add(this.clock.now);
     if (slot >= 0) this.reassembled(from, slot);
   }
 

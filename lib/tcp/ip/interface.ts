@@ -2,6 +2,7 @@
  * One interface: a device, and the link layer on it. Takes the frames of the device apart as far as the IP packet.
  */
 import { RX_CHECKSUM_VALID, type Device, type FrameRest, type FrameSink } from '../../nic/device.js';
+import type { Clock } from '../clock.js';
 import {
   ETHERNET_DESTINATION, ETHERNET_HEADER, MAC_LENGTH, TYPE_ARP, TYPE_IPV4, TYPE_IPV6, ethernetType, isGroupMac, sameMac,
 } from '../wire/ethernet.js';
@@ -66,14 +67,14 @@ export class Interface implements FrameSink {
   private readonly input: Input;
   private readonly input6: Input6;
   private readonly stats: IpStats;
+  private readonly clock: Clock;
   /** Where the payload of the frame at hand is to be had from, where it is not in memory yet; else null. */
   rest: FrameRest | null = null;
-  /** The time of the turn, in µs. */
-  private now = 0;
 
   constructor(
-    index: number, device: Device, memory: Uint8Array, links: Links, answers: boolean, input: Input, input6: Input6, stats: IpStats,
+    index: number, device: Device, memory: Uint8Array, links: Links, answers: boolean, input: Input, input6: Input6, stats: IpStats, clock: Clock,
   ) {
+    this.clock = clock;
     const can = device.capabilities;
     this.index = index;
     this.device = device;
@@ -99,10 +100,9 @@ export class Interface implements FrameSink {
     this.stats = stats;
   }
 
-  /** Takes at most `budget` frames. Returns how many there were. @param now in µs. */
-  receive(now: number, budget: number): number {
-    this.now = now;
-    if (this.host !== null) this.host.poll(now, false);
+  /** Takes at most `budget` frames. Returns how many there were. */
+  receive(budget: number): number {
+    if (this.host !== null) this.host.poll(false);
     return this.device.receive(this, budget);
   }
 
@@ -120,8 +120,8 @@ export class Interface implements FrameSink {
 
   frame(bytes: Uint8Array, offset: number, length: number, flags: number, segmentSize: number): void {
     if (!this.ethernet) {
-      if (length > 0 && bytes[offset]! >>> 4 === 6) this.input6.packet(this, bytes, offset, length, flags, segmentSize, false, this.now);
-      else this.input.packet(this, bytes, offset, length, flags, segmentSize, false, this.now);
+      if (length > 0 && bytes[offset]! >>> 4 === 6) this.input6.packet(this, bytes, offset, length, flags, segmentSize, false);
+      else this.input.packet(this, bytes, offset, length, flags, segmentSize, false);
       return;
     }
     if (length < ETHERNET_HEADER) {
@@ -138,11 +138,11 @@ export class Interface implements FrameSink {
     const left = length - ETHERNET_HEADER;
     const type = ethernetType(bytes, offset);
     if (type === TYPE_IPV4) {
-      if (this.leased === null || !this.leased.takes(bytes, at, left, flags, this.now)) {
-        this.input.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
+      if (this.leased === null || !this.leased.takes(bytes, at, left, flags, this.clock.now)) {
+        this.input.packet(this, bytes, at, left, flags, segmentSize, toGroup);
       }
-    } else if (type === TYPE_IPV6 && this.resolution6 !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup, this.now);
-    else if (type === TYPE_ARP && this.arp !== null) this.arp.receive(bytes, at, left, toGroup, this.now);
+    } else if (type === TYPE_IPV6 && this.resolution6 !== null) this.input6.packet(this, bytes, at, left, flags, segmentSize, toGroup);
+    else if (type === TYPE_ARP && this.arp !== null) this.arp.receive(bytes, at, left, toGroup, this.clock.now);
     else this.stats.LinkInUnknownTypes++;
   }
 }

@@ -5,6 +5,8 @@
  * goes back.
  */
 import type { Device } from '../../nic/device.js';
+import { Earliest } from '../clock.js';
+import type { Clock } from '../clock.js';
 import { NO_ROUTE } from '../transport.js';
 import type { TransportOutput, TransportSink } from '../transport.js';
 import { formatDotted, isLinkLocal6, isMapped, setMapped } from '../wire/address.js';
@@ -52,7 +54,7 @@ export interface IpConfig {
   /** Time to live of what is sent, 1 to 255; 64 where it is left out (RFC 1700). */
   timeToLive?: number;
   /** The time, in µs, for packets that are sent before the first turn; 0 where it is left out. */
-  now?: number;
+  clock: Clock;
   /** Wanted where an interface has a `host`. */
   ports?: PortsInUse;
 }
@@ -75,7 +77,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   private readonly icmp6: Icmp6;
   /** Counts up when the addresses change. */
   revision = 0;
-  private now: number;
+  private readonly clock: Clock;
   /** The interface that `receive` asks first, so that a busy one does not starve the others. */
   private first = 0;
 
@@ -83,18 +85,19 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   constructor(config: IpConfig) {
     const { routes, routes6, stats, interfaces, reassembly } = this;
     const { transport, random, ports = ALL_PORTS } = config;
-    this.now = config.now ?? 0;
+    const { clock } = config;
+    this.clock = clock;
     const own = config.interfaces.map((each, index) => configure(index, each, routes, routes6));
-    this.pathMtu = new PathMtu(random());
+    this.pathMtu = new PathMtu(random(), clock);
     this.output = new Output(interfaces, routes, routes6, this.pathMtu, stats, random, config.timeToLive ?? TIME_TO_LIVE);
     this.icmp = new Icmp(this.output, routes, this.pathMtu, transport, stats, (index) => interfaces[index]!.mtu4);
     this.icmp6 = new Icmp6(this.output, routes6, this.pathMtu, transport, stats, (index) => interfaces[index]!.mtu6);
-    const input = new Input(routes, this.icmp, transport, reassembly, stats, ports);
-    const input6 = new Input6(routes6, this.icmp6, transport, reassembly, stats, ports);
+    const input = new Input(routes, this.icmp, transport, reassembly, stats, ports, clock);
+    const input6 = new Input6(routes6, this.icmp6, transport, reassembly, stats, ports, clock);
     reassembly.events = this;
     for (const [index, each] of config.interfaces.entries()) {
       const links = this.link(index, each, own[index]!, transport, random);
-      interfaces.push(new Interface(index, each.device, each.memory, links, each.answers ?? true, input, input6, stats));
+      interfaces.push(new Interface(index, each.device, each.memory, links, each.answers ?? true, input, input6, stats, clock));
     }
   }
 
@@ -109,15 +112,15 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     }
     if (mac === null) throw new TypeError('an Ethernet device without a link address');
     if (host !== null) {
-      return { arp: null, ndp: null, host: new HostLink(index, host, device, mac, routes, routes6, transport, stats, random), own: null };
+      return { arp: null, ndp: null, host: new HostLink(index, host, device, mac, routes, routes6, transport, stats, random, this.clock), own: null };
     }
     if (own.six && slaac === null) routes6.addLinkLocal(index, mac);
     const origin = originOf(config, own);
     const arp = origin === null ? null
-      : new Arp(index, device, mac, origin.kind === 'configured' && !origin.probed ? origin.address : 0, routes, transport, stats, random());
+      : new Arp(index, device, mac, origin.kind === 'configured' && !origin.probed ? origin.address : 0, routes, transport, stats, random(), this.clock);
     const transmits = config.dadTransmits ?? DAD_TRANSMITS;
     const ndp = own.six || slaac !== null
-      ? new Ndp(index, device, mac, routes6, transport, stats, random, transmits, () => this.changed(index)) : null;
+      ? new Ndp(index, device, mac, routes6, transport, stats, random, transmits, this.clock, () => this.changed(index)) : null;
     if (ndp !== null && slaac !== null) this.follow(index, ndp, device, new InterfaceIdentifiers(slaac.secret, mac), transport, random);
     return {
       arp, ndp, host: null,
@@ -170,8 +173,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   announce(): void {
     for (const { answers, own, ndp } of this.interfaces) {
       if (!answers) continue;
-      own?.start(this.now);
-      ndp?.start(this.now);
+      own?.start(this.clock.now);
+      ndp?.start(this.clock.now);
     }
   }
 
@@ -219,12 +222,11 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   }
 
   /** Takes frames that wait, at most `budget` in all, and hands their segments to the transport. Returns how many it took. */
-  receive(now: number, budget: number): number {
-    this.now = now;
+  receive(budget: number): number {
     const count = this.interfaces.length;
     let taken = 0;
     for (let i = 0; i < count && taken < budget; i++) {
-      taken += this.interfaces[(this.first + i) % count]!.receive(now, budget - taken);
+      taken += this.interfaces[(this.first + i) % count]!.receive(budget - taken);
     }
     this.first = (this.first + 1) % count;
     return taken;
@@ -234,13 +236,13 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   followHosts(): void {
     for (let i = 0; i < this.interfaces.length; i++) {
       const { host } = this.interfaces[i]!;
-      if (host !== null) host.poll(this.now, true);
+      if (host !== null) host.poll(true);
     }
   }
 
-  /** Does what is due at `now`. */
-  advance(now: number): void {
-    this.now = now;
+  /** Does what is due. */
+  advance(): void {
+    const { now } = this.clock;
     this.reassembly.advance(now);
     for (let i = 0; i < this.interfaces.length; i++) {
       const { own, resolution, resolution6 } = this.interfaces[i]!;
@@ -250,17 +252,23 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     }
   }
 
-  /** When `advance` next has something to do, in µs; Infinity where it has not. */
-  pollAt(): number {
-    let at = this.reassembly.pollAt();
+  /** When `advance` next has something to do. */
+  dueBy(next: Earliest): void {
+    this.reassembly.dueBy(next);
     for (let i = 0; i < this.interfaces.length; i++) {
       const { host, own, resolution, resolution6 } = this.interfaces[i]!;
-      if (own !== null) at = Math.min(at, own.pollAt());
-      if (host !== null) at = Math.min(at, host.pollAt());
-      if (resolution !== null) at = Math.min(at, resolution.pollAt());
-      if (resolution6 !== null) at = Math.min(at, resolution6.pollAt());
+      if (own !== null) own.dueBy(next);
+      if (host !== null) host.dueBy(next);
+      if (resolution !== null) resolution.dueBy(next);
+      if (resolution6 !== null) resolution6.dueBy(next);
     }
-    return at;
+  }
+
+  /** As `dueBy`, alone: in µs, Infinity where it has nothing to do. */
+  pollAt(): number {
+    const next = new Earliest();
+    this.dueBy(next);
+    return next.at;
   }
 
   /** True where `receive` would take a frame now. */
@@ -282,8 +290,8 @@ export class Ip implements TransportOutput, ReassemblyEvents {
       this.stats.IpOutNoRoutes++;
       return NO_ROUTE;
     }
-    if (four) return this.output.open(words[localAt + 3]!, words[remoteAt + 3]!, ecn, this.now);
-    return this.output.open6(words, localAt, remoteAt, ecn, this.now);
+    if (four) return this.output.open(words[localAt + 3]!, words[remoteAt + 3]!, ecn);
+    return this.output.open6(words, localAt, remoteAt, ecn);
   }
 
   append(offset: number, length: number): void {
@@ -297,7 +305,7 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   mtu(words: Int32Array, remoteAt: number): number {
     const index = this.lookup(words, remoteAt);
     if (index === NO_INTERFACE) return 0;
-    return this.pathMtu.get(words, remoteAt, this.mtuOf(index, words, remoteAt), this.now);
+    return this.pathMtu.get(words, remoteAt, this.mtuOf(index, words, remoteAt));
   }
 
   linkMtu(words: Int32Array, remoteAt: number): number {
@@ -331,12 +339,12 @@ export class Ip implements TransportOutput, ReassemblyEvents {
     if (isMapped(words, remoteAt)) {
       const index = this.routes.lookup(words[remoteAt + 3]!);
       const resolution = index === NO_INTERFACE ? null : this.interfaces[index]!.resolution;
-      if (resolution !== null) resolution.resolver.neighbours.confirm(this.routes.nextHop, 0, this.now);
+      if (resolution !== null) resolution.resolver.neighbours.confirm(this.routes.nextHop, 0);
       return;
     }
     const index = this.routes6.lookup(words, remoteAt);
     const resolution = index === NO_INTERFACE ? null : this.interfaces[index]!.resolution6;
-    if (resolution !== null) resolution.resolver.neighbours.confirm(this.routes6.nextHop, 0, this.now);
+    if (resolution !== null) resolution.resolver.neighbours.confirm(this.routes6.nextHop, 0);
   }
 
   timedOut(slot: number, six: boolean, now: number): void {
@@ -349,11 +357,11 @@ export class Ip implements TransportOutput, ReassemblyEvents {
   suspect(words: Int32Array, remoteAt: number): void {
     if (isMapped(words, remoteAt)) {
       const index = this.routes.lookup(words[remoteAt + 3]!);
-      if (index !== NO_INTERFACE) this.interfaces[index]!.resolution?.resolver.neighbours.suspect(this.routes.nextHop, 0, this.now);
+      if (index !== NO_INTERFACE) this.interfaces[index]!.resolution?.resolver.neighbours.suspect(this.routes.nextHop, 0);
       return;
     }
     const index = this.routes6.lookup(words, remoteAt);
-    if (index !== NO_INTERFACE) this.interfaces[index]!.resolution6?.resolver.neighbours.suspect(this.routes6.nextHop, 0, this.now);
+    if (index !== NO_INTERFACE) this.interfaces[index]!.resolution6?.resolver.neighbours.suspect(this.routes6.nextHop, 0);
   }
 
   private lookup(words: Int32Array, remoteAt: number): number {

@@ -3,6 +3,7 @@
  * (RFC 3810; RFC 2710 to a router that knows no better). Without it a switch that forwards a group only to those who asked for it keeps
  * neighbour solicitations from this host, and nobody finds it.
  */
+import type { Earliest } from '../clock.js';
 import type { Device } from '../../nic/device.js';
 import { ADDRESS_WORDS, copyAddress, isLinkLocal6, isUnspecified6, sameAddress } from '../wire/address.js';
 import { getWords } from '../wire/bytes.js';
@@ -120,18 +121,17 @@ export class Mld {
     return true;
   }
 
-  /** When `advance` next has something to tell, µs; Infinity where it has not. */
-  pollAt(): number {
-    let at = Infinity;
+  /** When `advance` next has something to tell. */
+  dueBy(next: Earliest): void {
     for (let i = 0; i < this.groups.length; i++) {
       const group = this.groups[i]!;
-      at = Math.min(at, group.answerAt, group.changesLeft > 0 ? group.changeAt : Infinity);
+      next.take(group.answerAt);
+      if (group.changesLeft > 0) next.take(group.changeAt);
     }
-    return at;
   }
 
   advance(now: number): void {
-    if (this.pollAt() > now) return;
+    if (!this.groups.some((group) => isDue(group, now))) return;
     if (this.hasOldRouter(now)) this.tellOldRouter(now);
     else this.tell(now);
     for (let i = this.groups.length - 1; i >= 0; i--) {

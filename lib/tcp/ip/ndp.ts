@@ -3,6 +3,7 @@
  * that makes sure that no other station has the own ones (RFC 4862 5.4).
  */
 import type { Device } from '../../nic/device.js';
+import type { Clock, Earliest } from '../clock.js';
 import type { TransportSink } from '../transport.js';
 import {
   ADDRESS_WORDS, copyAddress, isLinkLocal6, isMulticast6, isUnspecified6, sameAddress,
@@ -71,7 +72,7 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
    */
   constructor(
     index: number, device: Device, mac: Uint8Array, routes: Routes6, transport: TransportSink, stats: IpStats,
-    random: () => number, transmits: number, changed: () => void,
+    random: () => number, transmits: number, clock: Clock, changed: () => void,
   ) {
     this.changed = changed;
     this.index = index;
@@ -83,7 +84,7 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
     this.addresses = routes.addresses.filter((address) => address.index === index);
     // RFC 4861 6.3.2: a random time of half to one and a half, so that hosts do not ask in step.
     this.reachableShare = 0.5 + (random() >>> 0) / 2 ** 32;
-    this.resolver = new Resolver(device, mac, TYPE_IPV6, this, transport, stats, random(), REACHABLE_TIME * this.reachableShare, 0);
+    this.resolver = new Resolver(device, mac, TYPE_IPV6, this, transport, stats, random(), REACHABLE_TIME * this.reachableShare, 0, clock);
     this.groups = new Mld(device, mac, stats, random, (words, at) => this.linkLocal(words, at));
     put32(this.nonce, 0, random());
     put16(this.nonce, 4, random());
@@ -136,16 +137,16 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
       const address = this.addresses[i]!;
       if (address.state === TENTATIVE && address.probeAt <= now) this.probe(address, now);
     }
-    this.resolver.neighbours.advance(now);
+    this.resolver.neighbours.advance();
   }
 
-  pollAt(): number {
-    let at = Math.min(this.resolver.neighbours.pollAt(), this.groups.pollAt());
-    if (this.discovery !== null) at = Math.min(at, this.discovery.pollAt());
+  dueBy(next: Earliest): void {
+    this.resolver.neighbours.dueBy(next);
+    this.groups.dueBy(next);
+    if (this.discovery !== null) this.discovery.dueBy(next);
     for (let i = 0; i < this.addresses.length; i++) {
-      if (this.addresses[i]!.state === TENTATIVE) at = Math.min(at, this.addresses[i]!.probeAt);
+      if (this.addresses[i]!.state === TENTATIVE) next.take(this.addresses[i]!.probeAt);
     }
-    return at;
   }
 
   /** True where this interface is in the group at `words[at]`. */
@@ -201,8 +202,8 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
     this.send(ROUTER_SOLICITATION, ALL_ROUTERS, null, 0, false);
   }
 
-  learnRouter(words: Int32Array, mac: Uint8Array, macAt: number, now: number): void {
-    if (isPossibleMac(mac, macAt)) this.resolver.neighbours.learn(words, 0, mac, macAt, OVERRIDE | CREATE, now);
+  learnRouter(words: Int32Array, mac: Uint8Array, macAt: number): void {
+    if (isPossibleMac(mac, macAt)) this.resolver.neighbours.learn(words, 0, mac, macAt, OVERRIDE | CREATE);
   }
 
   setReachableTime(time: number): void {
@@ -241,10 +242,10 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
       return true;
     }
     const { neighbours } = this.resolver;
-    if (mac >= 0 && this.routes.isOnLink(this.index, words, 0)) neighbours.learn(words, 0, bytes, mac, OVERRIDE | CREATE, now);
+    if (mac >= 0 && this.routes.isOnLink(this.index, words, 0)) neighbours.learn(words, 0, bytes, mac, OVERRIDE | CREATE);
     copyAddress(words, 0, this.words, ADDRESS_WORDS);
     if (mac >= 0) this.send(NEIGHBOUR_ADVERTISEMENT, this.target, bytes, mac, true);
-    else this.advertiseTo(neighbours.use(words, 0, now));
+    else this.advertiseTo(neighbours.use(words, 0));
     return true;
   }
 
@@ -261,9 +262,9 @@ export class Ndp implements Resolution, Solicitor, RouterLink {
       return true;
     }
     const how = (solicited ? SOLICITED : 0) | (ndpOverride(bytes, at) ? OVERRIDE : 0);
-    if (mac >= 0) this.resolver.neighbours.learn(this.target, 0, bytes, mac, how, now);
+    if (mac >= 0) this.resolver.neighbours.learn(this.target, 0, bytes, mac, how);
     // RFC 4861 7.2.5: without a link address it tells only that the neighbour is there.
-    else if (solicited) this.resolver.neighbours.confirm(this.target, 0, now);
+    else if (solicited) this.resolver.neighbours.confirm(this.target, 0);
     return true;
   }
 

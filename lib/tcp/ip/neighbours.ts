@@ -7,6 +7,7 @@
  * last came by is forgotten (second chance), so that a host that makes us learn many addresses does not drive out those
  * in use. Timers of one kind have one duration, so two lists in order of time do for all of them.
  */
+import type { Clock, Earliest } from '../clock.js';
 import { ADDRESS_WORDS, copyAddress, sameAddress } from '../wire/address.js';
 import { MAC_LENGTH, copyMac, sameMac } from '../wire/ethernet.js';
 
@@ -59,6 +60,7 @@ export class Neighbours {
   /** Address of entry `e` at `4 * e`. */
   readonly addresses: Int32Array;
   private readonly events: NeighbourEvents;
+  private readonly clock: Clock;
   private reachableTime: number;
   private readonly lockTime: number;
   private readonly seed: number;
@@ -93,7 +95,8 @@ export class Neighbours {
    * @param reachableTime how long an answer, or progress of a connection, is believed, in µs.
    * @param lockTime a link address that has just come is not replaced by another for so long, in µs.
    */
-  constructor(capacity: number, seed: number, reachableTime: number, lockTime: number, events: NeighbourEvents) {
+  constructor(capacity: number, seed: number, reachableTime: number, lockTime: number, clock: Clock, events: NeighbourEvents) {
+    this.clock = clock;
     this.capacity = capacity;
     this.reachableTime = reachableTime;
     this.lockTime = lockTime;
@@ -125,19 +128,19 @@ export class Neighbours {
    * The entry to send to the address at `words[at]` by, a new one if need be; look with `isUsable` whether it has a link
    * address yet. May call `events.solicit` and `events.evicted`.
    */
-  use(words: Int32Array, at: number, now: number): number {
+  use(words: Int32Array, at: number): number {
     let entry = this.lastEntry;
     if (entry === NONE || !sameAddress(this.lastAddress, 0, words, at)) {
       entry = this.find(words, at);
-      if (entry === NONE) return this.begin(words, at, now);
+      if (entry === NONE) return this.begin(words, at);
       copyAddress(words, at, this.lastAddress, 0);
       this.lastEntry = entry;
     }
     this.used[entry] = 1;
     const state = this.states[entry]!;
-    if (state === STALE || (state === REACHABLE && now - this.confirmed[entry]! >= this.reachableTime)) {
+    if (state === STALE || (state === REACHABLE && this.clock.now - this.confirmed[entry]! >= this.reachableTime)) {
       this.states[entry] = DELAY;
-      this.arm(entry, DELAY_LIST, now + DELAY_TIME);
+      this.arm(entry, DELAY_LIST, DELAY_TIME);
     }
     return entry;
   }
@@ -154,11 +157,11 @@ export class Neighbours {
   }
 
   /** A connection by way of an address has made progress: the neighbour is there (RFC 4861 7.3.1). */
-  confirm(words: Int32Array, at: number, now: number): void {
+  confirm(words: Int32Array, at: number): void {
     const last = this.lastEntry;
     const entry = last !== NONE && sameAddress(this.lastAddress, 0, words, at) ? last : this.find(words, at);
     if (entry === NONE || this.states[entry]! < REACHABLE) return;
-    this.confirmed[entry] = now;
+    this.confirmed[entry] = this.clock.now;
     this.setReachable(entry);
   }
 
@@ -166,34 +169,34 @@ export class Neighbours {
    * Connections by way of an address get no answers: it is asked whether it is there, at once (dead-gateway diagnosis, RFC 1122
    * 3.3.1.4), unless it was heard of within the time of one request.
    */
-  suspect(words: Int32Array, at: number, now: number): void {
+  suspect(words: Int32Array, at: number): void {
     const entry = this.find(words, at);
     if (entry === NONE || this.states[entry]! < REACHABLE || this.states[entry] === PROBE) return;
-    if (this.states[entry] === REACHABLE && now - this.confirmed[entry]! < RETRANSMIT_TIME) return;
+    if (this.states[entry] === REACHABLE && this.clock.now - this.confirmed[entry]! < RETRANSMIT_TIME) return;
     this.disarm(entry);
     this.states[entry] = PROBE;
     this.tries[entry] = 0;
-    this.solicit(entry, now);
+    this.solicit(entry);
   }
 
   /** A station says that an address is at the link address `mac[macAt]`. @param how SOLICITED, OVERRIDE and CREATE. */
-  learn(words: Int32Array, at: number, mac: Uint8Array, macAt: number, how: number, now: number): void {
+  learn(words: Int32Array, at: number, mac: Uint8Array, macAt: number, how: number): void {
     let entry = this.find(words, at);
     if (entry === NONE) {
       if ((how & CREATE) === 0) return;
       entry = this.take(words, at);
       this.states[entry] = STALE;
-      this.setMac(entry, mac, macAt, now);
+      this.setMac(entry, mac, macAt);
       return;
     }
     if (this.states[entry] !== INCOMPLETE) {
-      this.update(entry, mac, macAt, how, now);
+      this.update(entry, mac, macAt, how);
       return;
     }
     this.disarm(entry);
-    this.setMac(entry, mac, macAt, now);
+    this.setMac(entry, mac, macAt);
     this.states[entry] = (how & SOLICITED) !== 0 ? REACHABLE : STALE;
-    this.confirmed[entry] = now;
+    this.confirmed[entry] = this.clock.now;
     this.events.resolved(entry);
   }
 
@@ -205,18 +208,19 @@ export class Neighbours {
     this.forget(entry);
   }
 
-  /** Does what is due at `now`. */
-  advance(now: number): void {
+  /** Does what is due. */
+  advance(): void {
+    const { now } = this.clock;
     for (let entry = this.timerHeads[DELAY_LIST]!; entry !== NONE && this.deadlines[entry]! <= now; ) {
       this.disarm(entry);
       this.states[entry] = PROBE;
       this.tries[entry] = 0;
-      this.solicit(entry, now);
+      this.solicit(entry);
       entry = this.timerHeads[DELAY_LIST]!;
     }
     for (let entry = this.timerHeads[RETRY_LIST]!; entry !== NONE && this.deadlines[entry]! <= now; ) {
       this.disarm(entry);
-      if (this.tries[entry]! < MAX_TRIES) this.solicit(entry, now);
+      if (this.tries[entry]! < MAX_TRIES) this.solicit(entry);
       else {
         this.events.failed(entry);
         this.forget(entry);
@@ -225,44 +229,43 @@ export class Neighbours {
     }
   }
 
-  /** When `advance` next has something to do; Infinity where it has not. */
-  pollAt(): number {
+  /** When `advance` next has something to do. */
+  dueBy(next: Earliest): void {
     const retry = this.timerHeads[RETRY_LIST]!;
     const delay = this.timerHeads[DELAY_LIST]!;
-    return Math.min(
-      retry === NONE ? Infinity : this.deadlines[retry]!, delay === NONE ? Infinity : this.deadlines[delay]!,
-    );
+    if (retry !== NONE) next.take(this.deadlines[retry]!);
+    if (delay !== NONE) next.take(this.deadlines[delay]!);
   }
 
-  private begin(words: Int32Array, at: number, now: number): number {
+  private begin(words: Int32Array, at: number): number {
     const entry = this.take(words, at);
     this.states[entry] = INCOMPLETE;
     this.tries[entry] = 0;
     this.used[entry] = 1;
-    this.solicit(entry, now);
+    this.solicit(entry);
     return entry;
   }
 
-  private solicit(entry: number, now: number): void {
+  private solicit(entry: number): void {
     this.tries[entry] = this.tries[entry]! + 1;
-    this.arm(entry, RETRY_LIST, now + RETRANSMIT_TIME);
+    this.arm(entry, RETRY_LIST, RETRANSMIT_TIME);
     this.events.solicit(entry, this.states[entry] === INCOMPLETE);
   }
 
   /** RFC 4861 7.2.5: a link address that does not override the known one only casts doubt on it. */
-  private update(entry: number, mac: Uint8Array, macAt: number, how: number, now: number): void {
+  private update(entry: number, mac: Uint8Array, macAt: number, how: number): void {
     if (!sameMac(this.macs, entry * MAC_LENGTH, mac, macAt)) {
-      if (now - this.learned[entry]! < this.lockTime) return;
+      if (this.clock.now - this.learned[entry]! < this.lockTime) return;
       if ((how & OVERRIDE) === 0) {
         if (this.states[entry] === REACHABLE) this.states[entry] = STALE;
         return;
       }
-      this.setMac(entry, mac, macAt, now);
+      this.setMac(entry, mac, macAt);
       this.disarm(entry);
       this.states[entry] = STALE;
     }
     if ((how & SOLICITED) === 0) return;
-    this.confirmed[entry] = now;
+    this.confirmed[entry] = this.clock.now;
     this.setReachable(entry);
   }
 
@@ -272,9 +275,9 @@ export class Neighbours {
     this.states[entry] = REACHABLE;
   }
 
-  private setMac(entry: number, mac: Uint8Array, at: number, now: number): void {
+  private setMac(entry: number, mac: Uint8Array, at: number): void {
     copyMac(mac, at, this.macs, entry * MAC_LENGTH);
-    this.learned[entry] = now;
+    this.learned[entry] = this.clock.now;
   }
 
   private find(words: Int32Array, at: number): number {
@@ -332,9 +335,9 @@ export class Neighbours {
   }
 
   /** Appends to the list, which stays in order because everything in it waits for the same time. */
-  private arm(entry: number, list: number, deadline: number): void {
+  private arm(entry: number, list: number, time: number): void {
     const tail = this.timerTails[list]!;
-    this.deadlines[entry] = deadline;
+    this.deadlines[entry] = this.clock.now + time;
     this.timerPrevious[entry] = tail;
     this.timerNext[entry] = NONE;
     if (tail === NONE) this.timerHeads[list] = entry;

@@ -57,7 +57,6 @@ export class Output {
   private source = 0;
   private destination = 0;
   private tos = 0;
-  private now = 0;
   private spanned = 0;
   private spanCount = 0;
   /** Offset and length of each span. */
@@ -82,10 +81,10 @@ export class Output {
   /**
    * Begins an IPv4 packet.
    *
-   * @param tos DSCP and ECN. @param now in µs.
+   * @param tos DSCP and ECN.
    * @returns offset in `bytes` for what follows the header, NO_ROOM or NO_ROUTE.
    */
-  open(source: number, destination: number, tos: number, now: number): number {
+  open(source: number, destination: number, tos: number): number {
     const index = this.routes.lookup(destination);
     if (index === NO_INTERFACE) {
       this.stats.IpOutNoRoutes++;
@@ -93,18 +92,18 @@ export class Output {
     }
     const to = this.interfaces[index]!;
     const { resolution } = to;
-    const at = resolution === null ? this.direct(to) : this.resolve(to, resolution.resolver, this.routes.nextHop, TYPE_IPV4, now);
+    const at = resolution === null ? this.direct(to) : this.resolve(to, resolution.resolver, this.routes.nextHop, TYPE_IPV4);
     if (at < 0) {
       this.stats.IpOutDiscards++;
       return NO_ROOM;
     }
     this.source = source;
     this.destination = destination;
-    return this.opened(to, at, false, IPV4_HEADER, tos, now);
+    return this.opened(to, at, false, IPV4_HEADER, tos);
   }
 
   /** The same for IPv6. @param words both addresses. */
-  open6(words: Int32Array, sourceAt: number, destinationAt: number, trafficClass: number, now: number): number {
+  open6(words: Int32Array, sourceAt: number, destinationAt: number, trafficClass: number): number {
     const index = this.routes6.lookup(words, destinationAt);
     if (index === NO_INTERFACE) {
       this.stats.Ip6OutNoRoutes++;
@@ -112,23 +111,22 @@ export class Output {
     }
     const to = this.interfaces[index]!;
     const { resolution6 } = to;
-    const at = resolution6 === null ? this.direct(to) : this.resolve(to, resolution6.resolver, this.routes6.nextHop, TYPE_IPV6, now);
+    const at = resolution6 === null ? this.direct(to) : this.resolve(to, resolution6.resolver, this.routes6.nextHop, TYPE_IPV6);
     if (at < 0) {
       this.stats.Ip6OutDiscards++;
       return NO_ROOM;
     }
     copyAddress(words, sourceAt, this.addresses, 0);
     copyAddress(words, destinationAt, this.addresses, ADDRESS_WORDS);
-    return this.opened(to, at, true, IPV6_HEADER, trafficClass, now);
+    return this.opened(to, at, true, IPV6_HEADER, trafficClass);
   }
 
-  private opened(to: Interface, at: number, six: boolean, header: number, tos: number, now: number): number {
+  private opened(to: Interface, at: number, six: boolean, header: number, tos: number): number {
     this.to = to;
     this.ipAt = at;
     this.six = six;
     this.header = header;
     this.tos = tos;
-    this.now = now;
     this.spanned = 0;
     this.spanCount = 0;
     return at + header;
@@ -181,9 +179,9 @@ export class Output {
     return at;
   }
 
-  private resolve(to: Interface, resolver: Resolver, nextHop: Int32Array, type: number, now: number): number {
+  private resolve(to: Interface, resolver: Resolver, nextHop: Int32Array, type: number): number {
     const neighbours = resolver.neighbours;
-    const entry = neighbours.use(nextHop, 0, now);
+    const entry = neighbours.use(nextHop, 0);
     if (!neighbours.isUsable(entry)) {
       this.entry = entry;
       this.resolver = resolver;
@@ -209,7 +207,7 @@ export class Output {
 
   private mayFragment(): boolean {
     setMapped(this.addresses, ADDRESS_WORDS, this.destination);
-    return this.pathMtu.mayFragment(this.addresses, ADDRESS_WORDS, this.now);
+    return this.pathMtu.mayFragment(this.addresses, ADDRESS_WORDS);
   }
 
   /** One for each flow, that nobody can foresee (RFC 6437 3). */

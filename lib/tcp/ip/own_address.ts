@@ -2,6 +2,7 @@
  * The IPv4 address of one Ethernet interface: configured, and used at once or after it was probed for (RFC 5227 2.1.1); or leased by DHCP
  * for as long as the lease lasts. Carries the messages of DHCP, of which nothing else of the stack knows.
  */
+import type { Earliest } from '../clock.js';
 import type { Device } from '../../nic/device.js';
 import { RX_CHECKSUM_VALID } from '../../nic/device.js';
 import { ADDRESS_WORDS, BROADCAST4, formatDotted, setMapped } from '../wire/address.js';
@@ -136,8 +137,9 @@ export class OwnAddress implements DhcpEvents, ProbeEvents {
     if (this.dhcp !== null) this.dhcp.advance(now);
   }
 
-  pollAt(): number {
-    return this.dhcp === null ? this.probing.pollAt() : Math.min(this.probing.pollAt(), this.dhcp.pollAt());
+  dueBy(next: Earliest): void {
+    this.probing.dueBy(next);
+    if (this.dhcp !== null) this.dhcp.dueBy(next);
   }
 
   // ---- DHCP

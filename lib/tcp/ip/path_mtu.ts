@@ -5,6 +5,7 @@
  * What is forgotten is found out again.
  */
 
+import type { Clock } from '../clock.js';
 import { ADDRESS_WORDS, copyAddress, isMapped, sameAddress } from '../wire/address.js';
 import { IPV6_MTU_MIN } from '../wire/ipv6.js';
 
@@ -28,6 +29,7 @@ export function plateauBelow(length: number): number {
 
 export class PathMtu {
   private readonly seed: number;
+  private readonly clock: Clock;
   private readonly addresses = new Int32Array(WAYS * SETS * ADDRESS_WORDS);
   private readonly mtu = new Int32Array(WAYS * SETS);
   private readonly expires = new Float64Array(WAYS * SETS);
@@ -37,14 +39,15 @@ export class PathMtu {
   private any = false;
   private anySmall = false;
 
-  constructor(seed: number) {
+  constructor(seed: number, clock: Clock) {
+    this.clock = clock;
     this.seed = seed;
   }
 
-  /** The smaller MTU known on the way to the address at `words[at]`, or `linkMtu`. @param now in µs. */
-  get(words: Int32Array, at: number, linkMtu: number, now: number): number {
+  /** The smaller MTU known on the way to the address at `words[at]`, or `linkMtu`. */
+  get(words: Int32Array, at: number, linkMtu: number): number {
     if (!this.any) return linkMtu;
-    const slot = this.find(words, at, now);
+    const slot = this.find(words, at);
     return slot < 0 ? linkMtu : Math.min(linkMtu, this.mtu[slot]!);
   }
 
@@ -54,9 +57,9 @@ export class PathMtu {
   }
 
   /** True where a packet of PATH_MTU_MIN may not fit, so that routers must be allowed to cut it. IPv4 only. */
-  mayFragment(words: Int32Array, at: number, now: number): boolean {
+  mayFragment(words: Int32Array, at: number): boolean {
     if (!this.anySmall) return false;
-    const slot = this.find(words, at, now);
+    const slot = this.find(words, at);
     return slot >= 0 && this.small[slot] === 1;
   }
 
@@ -64,9 +67,9 @@ export class PathMtu {
    * A router says that packets to an address must not be larger than `mtu`. It never makes an entry larger, and that of an
    * IPv6 address never smaller than what every link carries (RFC 8201 4).
    */
-  lower(words: Int32Array, at: number, mtu: number, now: number): void {
+  lower(words: Int32Array, at: number, mtu: number): void {
     const least = isMapped(words, at) ? PATH_MTU_MIN : IPV6_MTU_MIN;
-    let slot = this.find(words, at, now);
+    let slot = this.find(words, at);
     if (slot < 0) {
       slot = this.oldest(words, at);
       this.mtu[slot] = 65535;
@@ -79,13 +82,13 @@ export class PathMtu {
     }
     copyAddress(words, at, this.addresses, slot * ADDRESS_WORDS);
     this.mtu[slot] = Math.max(least, Math.min(mtu, this.mtu[slot]!));
-    this.expires[slot] = now + PATH_MTU_LIFETIME;
+    this.expires[slot] = this.clock.now + PATH_MTU_LIFETIME;
   }
 
-  private find(words: Int32Array, at: number, now: number): number {
+  private find(words: Int32Array, at: number): number {
     const first = this.first(words, at);
     for (let slot = first; slot < first + WAYS; slot++) {
-      if (this.expires[slot]! > now && sameAddress(this.addresses, slot * ADDRESS_WORDS, words, at)) return slot;
+      if (this.expires[slot]! > this.clock.now && sameAddress(this.addresses, slot * ADDRESS_WORDS, words, at)) return slot;
     }
     return -1;
   }

@@ -6,6 +6,7 @@
  * that overlaps another ends its packet, with all that is still to come of it (RFC 5722), because hosts and filters
  * differ in which of the two they believe. The same fragment once more, as networks duplicate them, says nothing new.
  */
+import type { Earliest } from '../clock.js';
 import { copyAddress, isMapped, sameAddress } from '../wire/address.js';
 import { copyBytes } from '../wire/bytes.js';
 import type { IpStats } from './stats.js';
@@ -196,14 +197,12 @@ export class Reassembly {
     }
   }
 
-  /** When `advance` next has something to do; Infinity where it has not. */
-  pollAt(): number {
-    if (this.used === 0) return Infinity;
-    let at = Infinity;
+  /** When `advance` next has something to do. */
+  dueBy(next: Earliest): void {
+    if (this.used === 0) return;
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (this.states[slot] !== FREE) at = Math.min(at, this.deadline(slot));
+      if (this.states[slot] !== FREE) next.take(this.deadline(slot));
     }
-    return at;
   }
 
   private deadline(slot: number): number {

@@ -3,6 +3,7 @@
  * common.
  */
 import type { Device } from '../../nic/device.js';
+import type { Clock, Earliest } from '../clock.js';
 import { EHOSTUNREACH } from '../errno.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, setMapped } from '../wire/address.js';
@@ -34,8 +35,8 @@ export interface Resolution {
   readonly resolver: Resolver;
   /** Does what is due at `now`. */
   advance(now: number): void;
-  /** When `advance` next has something to do; Infinity where it has not. */
-  pollAt(): number;
+  /** When `advance` next has something to do. */
+  dueBy(next: Earliest): void;
 }
 
 export class Resolver implements NeighbourEvents {
@@ -53,7 +54,7 @@ export class Resolver implements NeighbourEvents {
   /** @param seed for the table's hash. @param reachableTime,lockTime see `Neighbours`. */
   constructor(
     device: Device, mac: Uint8Array, type: number, solicitor: Solicitor, transport: TransportSink, stats: IpStats, seed: number,
-    reachableTime: number, lockTime: number,
+    reachableTime: number, lockTime: number, clock: Clock,
   ) {
     this.device = device;
     this.mac = mac;
@@ -61,7 +62,7 @@ export class Resolver implements NeighbourEvents {
     this.solicitor = solicitor;
     this.transport = transport;
     this.stats = stats;
-    this.neighbours = new Neighbours(NEIGHBOURS, seed, reachableTime, lockTime, this);
+    this.neighbours = new Neighbours(NEIGHBOURS, seed, reachableTime, lockTime, clock, this);
   }
 
   /** Queues the packet at `offset` of `pending.bytes` until the link address of `entry` is known. */

@@ -4,6 +4,7 @@
  *
  * Whoever is on the link can be a router: what one says is bounded in number, and does not shorten the life of an address below two hours.
  */
+import type { Earliest } from '../clock.js';
 import type { TransportSink } from '../transport.js';
 import { ADDRESS_WORDS, copyAddress, isLinkLocal6, isMulticast6, sameAddress } from '../wire/address.js';
 import { getWords } from '../wire/bytes.js';
@@ -45,7 +46,7 @@ export interface RouterLink {
   add(address: Address6, at: number): void;
   remove(address: Address6): void;
   /** A router is at this link address. */
-  learnRouter(words: Int32Array, mac: Uint8Array, macAt: number, now: number): void;
+  learnRouter(words: Int32Array, mac: Uint8Array, macAt: number): void;
   /** How long a neighbour that has answered is believed to be there, on average, in µs. */
   setReachableTime(time: number): void;
 }
@@ -113,8 +114,9 @@ export class RouterDiscovery {
     this.solicitAt = now + this.chance() * SOLICIT_DELAY;
   }
 
-  pollAt(): number {
-    return Math.min(this.solicitAt, this.endsAt);
+  dueBy(next: Earliest): void {
+    next.take(this.solicitAt);
+    next.take(this.endsAt);
   }
 
   advance(now: number): void {
@@ -149,7 +151,7 @@ export class RouterDiscovery {
     const reachable = raReachableTime(bytes, at);
     if (reachable > 0 && reachable <= REACHABLE_MOST) this.link.setReachableTime(reachable * 1000);
     const mac = findOption(bytes, at + RA_HEADER, end, SOURCE_LINK_ADDRESS);
-    if (mac >= 0) this.link.learnRouter(words, bytes, mac, now);
+    if (mac >= 0) this.link.learnRouter(words, bytes, mac);
     for (let option = at + RA_HEADER; option < end; option += optionLength(bytes, option)) this.option(bytes, option, now);
     this.schedule();
     return true;

@@ -1,6 +1,7 @@
 /** An interface that is shared with a kernel: its neighbours and routes hold, and nobody hears from here what is the kernel's to say. */
 import t from 'tap';
 import type { HostEvents, HostNetwork, HostRoute } from '../../../lib/nic/device.js';
+import { Clock } from '../../../lib/tcp/clock.js';
 import { TCB_WORDS } from '../../../lib/tcp/conn/tcb_words.js';
 import { EHOSTUNREACH, ENETUNREACH } from '../../../lib/tcp/errno.js';
 import { Stack } from '../../../lib/tcp/stack.js';
@@ -209,11 +210,11 @@ t.test('a connection is opened by the routes of that moment, however short a tim
   const network = new FakeNetwork();
   const payload = new MemoryPayload(4, 1 << 12);
   const stack = new Stack({
-    words: new Int32Array(4 * TCB_WORDS), tcbBase: 0, maxFlows: 4, payload, random: randomOf(1), now: 0, secret: new Uint8Array(16),
+    words: new Int32Array(4 * TCB_WORDS), tcbBase: 0, maxFlows: 4, payload, random: randomOf(1), clock: new Clock(), secret: new Uint8Array(16),
     interfaces: [{ device: new FakeDevice(), memory: payload.memory, addresses: [`${OWN}/24`], host: network }],
     claims: { claim: () => 0, release: () => undefined },
   });
-  stack.receive(0, 1);
+  stack.receive(1);
   network.nextLook = 1;
   const change = (table: HostRoute[]): void => { network.news.push((events) => events.routes(table)); };
   const connect = (): number => stack.connect(wordsOf(FAR), 80, null, 0);

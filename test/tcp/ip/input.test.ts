@@ -51,7 +51,7 @@ t.test('a coalesced frame of 64 KB passes whole, its checksum not looked at wher
   host.device.waiting.push({ bytes: frame, flags: 0, segmentSize: 1448 });
   put16(frame, IP + 20 + 16, 0xbad);
   host.device.waiting.push({ bytes: frame, flags: RX_CHECKSUM_VALID, segmentSize: 1448 });
-  host.ip.receive(host.now, 10);
+  host.ip.receive(10);
   t.equal(host.transport.segments.length, 1, 'the one whose checksum is known to be good');
   t.match(host.transport.segments[0], { segmentSize: 1448 });
   t.equal(host.transport.segments[0]!.bytes.length, 65515);
@@ -64,7 +64,7 @@ t.test('of a long frame the payload of TCP is left to TCP, and anything else is 
     const rest = new FakeRest(present, lost);
     host.transport.segments.length = 0;
     host.device.waiting.push({ bytes, flags, segmentSize: 1448, rest });
-    host.ip.receive(host.now, 1);
+    host.ip.receive(1);
     return rest;
   };
   for (const [frame, length] of [[segment(30_000), 30_020], [segment6(30_000), 30_020]] as const) {
@@ -155,7 +155,7 @@ t.test('the loopback carries own addresses and nothing else', async (t) => {
   const host = new Host({}, { loopback: true });
   const deliver = (from: string, to: string): void => {
     host.loopback.waiting.push({ bytes: segment(0, from, to).subarray(IP), flags: 0, segmentSize: 0 });
-    host.ip.receive(host.now, 10);
+    host.ip.receive(10);
   };
   deliver('127.0.0.1', '127.0.0.9');
   deliver(OWN, OWN);
@@ -286,10 +286,10 @@ t.test('RFC 1191 3, 7.1: a smaller path MTU is kept where the transport believes
   t.equal(host.ip.mtu(words, 0), 1006, 'RFC 1191 7.1: the next plateau where the router tells none');
   host.receive(arp(2, '198.18.0.254', PEER_MAC, OWN));
   host.now += 599e6;
-  host.ip.advance(host.now);
+  host.ip.advance();
   t.equal(host.ip.mtu(words, 0), 1006);
   host.now += 2e6;
-  host.ip.advance(host.now);
+  host.ip.advance();
   t.equal(host.ip.mtu(words, 0), 1500, 'forgotten');
 });
 
@@ -340,8 +340,8 @@ t.test('frames of random bytes, and good ones changed at random, never throw', a
       if (random() & 1 && frame.length >= IP + 60) mend(frame);
     }
     host.device.waiting.push({ bytes: frame, flags: random() & RX_CHECKSUM_VALID, segmentSize: 0 });
-    host.ip.receive(host.now, 1);
-    host.ip.advance(host.now);
+    host.ip.receive(1);
+    host.ip.advance();
     host.flush();
   }
   t.equal(host.device.readable(), false);

@@ -54,7 +54,7 @@ t.test('a coalesced IPv6 frame passes whole, its checksum not looked at where th
   host.device.waiting.push({ bytes: frame.slice(), flags: 0, segmentSize: 1428 });
   put16(frame, UPPER + 16, 0xbad);
   host.device.waiting.push({ bytes: frame, flags: RX_CHECKSUM_VALID, segmentSize: 1428 }, { bytes: frame, flags: 0, segmentSize: 0 });
-  host.ip.receive(host.now, 10);
+  host.ip.receive(10);
   t.same(host.transport.segments.map(({ bytes, segmentSize }) => [bytes.length, segmentSize]), [[65495, 1428], [65495, 1428]]);
   t.match(counted(host), { TcpInErrs: 1, TcpInCsumErrors: 1 });
 });
@@ -102,7 +102,7 @@ t.test('the loopback carries ::1 and own addresses, and nothing else', async (t)
   const host = host6({ loopback: true });
   const take = (from: string, to: string): number => {
     host.loopback.waiting.push({ bytes: segment6(0, { from, to }).subarray(IP), flags: 0, segmentSize: 0 });
-    host.ip.receive(host.now, 10);
+    host.ip.receive(10);
     return host.transport.segments.splice(0).length;
   };
   t.same([take('::1', '::1'), take(OWN6, OWN6), take('::1', OWN6), take(PEER6, '::1'), take('::1', PEER6)], [1, 1, 1, 0, 0]);

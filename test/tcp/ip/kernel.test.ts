@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import t from 'tap';
 import { openDevice } from '../../../lib/nic/open.js';
+import { Clock } from '../../../lib/tcp/clock.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
 import { ACK, RST, SYN, emitTcp } from '../../../lib/tcp/wire/tcp.js';
 import { KERNEL_ADDRESS, OWN_ADDRESS, PEER, needsRoot, newMemory, until, vethNetwork } from '../../nic/support.js';
@@ -24,10 +25,12 @@ t.test('the kernel finds this host by ARP, takes its errors and its segments, an
   t.teardown(() => device.close());
   const transport = new FakeTransport();
   const interfaces = [{ device, memory: memory.bytes, addresses: [`${OWN_ADDRESS}/24`] }];
-  const ip = new Ip({ interfaces, transport, random: randomOf(1) });
+  const clock = new Clock();
+  const ip = new Ip({ interfaces, transport, random: randomOf(1), clock });
   const turn = (): void => {
-    ip.receive(performance.now() * 1000, 64);
-    ip.advance(performance.now() * 1000);
+    clock.now = performance.now() * 1000;
+    ip.receive(64);
+    ip.advance();
     ip.flush();
   };
   const seen = (flags: number): boolean => {

@@ -1,5 +1,6 @@
 /** Neighbour discovery, duplicate address detection, and IPv6 packets that leave. */
 import t from 'tap';
+import { Clock } from '../../../lib/tcp/clock.js';
 import { EHOSTUNREACH } from '../../../lib/tcp/errno.js';
 import { Routes6, TENTATIVE } from '../../../lib/tcp/ip/routes6.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
@@ -377,7 +378,7 @@ t.test('what connections ask of IP about IPv6', async (t) => {
 
 t.test('addresses that an interface cannot have', async (t) => {
   const make = (addresses: string[], gateways: string[] = []): Ip => new Ip({
-    interfaces: [{ device: new FakeDevice(), memory: MEMORY, addresses, gateways }], transport: new FakeTransport(), random: randomOf(1),
+    interfaces: [{ device: new FakeDevice(), memory: MEMORY, addresses, gateways }], transport: new FakeTransport(), random: randomOf(1), clock: new Clock(),
   });
   for (const text of ['2001:db8::1', '2001:db8::1/129', '2001:db8::1/-1', '2001:db8::1/x', 'ff02::1/64', '::/0', '192.0.2.1/33', 'x/1', '/64']) {
     t.throws(() => make([text]), text);

@@ -1,6 +1,7 @@
 /** What the tests of IP share: a device that the test plays the link of, a transport that notes what it is told, frames. */
 import { TX_ROOM } from '../../../lib/nic/device.js';
 import type { Device, DeviceCapabilities, DeviceStats, FrameRest, FrameSink, HostNetwork } from '../../../lib/nic/device.js';
+import { Clock } from '../../../lib/tcp/clock.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
 import type { InterfaceConfig } from '../../../lib/tcp/ip/interface_config.js';
 import type { PortsInUse } from '../../../lib/tcp/ip/input.js';
@@ -205,7 +206,7 @@ export class Host {
   readonly loopback = new FakeDevice({ medium: 'ip', mtu: 65536, mac: null, txChecksum: true, txSegmentation: 65535 });
   readonly transport = new FakeTransport();
   readonly ip: Ip;
-  now = 1e6;
+  readonly clock = new Clock(1e6);
 
   constructor(
     capabilities: Partial<DeviceCapabilities> = {},
@@ -224,7 +225,15 @@ export class Host {
     if (options.loopback === true) {
       interfaces.push({ device: this.loopback, memory: MEMORY, addresses: ['127.0.0.1/8', '::1/128'] });
     }
-    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(options.seed ?? 1), now: this.now, ...(options.ports === undefined ? {} : { ports: options.ports }) });
+    this.ip = new Ip({ interfaces, transport: this.transport, random: randomOf(options.seed ?? 1), clock: this.clock, ...(options.ports === undefined ? {} : { ports: options.ports }) });
+  }
+
+  get now(): number {
+    return this.clock.now;
+  }
+
+  set now(time: number) {
+    this.clock.now = time;
   }
 
   get stats(): Ip['stats'] {
@@ -234,7 +243,7 @@ export class Host {
   /** The host receives frames; returns what it sends at once. */
   receive(...frames: Uint8Array[]): Sent[] {
     for (const bytes of frames) this.device.waiting.push({ bytes, flags: 0, segmentSize: 0 });
-    this.ip.receive(this.now, 1000);
+    this.ip.receive(1000);
     return this.flush();
   }
 
@@ -243,11 +252,11 @@ export class Host {
     const end = this.now + seconds * 1e6;
     while (this.ip.pollAt() <= end) {
       this.now = Math.max(this.now, this.ip.pollAt());
-      this.ip.advance(this.now);
+      this.ip.advance();
       this.ip.flush();
     }
     this.now = end;
-    this.ip.advance(end);
+    this.ip.advance();
     return this.flush();
   }
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { Clock } from '../../../lib/tcp/clock.js';
 import { EHOSTUNREACH } from '../../../lib/tcp/errno.js';
 import { PendingPackets } from '../../../lib/tcp/ip/pending.js';
 import { RateLimit } from '../../../lib/tcp/ip/rate_limit.js';
@@ -374,17 +375,17 @@ t.test('several interfaces share a budget in turns, and each is asked what it ha
     host.loopback.waiting.push({ bytes: segment(0, OWN, OWN).subarray(IP), flags: 0, segmentSize: 0 });
   }
   t.ok(host.ip.readable());
-  t.equal(host.ip.receive(host.now, 3), 3);
-  t.equal(host.ip.receive(host.now, 3), 3);
+  t.equal(host.ip.receive(3), 3);
+  t.equal(host.ip.receive(3), 3);
   t.same(host.transport.segments.map(({ interfaceIndex }) => interfaceIndex), [0, 0, 0, 1, 1, 1]);
-  t.equal(host.ip.receive(host.now, 100), 4);
+  t.equal(host.ip.receive(100), 4);
   t.notOk(host.ip.readable());
 });
 
 t.test('an Ethernet device must have a link address', async (t) => {
   const device = new FakeDevice({ mac: null });
   const interfaces = [{ device, memory: MEMORY, addresses: [`${OWN}/24`] }];
-  t.throws(() => new Ip({ interfaces, transport: new FakeTransport(), random: randomOf(1) }), TypeError);
+  t.throws(() => new Ip({ interfaces, transport: new FakeTransport(), random: randomOf(1), clock: new Clock() }), TypeError);
 });
 
 t.test('a token bucket', async (t) => {

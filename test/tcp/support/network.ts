@@ -5,6 +5,7 @@ import { pipe } from '../../../lib/nic/pipe.js';
 import {
   EV_ACCEPTED, EV_CLOSED, EV_CONNECTED, EV_EOF, EV_ERROR, EV_FREED, STATE_NAMES,
 } from '../../../lib/tcp/conn/state.js';
+import { Clock } from '../../../lib/tcp/clock.js';
 import { TCB_WORDS } from '../../../lib/tcp/conn/tcb_words.js';
 import { Stack } from '../../../lib/tcp/stack.js';
 import type { StackLimits } from '../../../lib/tcp/limits.js';
@@ -36,22 +37,22 @@ export class Side {
   asleep = false;
 
   constructor(device: Device,
-    payload: MemoryPayload, address: string, seed: number, now: number, toSend: number, limits: Partial<StackLimits>) {
+    payload: MemoryPayload, address: string, seed: number, clock: Clock, toSend: number, limits: Partial<StackLimits>) {
     this.payload = payload;
     this.toSend = toSend;
     this.stack = new Stack({
-      words: new Int32Array(FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS, payload, random: randomOf(seed), now, limits,
+      words: new Int32Array(FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: FLOWS, payload, random: randomOf(seed), clock, limits,
       interfaces: [{ device, memory: payload.memory, addresses: [address], dadTransmits: 0 }],
       secret: new Uint8Array(16).fill(seed),
     });
   }
 
-  turn(now: number): void {
-    this.stack.receive(now, 1000);
-    this.stack.advance(now);
+  turn(): void {
+    this.stack.receive(1000);
+    this.stack.advance();
     this.#take();
     for (const flow of this.live) this.#work(flow);
-    this.stack.transmit(now);
+    this.stack.transmit();
     this.#take();
   }
 
@@ -122,7 +123,7 @@ export interface Setting {
 }
 
 export class Network {
-  now = 1_700_000_000_000_000;
+  readonly clock = new Clock(1_700_000_000_000_000);
   readonly start = this.now;
   readonly a: Side;
   readonly b: Side;
@@ -138,19 +139,26 @@ export class Network {
     const [left, right] = pipe({
       memory: [memories[0].memory, memories[1].memory], segmentation, checksum: segmentation > 0 ? 'left-out' : 'software',
     });
-    const clock = (): number => this.now;
-    const bad = fault(left, memories[0].memory, { ...setting.faults, seed: setting.seed }, clock);
+    const bad = fault(left, memories[0].memory, { ...setting.faults, seed: setting.seed }, () => this.now);
     this.#next = () => bad.nextEvent?.() ?? Infinity;
     const limits = setting.limits ?? {};
     const [here, there] = setting.addresses ?? ['192.0.2.1/24', '192.0.2.2/24'];
-    this.a = new Side(segmentation > 0 && Object.keys(setting.faults).length === 0 ? left : bad, memories[0], here, setting.seed, this.now, setting.bytes[0], limits);
-    this.b = new Side(right, memories[1], there, setting.seed + 1000, this.now, setting.bytes[1], limits);
+    this.a = new Side(segmentation > 0 && Object.keys(setting.faults).length === 0 ? left : bad, memories[0], here, setting.seed, this.clock, setting.bytes[0], limits);
+    this.b = new Side(right, memories[1], there, setting.seed + 1000, this.clock, setting.bytes[1], limits);
     this.b.stack.listen(new Int32Array(4), 80, 64);
     const remote = new Int32Array(4);
     parsePrefix(there, remote, 0);
     this.#remote = remote;
     this.connect(setting.flows);
     for (const device of [bad, right]) this.#filter(device);
+  }
+
+  get now(): number {
+    return this.clock.now;
+  }
+
+  set now(time: number) {
+    this.clock.now = time;
   }
 
   /** Opens connections from `a` to `b`. */
@@ -169,8 +177,8 @@ export class Network {
   /** One instant: both take their turns until neither has anything left to do in it. */
   step(): void {
     for (let i = 0; i < 1000; i++) {
-      this.a.turn(this.now);
-      this.b.turn(this.now);
+      this.a.turn();
+      this.b.turn();
       if (!this.a.stack.readable() && !this.b.stack.readable() && this.#due() > this.now) return;
     }
     throw new Error('the network does not come to rest');
