@@ -180,6 +180,17 @@ t.test('RFC 9293 3.10.7.3: in SYN-SENT a reset, a wrong acknowledgement, text', 
   });
 });
 
+t.test('after days without a connection timers are due when they should be', async (t) => {
+  const p = new Trace(t);
+  p.listen(80);
+  // Nothing is due for longer than the ticks of the wheel tell apart, so nobody has it turn.
+  p.now += 40 * 3600e6;
+  p.inject({ flags: 'S', seq: 0, mss: 1460 });
+  p.expect({ flags: 'SA', seq: 0, ack: 1 });
+  t.equal(p.untilSent(10_000), 1000);
+  p.expect({ flags: 'SA', seq: 0, ack: 1 }, 'once more after a second');
+});
+
 t.test('RFC 9293 3.5: a half-open flow: SYN-ACK again 5 times, then dropped without a word', async (t) => {
   const p = new Trace(t);
   p.listen();

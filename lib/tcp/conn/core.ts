@@ -160,6 +160,8 @@ export class Core {
     this.us = Math.floor(elapsed) | 0;
     this.ms = Math.floor(elapsed / 1000) | 0;
     this.seconds = Math.floor(elapsed / 1_000_000) | 0;
+    // Days may pass without a timer, and the wheel does not tell apart what lies further ahead of it than that.
+    if (this.wheel.armed === 0) this.wheel.time = this.ticks;
   }
 
   /** The time in µs of a tick not far from now. */
