@@ -5,8 +5,7 @@
  * goes back.
  */
 import type { Device } from '../../nic/device.js';
-import { Earliest } from '../clock.js';
-import type { Clock } from '../clock.js';
+import type { Clock, Earliest } from '../clock.js';
 import { NO_ROUTE } from '../transport.js';
 import type { TransportOutput, TransportSink } from '../transport.js';
 import { formatDotted, isLinkLocal6, isMapped, setMapped } from '../wire/address.js';
@@ -262,13 +261,6 @@ export class Ip implements TransportOutput, ReassemblyEvents {
       if (resolution !== null) resolution.dueBy(next);
       if (resolution6 !== null) resolution6.dueBy(next);
     }
-  }
-
-  /** As `dueBy`, alone: in µs, Infinity where it has nothing to do. */
-  pollAt(): number {
-    const next = new Earliest();
-    this.dueBy(next);
-    return next.at;
   }
 
   /** True where `receive` would take a frame now. */

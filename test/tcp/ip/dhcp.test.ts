@@ -63,7 +63,7 @@ t.test('RFC 2131 4.4.1, RFC 5227 2.1.1: the address that was given is probed for
   const started = host.now;
   const sent: [number, string][] = [];
   while (!host.ip.isLocal(wordsOf(LEASED), 0)) {
-    const at = host.ip.pollAt();
+    const at = host.pollAt();
     for (const text of arps(host.wait((at - host.now) / 1e6))) sent.push([(host.now - started) / 1e6, text]);
   }
   t.same(sent.map(([, text]) => text), [...Array<string>(3).fill(`0.0.0.0 asks for ${LEASED}`), `${LEASED} asks for ${LEASED}`]);
@@ -86,13 +86,13 @@ t.test('RFC 2131 4.1: messages are sent again after 4, 8, 16, 32 and 64 s, each 
   const { host } = begun();
   let last = host.now;
   for (const seconds of [4, 8, 16, 32, 64, 64]) {
-    const at = host.ip.pollAt();
+    const at = host.pollAt();
     t.ok(Math.abs((at - last) / 1e6 - seconds) <= 1, `${(at - last) / 1e6} s`);
     const [again] = asked(host.wait((at - host.now) / 1e6));
     t.match(again, { type: 'DISCOVER', secs: Math.floor((at - 1e6) / 1e6) });
     last = at;
   }
-  const seeds = new Set([1, 2, 3, 4].map((seed) => Math.round(begun({ seed }).host.ip.pollAt())));
+  const seeds = new Set([1, 2, 3, 4].map((seed) => Math.round(begun({ seed }).host.pollAt())));
   t.equal(seeds.size, 4, 'not in step with others');
   const { host: silent, discover } = begun();
   t.same(types(silent.receive(reply(OFFER, discover))), ['REQUEST']);
@@ -103,14 +103,14 @@ t.test('RFC 2131 4.1: messages are sent again after 4, 8, 16, 32 and 64 s, each 
 t.test('RFC 2131 4.4.5: the lease is extended from its half on by its server, from seven eighths on by any, and ends at its end', async (t) => {
   const { host } = bound({ lease: 800 });
   const start = host.now - 10e6;
-  t.equal(Math.round((host.ip.pollAt() - start) / 1e6), 400);
+  t.equal(Math.round((host.pollAt() - start) / 1e6), 400);
   const renewal = asked(host.wait(391));
   t.match(renewal, [{ type: 'REQUEST', ciaddr: LEASED, from: LEASED, to: SERVER, at: 2 }]);
   t.notOk(renewal[0]!.options.has(50) || renewal[0]!.options.has(54), 'RFC 2131 table 5: neither is named');
   const times: number[] = [];
   let rebinding: Asked[] = [];
   for (let i = 0; host.now < start + 699e6 && i < 20; i++) {
-    const messages = asked(host.wait((host.ip.pollAt() - host.now) / 1e6));
+    const messages = asked(host.wait((host.pollAt() - host.now) / 1e6));
     if (messages[0]?.to === '255.255.255.255') rebinding = messages;
     else times.push(Math.round((host.now - start) / 1e6));
   }
@@ -118,7 +118,7 @@ t.test('RFC 2131 4.4.5: the lease is extended from its half on by its server, fr
   t.match(rebinding, [{ type: 'REQUEST', ciaddr: LEASED, from: LEASED, to: '255.255.255.255', at: 255 }]);
   host.receive(reply(ACK, rebinding[0]!, { lease: 800, server: '198.18.0.3' }));
   t.equal(host.stats.DhcpRenewals, 1);
-  t.equal(Math.round((host.ip.pollAt() - host.now) / 1e6), 400, 'the lease counts from the request');
+  t.equal(Math.round((host.pollAt() - host.now) / 1e6), 400, 'the lease counts from the request');
   t.same(host.transport.withdrawals, []);
   const revision = host.ip.revision;
   const sent = asked(host.wait(800));
@@ -134,11 +134,11 @@ t.test('RFC 2131 4.4.5: the lease is extended from its half on by its server, fr
 
 t.test('RFC 2131 4.4.5: times that the server tells, times that make no sense, and a lease for ever', async (t) => {
   const told = bound({ lease: 800, more: [wordOption(58, 100), wordOption(59, 200)] });
-  t.equal(Math.round((told.host.ip.pollAt() - told.host.now) / 1e6), 90);
+  t.equal(Math.round((told.host.pollAt() - told.host.now) / 1e6), 90);
   const twisted = bound({ lease: 800, more: [wordOption(58, 790), wordOption(59, 100)] });
-  t.equal(Math.round((twisted.host.ip.pollAt() - twisted.host.now) / 1e6), 390);
+  t.equal(Math.round((twisted.host.pollAt() - twisted.host.now) / 1e6), 390);
   const ever = bound({ lease: 0xffffffff });
-  t.equal(ever.host.ip.pollAt(), Infinity);
+  t.equal(ever.host.pollAt(), Infinity);
   t.same(ever.host.wait(1e6), []);
   t.equal(ever.host.ip.leased(0), `${LEASED}/24`);
 });
@@ -211,7 +211,7 @@ t.test('RFC 5227 2.1.1: after ten conflicts addresses are tried once a minute', 
     host.receive(reply(ACK, request!));
     host.receive(arp(1, LEASED, OTHER_MAC, PEER, ALL_MAC));
     const wait = i < 10 ? 10 : 60;
-    t.equal(Math.round((host.ip.pollAt() - host.now) / 1e6), wait);
+    t.equal(Math.round((host.pollAt() - host.now) / 1e6), wait);
     message = asked(host.wait(wait))[0]!;
   }
 });
@@ -246,7 +246,7 @@ t.test('RFC 2131 4.4.6: a lease is given back to its server, and nothing asked f
   t.match(release, { type: 'RELEASE', ciaddr: LEASED, from: LEASED, to: SERVER, at: 2 });
   t.equal(release!.options.get(54), Buffer.from(SERVER.split('.').map(Number)).toString('hex'));
   t.same(others, []);
-  t.equal(host.ip.pollAt(), Infinity);
+  t.equal(host.pollAt(), Infinity);
   const { host: early } = acknowledged();
   early.ip.leave();
   t.same(asked(early.flush()), [], 'an address that was never used was never had');

@@ -240,7 +240,7 @@ t.test('of several addresses the one on the way to the next hop is the source', 
 
 t.test('it is called when it wants to be', async (t) => {
   const { host, network } = shared();
-  t.equal(host.ip.pollAt(), Infinity);
+  t.equal(host.pollAt(), Infinity);
   network.dueAt = host.now + 5;
-  t.equal(host.ip.pollAt(), host.now + 5);
+  t.equal(host.pollAt(), host.now + 5);
 });

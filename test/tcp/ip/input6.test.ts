@@ -279,5 +279,5 @@ t.test('IPv6 frames of random bytes, and good ones changed at random, never thro
   const before: Sent[] = host.receive(solicitation(PEER6, OWN6));
   t.equal(before.length, 1, 'it still answers');
   host.wait(100);
-  t.equal(host.ip.pollAt(), Infinity, 'and nothing is left');
+  t.equal(host.pollAt(), Infinity, 'and nothing is left');
 });

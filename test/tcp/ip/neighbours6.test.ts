@@ -186,13 +186,13 @@ t.test('RFC 4861 7.2.2: packets wait for an unknown neighbour, and go out in ord
   t.same(Buffer.from(out[0]!.bytes.subarray(UPPER + 20)), Buffer.concat([MEMORY.subarray(0, 3), MEMORY.subarray(10, 210), MEMORY.subarray(1000, 1033)]));
   t.equal(out[0]!.checksumStart, UPPER);
   t.same(told6(host.receive(advertisement(ROUTER6, { mac: OTHER_MAC }))), [`packet for ${FAR6}, to 3`]);
-  t.equal(host.ip.pollAt(), Infinity, 'no timer is left');
+  t.equal(host.pollAt(), Infinity, 'no timer is left');
 });
 
 t.test('RFC 4861 7.2.2, 10: three questions a second apart, then the packets are given back as unreachable', async (t) => {
   const host = host6();
   send(host, PEER6, { sequence: -7 });
-  t.equal(host.ip.pollAt(), host.now + 1e6);
+  t.equal(host.pollAt(), host.now + 1e6);
   t.equal(host.wait(1).length + host.wait(1).length, 2);
   t.same(host.transport.errors, []);
   t.same(host.wait(1), []);
@@ -204,13 +204,13 @@ t.test('RFC 4861 7.2.2, 10: three questions a second apart, then the packets are
 t.test('RFC 4861 7.3.3: a neighbour that is used and not heard of is asked for directly, and forgotten if it is silent', async (t) => {
   const host = ready6();
   send(host);
-  t.equal(host.ip.pollAt(), host.now + 5e6);
+  t.equal(host.pollAt(), host.now + 5e6);
   t.same(told6(host.wait(5)), [`who has ${PEER6}, from ${OWN6} to 2`]);
   host.receive(advertisement(PEER6, { flags: SOLICITED }));
-  t.equal(host.ip.pollAt(), Infinity, 'reachable');
+  t.equal(host.pollAt(), Infinity, 'reachable');
   host.wait(14);
   send(host);
-  t.equal(host.ip.pollAt(), Infinity, 'for half of thirty seconds at least');
+  t.equal(host.pollAt(), Infinity, 'for half of thirty seconds at least');
   host.wait(31);
   send(host);
   t.equal(host.wait(7).length, 3);
@@ -243,7 +243,7 @@ t.test('RFC 4861 7.2.5: what an advertisement does to a neighbour that is known'
     const host = reachable();
     host.receive(advertisement(PEER6, { flags, mac }));
     t.same(send(host), [`packet for ${PEER6}, to ${to}`], name);
-    t.equal(host.ip.pollAt() < Infinity, asks, name);
+    t.equal(host.pollAt() < Infinity, asks, name);
   }
   const waiting = host6();
   send(waiting);

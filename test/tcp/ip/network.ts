@@ -1,7 +1,7 @@
 /** What the tests of IP share: a device that the test plays the link of, a transport that notes what it is told, frames. */
 import { TX_ROOM } from '../../../lib/nic/device.js';
 import type { Device, DeviceCapabilities, DeviceStats, FrameRest, FrameSink, HostNetwork } from '../../../lib/nic/device.js';
-import { Clock } from '../../../lib/tcp/clock.js';
+import { Clock, Earliest } from '../../../lib/tcp/clock.js';
 import { Ip } from '../../../lib/tcp/ip/ip.js';
 import type { InterfaceConfig } from '../../../lib/tcp/ip/interface_config.js';
 import type { PortsInUse } from '../../../lib/tcp/ip/input.js';
@@ -247,11 +247,18 @@ export class Host {
     return this.flush();
   }
 
+  /** When IP next has something to do, µs; Infinity where it has not. */
+  pollAt(): number {
+    const next = new Earliest();
+    this.ip.dueBy(next);
+    return next.at;
+  }
+
   /** Time passes; the host does each thing when `pollAt` says it is due. Returns what it sends. */
   wait(seconds: number): Sent[] {
     const end = this.now + seconds * 1e6;
-    while (this.ip.pollAt() <= end) {
-      this.now = Math.max(this.now, this.ip.pollAt());
+    while (this.pollAt() <= end) {
+      this.now = Math.max(this.now, this.pollAt());
       this.ip.advance();
       this.ip.flush();
     }

@@ -151,7 +151,7 @@ t.test('a packet to an own address goes by the loopback, with no link header', a
   const [frame] = host.flush();
   t.match(frame, { checksumStart: 20 });
   t.equal(checkIPv4(frame!.bytes, 0, frame!.bytes.length), 0);
-  t.equal(host.ip.pollAt(), Infinity, 'nobody is asked for');
+  t.equal(host.pollAt(), Infinity, 'nobody is asked for');
 });
 
 t.test('RFC 826: requests for the own address are answered, and the sender is known from then on', async (t) => {
@@ -185,10 +185,10 @@ t.test('RFC 5227 2.3: an address is announced twice, two seconds apart', async (
   const host = new Host();
   host.ip.announce();
   t.same(told(host.flush()), [`who has ${OWN}, to all`]);
-  t.equal(host.ip.pollAt(), host.now + 2e6);
+  t.equal(host.pollAt(), host.now + 2e6);
   t.same(host.wait(1.999), []);
   t.same(told(host.wait(0.001)), [`who has ${OWN}, to all`]);
-  t.equal(host.ip.pollAt(), Infinity);
+  t.equal(host.pollAt(), Infinity);
 });
 
 t.test('RFC 5227 2.4: the own address is defended, at most once in ten seconds', async (t) => {
@@ -222,7 +222,7 @@ t.test('RFC 1122 2.3.2.2: packets wait for an unknown neighbour, and go out in o
   t.same(Buffer.from(out[0]!.bytes.subarray(TCP + 20)), Buffer.concat([MEMORY.subarray(0, 3), MEMORY.subarray(10, 210), MEMORY.subarray(1000, 1033)]));
   t.equal(out[0]!.checksumStart, TCP);
   t.same(told(host.receive(arp(REPLY, GATEWAY, OTHER_MAC, OWN))), [`packet for ${FAR}, to 3`]);
-  t.equal(host.ip.pollAt(), Infinity, 'no timer is left');
+  t.equal(host.pollAt(), Infinity, 'no timer is left');
 });
 
 t.test('packets that wait keep their checksum in software, and their bytes when the sender reuses its memory', async (t) => {
@@ -255,7 +255,7 @@ t.test('RFC 1122 2.3.2.1: one request a second; after three the packets are give
   const host = new Host();
   host.send(PEER, { sequence: -7 });
   host.send(FAR, { from: OWN });
-  t.equal(host.ip.pollAt(), host.now + 1e6);
+  t.equal(host.pollAt(), host.now + 1e6);
   host.flush();
   t.same(host.wait(0.999), []);
   t.same(told(host.wait(0.001)), [`who has ${PEER}, to all`, `who has ${GATEWAY}, to all`]);
@@ -270,7 +270,7 @@ t.test('RFC 1122 2.3.2.1: one request a second; after three the packets are give
     { ...error, remote: PEER, sequence: -7 }, { ...error, remote: PEER, sequence: 100 }, { ...error, remote: FAR },
   ]);
   t.match(host.stats, { NeighResFailed: 2, NeighUnresolvedDiscards: 3, ArpOutRequests: 6 });
-  t.equal(host.ip.pollAt(), Infinity);
+  t.equal(host.pollAt(), Infinity);
   host.send(PEER);
   t.same(told(host.flush()), [`who has ${PEER}, to all`], 'the next packet asks anew');
 });
@@ -278,17 +278,17 @@ t.test('RFC 1122 2.3.2.1: one request a second; after three the packets are give
 t.test('RFC 4861 7.3.2: a neighbour that is used and not heard of is asked for, and forgotten if it is silent', async (t) => {
   const host = ready();
   host.send(PEER);
-  t.equal(host.ip.pollAt(), host.now + 5e6, 'learned from a request: five seconds to show itself');
+  t.equal(host.pollAt(), host.now + 5e6, 'learned from a request: five seconds to show itself');
   host.flush();
   t.same(told(host.wait(5)), [`who has ${PEER}, to 2`], 'asked directly');
   t.same(told(host.receive(arp(REPLY, PEER, PEER_MAC, OWN))), []);
-  t.equal(host.ip.pollAt(), Infinity);
+  t.equal(host.pollAt(), Infinity);
   host.wait(29);
   host.send(PEER);
-  t.equal(host.ip.pollAt(), Infinity, 'reachable for thirty seconds');
+  t.equal(host.pollAt(), Infinity, 'reachable for thirty seconds');
   host.wait(1);
   host.send(PEER);
-  t.equal(host.ip.pollAt(), host.now + 5e6);
+  t.equal(host.pollAt(), host.now + 5e6);
   host.flush();
   t.same(told(host.wait(7)), Array(3).fill(`who has ${PEER}, to 2`));
   host.send(PEER);
@@ -342,7 +342,7 @@ t.test('a neighbour may change its link address, but not in the second after it 
   t.same(told(host.wait(5)), [`who has ${PEER}, to 3`], 'which shows nothing of the way there');
   host.receive(arp(REPLY, PEER, PEER_MAC, OWN));
   t.same(used(), [`packet for ${PEER}, to 2`]);
-  t.equal(host.ip.pollAt(), Infinity, 'an answer does');
+  t.equal(host.pollAt(), Infinity, 'an answer does');
 });
 
 t.test('the table is bounded: those not in use are forgotten first', async (t) => {
@@ -364,7 +364,7 @@ t.test('the table is bounded: those not in use are forgotten first', async (t) =
   t.equal(asked.stats.NeighUnresolvedDiscards, 2000 - 1024, 'with what waited for them');
   asked.wait(3);
   t.equal(asked.transport.errors.length, 1024);
-  t.equal(asked.ip.pollAt(), Infinity);
+  t.equal(asked.pollAt(), Infinity);
 });
 
 t.test('several interfaces share a budget in turns, and each is asked what it has', async (t) => {

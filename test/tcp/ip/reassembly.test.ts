@@ -52,7 +52,7 @@ t.test('RFC 791 3.2: a segment in fragments, in any order, is one segment', asyn
     t.match(host.transport.segments[0], { from: PEER, to: OWN, segmentSize: 0 });
     t.same(Buffer.from(host.transport.segments[0]!.bytes), Buffer.from(whole.subarray(IP + 20)));
     t.same(reassembled(host), { IpReasmReqds: 3, IpReasmOKs: 1 });
-    t.equal(host.ip.pollAt(), Infinity, 'nothing is left');
+    t.equal(host.pollAt(), Infinity, 'nothing is left');
   }
 });
 
@@ -112,7 +112,7 @@ t.test('RFC 5722 4: an overlap ends the packet, and what is still to come of it'
     t.same(host.transport.segments, [], name);
     t.match(host.stats, { IpExtReasmOverlaps: 1, IpReasmFails: 1 }, name);
     host.wait(30);
-    t.equal(host.ip.pollAt(), Infinity);
+    t.equal(host.pollAt(), Infinity);
     t.match(host.stats, { IpReasmTimeout: 0 });
   }
 });
@@ -131,7 +131,7 @@ t.test('RFC 1858, RFC 3128: no fragment ends or begins within the TCP header', a
     const host = new Host();
     host.receive(tiny);
     t.same(reassembled(host), { IpReasmReqds: 1, IpReasmFails: 1 });
-    t.equal(host.ip.pollAt(), Infinity, 'it holds no room');
+    t.equal(host.pollAt(), Infinity, 'it holds no room');
   }
 });
 
@@ -183,7 +183,7 @@ t.test('RFC 1122 3.3.2: what is not whole after thirty seconds is given up, and 
   host.receive(arp(1, PEER, PEER_MAC, OWN));
   const parts = cut(segment(1000), 512);
   host.receive(parts[0]!);
-  t.equal(host.ip.pollAt(), host.now + 30e6);
+  t.equal(host.pollAt(), host.now + 30e6);
   t.same(host.wait(29.9), []);
   t.same(reassembled(host), { IpReasmReqds: 1 });
   const [error] = host.wait(0.1);

@@ -53,7 +53,7 @@ t.test('RFC 8200 4.5: an IPv6 segment in fragments, in any order, is one segment
     t.match(host.transport.segments, [{ from: PEER6, to: OWN6, segmentSize: 0 }]);
     t.same(Buffer.from(host.transport.segments[0]!.bytes), Buffer.from(whole));
     t.same(reassembled(host), { Ip6ReasmReqds: 3, Ip6ReasmOKs: 1 });
-    t.equal(host.ip.pollAt(), Infinity, 'nothing is left');
+    t.equal(host.pollAt(), Infinity, 'nothing is left');
   }
 });
 
@@ -111,7 +111,7 @@ t.test('RFC 5722 4: an overlap ends the IPv6 packet, and what is still to come o
     t.same(host.transport.segments, [], name);
     t.match(host.stats, { Ip6ReasmOverlaps: 1, Ip6ReasmFails: 1 }, name);
     host.wait(60);
-    t.equal(host.ip.pollAt(), Infinity);
+    t.equal(host.pollAt(), Infinity);
     t.match(host.stats, { Ip6ReasmTimeout: 0 });
   }
   const host = host6();
@@ -132,7 +132,7 @@ t.test('RFC 8200 4.5, RFC 7112 5: fragments that no packet can have are answered
     t.same(problem(host.receive(frame)[0]), told, name);
     t.same(reassembled(host), { Ip6ReasmReqds: 1, Ip6ReasmFails: 1 }, name);
     host.wait(10);
-    t.equal(host.ip.pollAt(), Infinity, 'it holds no room');
+    t.equal(host.pollAt(), Infinity, 'it holds no room');
   }
 });
 

@@ -97,7 +97,7 @@ t.test('RFC 4861 6.3.7, RFC 7559 2: routers are asked for after up to a second, 
   const start = host.now;
   let first: Sent | undefined;
   for (let last = start; host.now < start + 70e6;) {
-    const sent = solicitations(host.wait((host.ip.pollAt() - host.now) / 1e6));
+    const sent = solicitations(host.wait((host.pollAt() - host.now) / 1e6));
     if (sent.length === 0) continue;
     first ??= sent[0];
     times.push((host.now - last) / 1e6);
