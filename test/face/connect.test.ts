@@ -200,7 +200,7 @@ t.test('the defaults of autoSelectFamily are those of node:net', async (t) => {
 
 t.test('an address that does not answer in its time', async (t) => {
   const resets: number[] = [];
-  const silence = { alive: true, ref() {}, unref() {}, connect: () => ({ handler: null, reset: () => resets.push(1), close() {} }) };
+  const silence = { alive: true, isOpen: true, ref() {}, unref() {}, connect: () => ({ handler: null, reset: () => resets.push(1), close() {} }) };
   usePort(silence as unknown as Port);
   t.teardown(() => usePort(null));
   const socket = new face.Socket();
