@@ -48,7 +48,7 @@ t.test('every file of lib/ stands behind a wall', (t) => {
 t.test('what an app thread loads holds no device and none of the protocols', (t) => {
   const loaded = [...reach('dist/lib/index.js')].map((path) => path.slice('dist/'.length));
   // Native code tells the address of a buffer, and whether the event loop could watch a NIC; nothing is called on a device.
-  const allowed = /^lib\/(nic\/(memory|event_loop|syscalls|system_error|device)|tcp\/(errno|limits|share|stats|conn\/(tcb|tcb_words|state|info)|wire\/address))\.js$/;
+  const allowed = /^lib\/(nic\/(memory|event_loop|syscalls|system_error|device)|tcp\/(clock|errno|limits|share|stats|conn\/(tcb|tcb_words|state|info)|wire\/address))\.js$/;
   t.strictSame(loaded.filter((path) => /^lib\/(nic|tcp)\//.test(path) && !allowed.test(path)), []);
   t.notOk(loaded.some((path) => /^lib\/runtime\/server_/.test(path)), 'nor the TCP server itself');
   t.end();
