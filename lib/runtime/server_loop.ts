@@ -102,6 +102,7 @@ export class ServerLoop {
     }
   }
 
+  /** A look at the time. */
   tick(): void {
     this.#setting.tick();
   }
@@ -182,7 +183,11 @@ export class ServerLoop {
     return Math.min(Math.ceil(next.at - this.clock.now), longest) | 0;
   }
 
-  /** The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost. @param mostUs at most, a whole number; not at all where it is not positive. */
+  /**
+   * The one place where the TCP server's thread sleeps; see doorbell.ts for why no wake-up is lost.
+   *
+   * @param mostUs at most, a whole number; not at all where it is not positive.
+   */
   sleep(mostUs = LONGEST_SLEEP_US): void {
     const timeoutUs = Math.min(this.pause(), mostUs);
     if (timeoutUs <= 0) return;
