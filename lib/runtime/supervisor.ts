@@ -32,14 +32,16 @@ export class RunningServer {
   /** The process ends: nothing asynchronous runs any more, so the farewell is waited for. */
   readonly #onExitLast = (): void => this.#host.finish();
 
-  constructor(handle: ServerHandle, layout: Layout, host: ServerHost, port: AppPort) {
+  /** @param openPort makes this thread's own channel, which the end of the process ends. */
+  constructor(handle: ServerHandle, layout: Layout, host: ServerHost, openPort: () => AppPort) {
     this.handle = handle;
     this.#host = host;
     this.#servers = memoriesOf(handle).map((memory) => new Int32Array(memory));
     this.#layout = layout;
-    this.port = port;
     // Between the two the port has its own: what it still submits is sent, because the TCP server waits for it to leave.
-    process.prependOnceListener('exit', this.#onExit);
+    process.once('exit', this.#onExit);
+    const port = openPort();
+    this.port = port;
     process.once('exit', this.#onExitLast);
     // Who waits for it is told; who does not hears of it from sockets and servers.
     host.ready.then((addresses) => { this.addresses = addresses; }, (error: Error) => { port.failure = error; });
@@ -133,7 +135,7 @@ function startThreads(config: ServerConfig, { handle, layout }: NewMemory): Runn
   const memories = memoriesOf(handle);
   const hosts = memories.map((_, index) => new ThreadHost({ memories, share: { index, count: memories.length, key: handle.key }, config }));
   const host = hosts.length === 1 ? hosts[0] as ThreadHost : new HostGroup(hosts, memories.map((memory) => new Int32Array(memory)));
-  return new RunningServer(handle, layout, host, new AppPort(handle));
+  return new RunningServer(handle, layout, host, () => new AppPort(handle));
 }
 
 /**
@@ -170,7 +172,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
 async function startHere(config: ServerConfig, { handle, layout }: NewMemory): Promise<RunningServer> {
   const { startMerged } = await import('./server_merged.js');
   const host = await startMerged(handle.memory, config);
-  return new RunningServer(handle, layout, host, new AppPort(handle));
+  return new RunningServer(handle, layout, host, () => new AppPort(handle));
 }
 
 /** The TCP server that the thread inherited from the one that started it, or null. */

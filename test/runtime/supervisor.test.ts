@@ -53,14 +53,19 @@ t.test('it is told to end before the thread that started it leaves: who hears of
       finish: () => order.push('waited for its end'),
     };
     const before = process.listeners('exit');
-    process.on('exit', leave);
-    const running = new RunningServer({ memory, others: [], key: 1, sizes, sendBuffer }, layout, host, { detach: leave } as AppPort);
+    const app = (): void => { if (Atomics.load(words, CTRL_STOP) === 0) order.push('the app does what it has to'); };
+    process.on('exit', app);
+    const running = new RunningServer({ memory, others: [], key: 1, sizes, sendBuffer }, layout, host, () => {
+      process.on('exit', leave);
+      return { detach: leave } as AppPort;
+    });
     if (end === 'stop') await running.stop();
     else process.listeners('exit').filter((each) => !before.includes(each)).forEach((listener) => listener(0));
-    t.same(order, ['leaves a TCP server that was told to end', end === 'stop' ? 'ends' : 'waited for its end'], end);
+    const leaves = 'leaves a TCP server that was told to end';
+    t.same(order, end === 'stop' ? [leaves, 'ends'] : ['the app does what it has to', leaves, 'waited for its end'], end);
     over(null);
     await ended;
-    process.removeListener('exit', leave);
+    for (const listener of [app, leave]) process.removeListener('exit', listener);
     t.same(process.listeners('exit'), before, 'nothing of it stays');
   }
 });
