@@ -94,6 +94,7 @@ export class ServerLoop {
         words[CTRL_BUSY] = busy | 0;
       } else if (words[CTRL_CROWDED] === 0 && (!this.#setting.shares || this.#apps.asleep) && spin.again(clock)) {
         this.look();
+        this.tick();
       } else {
         this.tick();
         this.sleep();
@@ -110,7 +111,6 @@ export class ServerLoop {
   /** Looks for something to do, for as long as a look at the clock takes. */
   look(): void {
     for (let i = 0; i < LOOKS && this.isQuiet; i++);
-    this.tick();
   }
 
   /**

@@ -24,8 +24,6 @@ import type { ServerHost } from './hosts.js';
 
 /** A thread that the app has; nobody moves or pins it. */
 const APP_THREAD: Placement = { cpu: -1, spin: new Spin(0, false), shares: true };
-/** A wait that has no bound is looked at again so often. */
-const LONGEST_BLOCK_US = 1_000_000_000;
 /** Longest wait for frames while addresses are settled, ms. */
 const SETTLING_WAIT_MS = 10;
 
@@ -134,7 +132,7 @@ export class MergedServer implements ServerHost {
         return false;
       }
       if (alone && this.#spin.again(clock)) loop.look();
-      else loop.sleep(Math.ceil(Math.min(until - clock.now, LONGEST_BLOCK_US)) | 0);
+      else loop.sleep(Math.ceil(until - clock.now) | 0);
       this.#advance();
     }
     return port.isQuiet;

@@ -170,11 +170,10 @@ export class Stack implements TransportSink, TimerSink {
     if (core.flows.anyTouched) next.take(core.congested ? core.now + CONGESTED_RETRY_US : core.now);
   }
 
-  /** `advance` has something to do. */
+  /** `advance` has something to do at the time that `receive` has taken. */
   get isDue(): boolean {
     const core = this.#core;
     const next = this.#next;
-    core.takeTime();
     if (core.wheel.armed > 0 && ((core.wheel.next() - core.ticks) | 0) <= 0) return true;
     next.clear();
     this.ip.dueBy(next);
