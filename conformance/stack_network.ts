@@ -72,7 +72,7 @@ export class StackNetwork implements Network {
     this.#device = new PacketDevice(this.memory.memory, MTU, (packet) => {
       this.#sent++;
       this.#count(packet, false);
-      config.onPacket(packet, this.#now);
+      config.onPacket(packet, this.#clock.now);
     });
     this.stack = new Stack({
       words: new Int32Array(MAX_FLOWS * TCB_WORDS), tcbBase: 0, maxFlows: MAX_FLOWS, payload: this.memory,
@@ -81,27 +81,19 @@ export class StackNetwork implements Network {
     });
   }
 
-  get #now(): number {
-    return this.#clock.now;
-  }
-
-  set #now(time: number) {
-    this.#clock.now = time;
-  }
-
   // ---- time
 
   now(): number {
-    return this.#now;
+    return this.#clock.now;
   }
 
   /** µs since the stack began. */
   elapsed(): number {
-    return this.#now - this.#config.now;
+    return this.#clock.now - this.#config.now;
   }
 
   after(us: number, callback: () => void): () => void {
-    const alarm = { at: this.#now + us, callback };
+    const alarm = { at: this.#clock.now + us, callback };
     this.#alarms.push(alarm);
     this.#alarms.sort((a, b) => a.at - b.at);
     return () => {
@@ -117,7 +109,7 @@ export class StackNetwork implements Network {
   /** Moves the clock to `until`, doing in its time what falls due on the way. An earlier time counts as now. */
   advanceTo(until: number): void {
     for (let at = this.nextAt(); at <= until; at = this.nextAt()) this.#step(at);
-    this.#now = Math.max(this.#now, until);
+    this.#clock.now = Math.max(this.#clock.now, until);
     // A call that follows may send at once: the stack has to know the time.
     this.stack.receive(0);
   }
@@ -129,12 +121,12 @@ export class StackNetwork implements Network {
       this.#step(at);
       if (this.#sent !== before) return;
     }
-    this.#now = Math.max(this.#now, until);
+    this.#clock.now = Math.max(this.#clock.now, until);
   }
 
   #step(at: number): void {
-    this.#now = Math.max(this.#now, at);
-    for (let alarm = this.#alarms[0]; alarm !== undefined && alarm.at <= this.#now; alarm = this.#alarms[0]) {
+    this.#clock.now = Math.max(this.#clock.now, at);
+    for (let alarm = this.#alarms[0]; alarm !== undefined && alarm.at <= this.#clock.now; alarm = this.#alarms[0]) {
       this.#alarms.shift();
       alarm.callback();
     }

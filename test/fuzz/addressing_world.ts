@@ -75,14 +75,6 @@ export class AddressingWorld implements World {
     this.#rest();
   }
 
-  get #now(): number {
-    return this.#clock.now;
-  }
-
-  set #now(time: number) {
-    this.#clock.now = time;
-  }
-
   get inputs(): number {
     return this.#device.received;
   }
@@ -204,19 +196,19 @@ export class AddressingWorld implements World {
 
   /** Time passes, each thing when it is due. */
   #pass(time: number): void {
-    const end = this.#now + time;
+    const end = this.#clock.now + time;
     for (let instants = 0; this.#stack.pollAt() <= end; instants++) {
       if (instants === INSTANTS) throw new Finding(`more than ${INSTANTS} things to do in ${time / SECOND} s`);
-      this.#now = Math.max(this.#now, this.#stack.pollAt());
+      this.#clock.now = Math.max(this.#clock.now, this.#stack.pollAt());
       this.#rest();
     }
-    this.#now = end;
+    this.#clock.now = end;
   }
 
   /** Turns until nothing is left to do at this instant. */
   #rest(): void {
     const stack = this.#stack;
-    for (let turns = 0; turns === 0 || stack.readable() || stack.pollAt() <= this.#now; turns++) {
+    for (let turns = 0; turns === 0 || stack.readable() || stack.pollAt() <= this.#clock.now; turns++) {
       if (turns === REST) throw new Finding('no end of things to do');
       stack.receive(64);
       stack.advance();

@@ -93,14 +93,6 @@ export class ChannelWorld implements World {
     this.#turn(10);
   }
 
-  get #now(): number {
-    return this.#clock.now;
-  }
-
-  set #now(time: number) {
-    this.#clock.now = time;
-  }
-
   get inputs(): number {
     return this.#entries;
   }
@@ -248,7 +240,7 @@ export class ChannelWorld implements World {
   }
 
   #turn(us: number): void {
-    this.#now += us;
+    this.#clock.now += us;
     this.#stack.receive(256);
     this.#apps.takeSubmissions();
     this.#stack.advance();
@@ -282,7 +274,7 @@ export class ChannelWorld implements World {
     const bad = this.#bad;
     const { state } = bad;
     if (state === CHANNEL_FAILED && violationText(words[bad.base + CH_VIOLATION]!) === '') throw new Finding('a channel is ended without a reason');
-    if (state !== CHANNEL_ATTACHED || (!this.#pumps && (this.#now & 0x4000) !== 0)) return;
+    if (state !== CHANNEL_ATTACHED || (!this.#pumps && (this.#clock.now & 0x4000) !== 0)) return;
     try {
       bad.pump();
     } catch {
@@ -316,7 +308,7 @@ export class ChannelWorld implements World {
   /** Turns of the TCP server alone, until it has nothing more to do. */
   #quiet(): void {
     for (let i = 0; i < 2000 && (i < 5 || this.#stack.pollAt() !== Infinity); i++) {
-      this.#now = Math.max(this.#now + 10, Math.min(this.#stack.pollAt(), this.#now + 10 * SECOND));
+      this.#clock.now = Math.max(this.#clock.now + 10, Math.min(this.#stack.pollAt(), this.#clock.now + 10 * SECOND));
       this.#stack.receive(256);
       this.#apps.takeSubmissions();
       this.#stack.advance();

@@ -132,14 +132,6 @@ export class PairWorld implements World {
     this.#listener = this.#sides[1].stack.listen(new Int32Array(4), PORT, 10);
   }
 
-  get #now(): number {
-    return this.#clock.now;
-  }
-
-  set #now(time: number) {
-    this.#clock.now = time;
-  }
-
   get inputs(): number {
     return this.#sides[0].device.received + this.#sides[1].device.received;
   }
@@ -152,7 +144,7 @@ export class PairWorld implements World {
     const draw = source.below(100);
     if (waiting > 0 && draw < 78) return this.#nextCarry(source);
     if (draw < 88) {
-      const due = Math.min(a.stack.pollAt(), b.stack.pollAt()) - this.#now;
+      const due = Math.min(a.stack.pollAt(), b.stack.pollAt()) - this.#clock.now;
       const wait = source.once(3) ? source.below(50_000) : Math.min(due, SECOND * 10);
       return { do: 'time', a: Math.max(Math.ceil(wait), 1) };
     }
@@ -332,7 +324,7 @@ export class PairWorld implements World {
 
   #rest(): void {
     for (const side of this.#sides) {
-      for (let i = 0; side.stack.pollAt() <= this.#now; i++) {
+      for (let i = 0; side.stack.pollAt() <= this.#clock.now; i++) {
         if (i === REST) throw new Finding('the stack does not come to rest');
         this.#turn(side);
       }
@@ -341,15 +333,15 @@ export class PairWorld implements World {
 
   #pass(us: number): void {
     const [a, b] = this.#sides;
-    const until = this.#now + (a.device.full || b.device.full ? Math.min(us, FULL_MOST) : us);
+    const until = this.#clock.now + (a.device.full || b.device.full ? Math.min(us, FULL_MOST) : us);
     for (let i = 0; i < INSTANTS; i++) {
       const at = Math.min(a.stack.pollAt(), b.stack.pollAt());
       if (at > until) {
-        this.#now = until;
+        this.#clock.now = until;
         for (const side of this.#sides) this.#turn(side);
         return;
       }
-      this.#now = Math.max(at, this.#now);
+      this.#clock.now = Math.max(at, this.#clock.now);
       this.#rest();
     }
     throw new Finding(`${INSTANTS} instants in ${us} µs`);
@@ -399,13 +391,13 @@ export class PairWorld implements World {
   finish(): void {
     for (const side of this.#sides) side.device.full = side.payload.full = false;
     for (const side of this.#sides) this.#eachOwned(side, (flow) => side.stack.settings.setUserTimeout(flow, 0));
-    const until = this.#now + PATIENCE;
+    const until = this.#clock.now + PATIENCE;
     let idle = 0;
-    for (let i = 0; i < INSTANTS && this.#now < until && idle < 3; i++) {
+    for (let i = 0; i < INSTANTS && this.#clock.now < until && idle < 3; i++) {
       this.#deliverAll();
       const next = Math.min(...this.#sides.map(({ stack }) => stack.pollAt()));
       if (next === Infinity) idle++;
-      else this.#now = Math.max(this.#now, next);
+      else this.#clock.now = Math.max(this.#clock.now, next);
     }
     this.#check();
     for (const [key, { broken, eof }] of this.#connections) {

@@ -204,14 +204,6 @@ export class StackWorld implements World {
     this.#turn();
   }
 
-  get #now(): number {
-    return this.#clock.now;
-  }
-
-  set #now(time: number) {
-    this.#clock.now = time;
-  }
-
   get inputs(): number {
     return this.device.received;
   }
@@ -530,7 +522,7 @@ export class StackWorld implements World {
       const answers = device.sent - before;
       const most = 4 * (frames + this.#maxFlows) + this.#maxFlows * (SEND_MOST / 48 + 2);
       if (answers > most) throw new Finding(`${answers} frames are sent in a turn that took ${frames}`);
-      if (!stack.readable() && stack.pollAt() > this.#now) return;
+      if (!stack.readable() && stack.pollAt() > this.#clock.now) return;
     }
     throw new Finding('the stack does not come to rest');
   }
@@ -538,19 +530,19 @@ export class StackWorld implements World {
   /** µs pass, and at each instant at which the stack wants it there is a turn. */
   #pass(us: number): void {
     // A device without room is asked again each millisecond.
-    const until = this.#now + (this.device.full ? Math.min(us, FULL_MOST) : us);
+    const until = this.#clock.now + (this.device.full ? Math.min(us, FULL_MOST) : us);
     this.#rest();
     for (let i = 0; i < INSTANTS; i++) {
       const at = this.stack.pollAt();
       if (at > until) {
-        this.#now = until;
+        this.#clock.now = until;
         this.#rest();
         return;
       }
-      this.#now = Math.max(at, this.#now);
+      this.#clock.now = Math.max(at, this.#clock.now);
       this.#rest();
     }
-    throw new Finding(`${INSTANTS} instants in ${us} µs, ${until - this.#now} left: ${describeFlows(this.#t, this.#maxFlows)}`);
+    throw new Finding(`${INSTANTS} instants in ${us} µs, ${until - this.#clock.now} left: ${describeFlows(this.#t, this.#maxFlows)}`);
   }
 
   #take(): void {
@@ -598,7 +590,7 @@ export class StackWorld implements World {
     this.#rest();
     this.#check();
     for (let i = 0; i < INSTANTS && stack.pollAt() !== Infinity; i++) {
-      this.#now = Math.max(stack.pollAt(), this.#now);
+      this.#clock.now = Math.max(stack.pollAt(), this.#clock.now);
       this.#rest();
       // What a peer had opened and the owner not heard of yet is its own only then.
       for (let flow = 0; flow < this.#maxFlows; flow++) if (this.#isOwned(flow)) stack.release(flow);

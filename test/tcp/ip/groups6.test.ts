@@ -1,6 +1,5 @@
 /** Multicast listener discovery: how a host tells the link of the groups that it is in. */
 import t from 'tap';
-import { Earliest } from '../../../lib/tcp/clock.js';
 import { Mld } from '../../../lib/tcp/ip/mld.js';
 import { IpStats } from '../../../lib/tcp/ip/stats.js';
 import { get16 } from '../../../lib/tcp/wire/bytes.js';
@@ -8,7 +7,7 @@ import { pseudoHeader6, verify } from '../../../lib/tcp/wire/checksum.js';
 import { ipv6HopLimit } from '../../../lib/tcp/wire/ipv6.js';
 import { mldMaximumDelay } from '../../../lib/tcp/wire/mld.js';
 import { randomOf } from '../../support/random.js';
-import { FakeDevice, Host, OWN_MAC, PEER_MAC, wordsOf } from './network.js';
+import { FakeDevice, Host, OWN_MAC, PEER_MAC, dueAt, wordsOf } from './network.js';
 import { IP, OWN6, UPPER, groupFrames6, groups6, host6, packet6, query6, solicitedNode } from './network6.js';
 
 const GROUP = solicitedNode(OWN6);
@@ -116,12 +115,6 @@ t.test('RFC 3810 8.2.1, RFC 2710 4: while a router of version 1 is there, its ve
   host.receive(query6('::', 2, 100));
   t.match(groups6(host.wait(1)), [/^ex /], 'until it has not been heard of for 260 s');
 });
-
-function dueAt(groups: Mld): number {
-  const next = new Earliest();
-  groups.dueBy(next);
-  return next.at;
-}
 
 /** What tells of groups by itself, on a device of its own. */
 function mld(): { device: FakeDevice; stats: IpStats; groups: Mld; flush: () => string[] } {

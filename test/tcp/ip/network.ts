@@ -200,6 +200,13 @@ export class FakeTransport implements TransportSink {
   }
 }
 
+/** When that has something to do next, µs; Infinity where it has not. */
+export function dueAt(of: { dueBy(next: Earliest): void }): number {
+  const next = new Earliest();
+  of.dueBy(next);
+  return next.at;
+}
+
 /** A host with one device (and a loopback, where asked for), and time in seconds. */
 export class Host {
   readonly device: FakeDevice;
@@ -249,9 +256,7 @@ export class Host {
 
   /** When IP next has something to do, µs; Infinity where it has not. */
   pollAt(): number {
-    const next = new Earliest();
-    this.ip.dueBy(next);
-    return next.at;
+    return dueAt(this.ip);
   }
 
   /** Time passes; the host does each thing when `pollAt` says it is due. Returns what it sends. */
