@@ -94,7 +94,7 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
    */
   listen(options: MemNetListenOptions = {}): Promise<MemNetListener> {
     const place = listenPlace(options);
-    this.checkAlive();
+    this.checkOpen();
     return new Promise((resolve, reject) => {
       const listener = new Listener(this, place.host, place.port, resolve, reject);
       this.hold();
@@ -109,7 +109,7 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
    */
   connect(options: MemNetConnectOptions): MemNetFlow<Context> {
     const place = connectPlace(options);
-    this.checkAlive();
+    this.checkOpen();
     const flow = new MemFlow<Context>(this, null);
     this.hold();
     flow._connect(this.port.connect(place, flow), place.host, place.port);
@@ -193,7 +193,7 @@ export class MemNet<Context = unknown> implements FlowOwner<Context> {
     else if (died !== null) throw died;
   }
 
-  private checkAlive(): void {
+  private checkOpen(): void {
     if (!this.port.isOpen) throw new TcpServerError('ERR_TCP_SERVER_CLOSED', 'The TCP server of this MemNet is closed: make another one after `await TcpServer.start()`');
   }
 }
